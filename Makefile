@@ -1,0 +1,58 @@
+# Two commands matter: `make run` and `make test`. Both install what they need first and can be repeated.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+HOME_DIR ?= var/demo
+PYTEST_WORKERS ?= 2
+export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
+
+.PHONY: help setup run test lint contracts bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.installed node_modules/.installed ## install everything into .venv and node_modules
+	@echo "== ready: $(BIN)/yunshang and $(BIN)/yunshang-verify"
+
+.venv/.installed: requirements.lock pyproject.toml
+	@echo "== Python packages into .venv, exact versions and hashes from requirements.lock (about two minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+node_modules/.installed: package-lock.json .venv/.installed
+	@echo "== npm packages into node_modules: compiler, local Ethereum node, test judges"
+	@PATH="$$($(BIN)/python scripts/node_path.py):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+run: setup ## a whole handover on a sample project, then the API and pages (Ctrl-C stops)
+	@echo "== handover on the sample project in $(HOME_DIR) (made once, reused afterwards), then serving"
+	@exec $(BIN)/yunshang demo --home $(HOME_DIR) --reuse
+
+test: setup lint contracts ## lint, contract tests, all Python tests
+	@echo "== Python tests: units, ports, contracts on a local node, API, pages, command line, hostile input"
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadgroup
+
+lint: setup ## ruff, mypy --strict, house rules
+	@echo "== ruff, mypy --strict, import-linter"
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+contracts: setup ## build the contracts and run their own tests (unit, fuzz, invariants)
+	@echo "== Hardhat: build and test the contracts"
+	@PATH="$$($(BIN)/python scripts/node_path.py):$$PATH" HARDHAT_DISABLE_TELEMETRY_PROMPT=true npm --silent test
+
+bench: setup ## measure the figures of docs/benchmarks.md (table and JSON)
+	@$(BIN)/yunshang bench
+
+lock: ## make the lock files again from pyproject.toml and package.json (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements.lock
+	npm install --package-lock-only
+
+clean: ## remove what was installed or generated here
+	rm -rf .venv node_modules cache build var .pytest_cache .hypothesis .mypy_cache .ruff_cache
