@@ -1,0 +1,26 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real IFC, EPCIS and PDF files that lies beside the checkout (never copied into it).
+
+    On a desk without that folder the test is skipped; where `YUNSHANG_REQUIRE_ENGINES` is set (CI does), its absence
+    is a failure.
+    """
+    folder = Path(os.environ.get("YUNSHANG_SHARED_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        message = f"no sample data at {folder}; set YUNSHANG_SHARED_DATA"
+        if os.environ.get("YUNSHANG_REQUIRE_ENGINES"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
