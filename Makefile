@@ -15,17 +15,18 @@ help: ## show this list
 setup: .venv/.installed node_modules/.installed ## install everything into .venv and node_modules
 	@echo "== ready: $(BIN)/yunshang and $(BIN)/yunshang-verify"
 
-.venv/.installed: requirements.lock pyproject.toml
+.venv/.installed: requirements.lock pyproject.toml scripts/link_node.py
 	@echo "== Python packages into .venv, exact versions and hashes from requirements.lock (about two minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@$(BIN)/python scripts/link_node.py
 	@touch $@
 
 node_modules/.installed: package-lock.json .venv/.installed
 	@echo "== npm packages into node_modules: compiler, local Ethereum node, test judges"
-	@PATH="$$($(BIN)/python scripts/node_path.py):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 run: setup ## a whole handover on a sample project, then the API and pages (Ctrl-C stops)
@@ -44,7 +45,7 @@ lint: setup ## ruff, mypy --strict, house rules
 
 contracts: setup ## build the contracts and run their own tests (unit, fuzz, invariants)
 	@echo "== Hardhat: build and test the contracts"
-	@PATH="$$($(BIN)/python scripts/node_path.py):$$PATH" HARDHAT_DISABLE_TELEMETRY_PROMPT=true npm --silent test
+	@PATH="$(CURDIR)/$(BIN):$$PATH" HARDHAT_DISABLE_TELEMETRY_PROMPT=true npm --silent test
 
 bench: setup ## measure the figures of docs/benchmarks.md (table and JSON)
 	@$(BIN)/yunshang bench
