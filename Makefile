@@ -24,9 +24,11 @@ setup: .venv/.installed node_modules/.installed ## install everything into .venv
 	@$(BIN)/python scripts/link_node.py
 	@touch $@
 
+# npm install, not npm ci: ci refuses a lock file that lacks other platforms' optional packages; versions and hashes
+# come from package-lock.json either way.
 node_modules/.installed: package-lock.json .venv/.installed
 	@echo "== npm packages into node_modules: compiler, local Ethereum node, test judges"
-	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --no-audit --no-fund --loglevel=error
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 run: setup ## a whole handover on a sample project, then the API and pages (Ctrl-C stops)
