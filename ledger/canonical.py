@@ -1,0 +1,138 @@
+"""Canonical JSON (RFC 8785) and a reader that refuses everything the formats refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+import rfc8785
+
+from ledger.errors import MalformedError
+
+__all__ = ["MAX_SAFE_INTEGER", "canonical_bytes", "parse_canonical", "parse_json"]
+
+MAX_SAFE_INTEGER = 2**53 - 1
+_MAX_INTEGER_DIGITS = 17
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """Serialise a JSON value canonically.
+
+    Args:
+        value: None, bool, int within ±(2^53−1), str, list, tuple or dict with str keys.
+
+    Returns:
+        UTF-8 bytes. Source: RFC 8785 section 3.2.
+
+    Raises:
+        MalformedError: a float, a lone surrogate, an integer out of range or another type.
+    """
+    _refuse_floats(value)
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise MalformedError(f"expected a canonical JSON value, got {error}") from error
+
+
+def parse_json(data: bytes) -> Any:
+    """Read JSON strictly; white space and member order are free.
+
+    Args:
+        data: UTF-8 bytes without a byte order mark.
+
+    Returns:
+        The value: dict, list, str, int, bool or None.
+
+    Raises:
+        MalformedError: not JSON or not UTF-8, a duplicate member, a number that is not an integer
+            within ±(2^53−1), NaN or Infinity, or a lone surrogate.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=_unique_members,
+            parse_float=_refuse_number,
+            parse_int=_safe_integer,
+            parse_constant=_refuse_number,
+        )
+    except RecursionError as error:
+        raise MalformedError("expected JSON of moderate depth, got deep nesting") from error
+    except ValueError as error:
+        raise MalformedError(f"expected JSON in UTF-8, got {error}", code="not_json") from error
+    _refuse_surrogates(value)
+    return value
+
+
+def parse_canonical(data: bytes) -> Any:
+    """Read JSON whose bytes are their own canonical serialisation.
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        The value, as `parse_json` gives it.
+
+    Raises:
+        MalformedError: as `parse_json`, or the bytes differ from the re-serialisation.
+    """
+    value = parse_json(data)
+    if canonical_bytes(value) != data:
+        raise MalformedError(
+            "expected canonical JSON (RFC 8785), got another serialisation", code="not_canonical"
+        )
+    return value
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise MalformedError(
+                    f"expected each member once, got {name!r} twice", code="duplicate_member"
+                )
+            seen.add(name)
+    return members
+
+
+def _safe_integer(text: str) -> int:
+    if len(text) > _MAX_INTEGER_DIGITS or text == "-0" or abs(int(text)) > MAX_SAFE_INTEGER:
+        _refuse_number(text)
+    return int(text)
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise MalformedError(
+        f"expected an integer within ±(2^53−1), got {text[:40]}", code="number_out_of_range"
+    )
+
+
+def _refuse_floats(value: Any) -> None:
+    # rfc8785 would serialise a float; no format has one, and 1.0 would silently become 1.
+    if isinstance(value, float):
+        _refuse_number(repr(value))
+    if isinstance(value, dict):
+        for member in value.values():
+            _refuse_floats(member)
+    elif isinstance(value, (list, tuple)):
+        for member in value:
+            _refuse_floats(member)
+
+
+def _refuse_surrogates(value: Any) -> None:
+    if isinstance(value, str):
+        if not value.isascii():
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise MalformedError(
+                    "expected Unicode text, got a lone surrogate", code="lone_surrogate"
+                ) from error
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            _refuse_surrogates(name)
+            _refuse_surrogates(member)
+    elif isinstance(value, list):
+        for member in value:
+            _refuse_surrogates(member)

@@ -1,0 +1,194 @@
+"""The Merkle tree of RFC 9162: leaf hashes in, root and inclusion proofs out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from ledger.errors import MalformedError, MismatchError
+
+__all__ = [
+    "EMPTY_ROOT",
+    "InclusionProof",
+    "MerkleTree",
+    "inclusion_proof",
+    "inclusion_proofs",
+    "leaf_hash",
+    "node_hash",
+    "path_length",
+    "root_hash",
+    "root_of_proof",
+    "verify_inclusion",
+]
+
+EMPTY_ROOT = sha256(b"").digest()
+"""Root of the tree without leaves: SHA-256 of nothing, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """The position of a leaf and the hashes from it up to the root.
+
+    Attributes:
+        leaf_index: from 0 to tree_size − 1.
+        tree_size: number of leaves.
+        path: sibling hashes of 32 bytes each, lowest first; as many as index and size imply.
+
+    Raises:
+        MalformedError: the index is not below the size, or the path has another length.
+    """
+
+    leaf_index: int
+    tree_size: int
+    path: tuple[bytes, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.leaf_index < self.tree_size:
+            raise MalformedError(
+                f"expected a leaf index below {self.tree_size}, got {self.leaf_index}",
+                code="leaf_index_out_of_range",
+                expected=self.tree_size,
+                actual=self.leaf_index,
+            )
+        length = path_length(self.leaf_index, self.tree_size)
+        if len(self.path) != length or any(len(item) != 32 for item in self.path):
+            raise MalformedError(
+                f"expected a path of {length} hashes of 32 bytes, got {len(self.path)} items",
+                code="path_length",
+                expected=length,
+                actual=len(self.path),
+            )
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash the bytes of a leaf: SHA-256(0x00 ‖ leaf), 32 bytes. Source: RFC 9162 section 2.1.1."""
+    return sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash two children: SHA-256(0x01 ‖ left ‖ right), 32 bytes."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+class MerkleTree:
+    """All levels of a tree, so that each proof costs its own length only.
+
+    Pairing level by level and carrying an odd last node up unchanged gives the same tree as the
+    recursive split at the largest power of two in RFC 9162 section 2.1.1.
+
+    Args:
+        leaf_hashes: 32 bytes each, in leaf order.
+    """
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaf_hashes: Sequence[bytes]) -> None:
+        levels = [list(leaf_hashes)]
+        while len(levels[-1]) > 1:
+            below = levels[-1]
+            level = [
+                sha256(b"\x01" + below[i] + below[i + 1]).digest()
+                for i in range(0, len(below) - 1, 2)
+            ]
+            if len(below) % 2:
+                level.append(below[-1])
+            levels.append(level)
+        self._levels = levels
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0])
+
+    @property
+    def root(self) -> bytes:
+        """Root hash, 32 bytes; of the empty tree `EMPTY_ROOT`."""
+        return self._levels[-1][0] if self.size else EMPTY_ROOT
+
+    def proof(self, leaf_index: int) -> InclusionProof:
+        """Prove one leaf.
+
+        Args:
+            leaf_index: from 0 to size − 1.
+
+        Returns:
+            Its proof.
+
+        Raises:
+            MalformedError: the index is not below the size.
+        """
+        path = []
+        position = leaf_index
+        if 0 <= leaf_index < self.size:
+            for level in self._levels[:-1]:
+                sibling = position ^ 1
+                if sibling < len(level):
+                    path.append(level[sibling])
+                position >>= 1
+        return InclusionProof(leaf_index, self.size, tuple(path))
+
+
+def root_hash(leaf_hashes: Sequence[bytes]) -> bytes:
+    """Return the root, 32 bytes, of leaf hashes in leaf order."""
+    return MerkleTree(leaf_hashes).root
+
+
+def inclusion_proof(leaf_hashes: Sequence[bytes], leaf_index: int) -> InclusionProof:
+    """Prove one leaf; for many proofs of one tree keep a `MerkleTree`."""
+    return MerkleTree(leaf_hashes).proof(leaf_index)
+
+
+def inclusion_proofs(leaf_hashes: Sequence[bytes]) -> Iterator[InclusionProof]:
+    """Yield the proof of every leaf in leaf order, O(n log n) together."""
+    tree = MerkleTree(leaf_hashes)
+    return (tree.proof(index) for index in range(tree.size))
+
+
+def path_length(leaf_index: int, tree_size: int) -> int:
+    """Return how many hashes a proof has: one for each level at which the node has a sibling."""
+    last = tree_size - 1
+    length = 0
+    while last:
+        length += leaf_index % 2 == 1 or leaf_index < last
+        leaf_index >>= 1
+        last >>= 1
+    return length
+
+
+def root_of_proof(leaf: bytes, proof: InclusionProof) -> bytes:
+    """Return the root, 32 bytes, that a leaf hash and its proof lead to.
+
+    Source: RFC 9162 section 2.1.3.2.
+    """
+    position, last, computed = proof.leaf_index, proof.tree_size - 1, leaf
+    path = iter(proof.path)
+    while last:
+        if position % 2:
+            computed = node_hash(next(path), computed)
+        elif position < last:
+            computed = node_hash(computed, next(path))
+        position >>= 1
+        last >>= 1
+    return computed
+
+
+def verify_inclusion(leaf: bytes, proof: InclusionProof, root: bytes) -> None:
+    """Check that a leaf hash is in the tree of the given root.
+
+    Args:
+        leaf: leaf hash, 32 bytes; hash the leaf's bytes oneself, never take its hash from others.
+        proof: position and path.
+        root: the root trusted, 32 bytes.
+
+    Raises:
+        MismatchError: leaf and path lead to another root.
+    """
+    computed = root_of_proof(leaf, proof)
+    if computed != root:
+        raise MismatchError(
+            f"expected root {root.hex()}, got {computed.hex()}",
+            code="root_mismatch",
+            expected=root,
+            actual=computed,
+        )
