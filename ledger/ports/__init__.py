@@ -1,0 +1,1 @@
+"""What the core needs of the outside, as protocols: `blobs` (content), `chain` and `calls` (the ledger's chain)."""

@@ -1,0 +1,189 @@
+"""What the ledger can be asked to do: one frozen value for each transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ledger.statement import SubmissionStatement
+from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
+
+__all__ = [
+    "Accept",
+    "AddAlias",
+    "LedgerCall",
+    "RegisterBuilding",
+    "RegisterCertificate",
+    "RegisterUnitProject",
+    "ReturnToParties",
+    "RevokeCertificate",
+    "SetRoster",
+    "Submit",
+    "Withdraw",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterCertificate:
+    """Register a seal certificate; the other members MUST have been read out of the DER.
+
+    Args:
+        der: the certificate.
+        issuer: the issuer's Name, DER.
+        serial: the serial number, big-endian without leading zeros, 1 to 20 bytes.
+        key: P-256: x ‖ y, 64 bytes.
+        organisation: unified social credit code, 18 characters.
+        not_before: first second of validity.
+        not_after: last second of validity.
+        suite_id: 1 is P-256 with SHA-256.
+    """
+
+    der: bytes
+    issuer: bytes = field(kw_only=True)
+    serial: bytes = field(kw_only=True)
+    key: bytes = field(kw_only=True)
+    organisation: str = field(kw_only=True)
+    not_before: datetime = field(kw_only=True)
+    not_after: datetime = field(kw_only=True)
+    suite_id: int = field(default=1, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeCertificate:
+    """Revoke a certificate, for ever.
+
+    Args:
+        certificate_id: 32 bytes.
+        reason: RFC 5280 CRLReason: 0 to 5, 9 or 10.
+        invalidity_time: since when the key is not to be trusted.
+    """
+
+    certificate_id: bytes
+    reason: int
+    invalidity_time: datetime = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterBuilding:
+    """Register a building under its identifier."""
+
+    building: BuildingIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class AddAlias:
+    """Give a building a further identifier.
+
+    Args:
+        building_key: 32 bytes.
+        alias: the further identifier.
+    """
+
+    building_key: bytes
+    alias: BuildingIdentifier
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterUnitProject:
+    """Register a unit project of a building.
+
+    Args:
+        unit_project: building and code.
+        name: emitted only.
+    """
+
+    unit_project: UnitProject
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetRoster:
+    """Set a unit project's roster as a new version.
+
+    Args:
+        unit_project_key: 32 bytes.
+        roster: the five organisations and their declared joint appointments.
+    """
+
+    unit_project_key: bytes
+    roster: Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Record a submission with its five seals.
+
+    Args:
+        statement: what was sealed.
+        seals: five, in role order.
+    """
+
+    statement: SubmissionStatement
+    seals: tuple[Seal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Record the archive's acceptance.
+
+    Args:
+        submission_id: 32 bytes.
+        accession_number: 1 to 64 bytes of UTF-8.
+        receipt_cid: binary CIDv1 of the receipt.
+        seal: the archive's seal over Acceptance (its role is not looked at).
+    """
+
+    submission_id: bytes
+    accession_number: str
+    receipt_cid: bytes = field(kw_only=True)
+    seal: Seal = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnToParties:
+    """Record that the archive returned a submission.
+
+    Args:
+        submission_id: 32 bytes.
+        reasons_sha256: SHA-256 of the reasons' canonical JSON, 32 bytes.
+        reasons_cid: binary CIDv1 of the reasons.
+        seal: the archive's seal over Return (its role is not looked at).
+    """
+
+    submission_id: bytes
+    reasons_sha256: bytes
+    reasons_cid: bytes = field(kw_only=True)
+    seal: Seal = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Withdraw a statement before it is recorded.
+
+    Args:
+        statement: the statement withdrawn.
+        reason_sha256: SHA-256 of the reason's canonical JSON, 32 bytes.
+        role: who withdraws.
+        organisations: the five codes behind the statement's roster hash, in role order.
+        seal: that role's seal over Withdrawal.
+    """
+
+    statement: SubmissionStatement
+    reason_sha256: bytes
+    role: Role = field(kw_only=True)
+    organisations: tuple[str, ...] = field(kw_only=True)
+    seal: Seal = field(kw_only=True)
+
+
+LedgerCall = (
+    RegisterCertificate
+    | RevokeCertificate
+    | RegisterBuilding
+    | AddAlias
+    | RegisterUnitProject
+    | SetRoster
+    | Submit
+    | Accept
+    | ReturnToParties
+    | Withdraw
+)
