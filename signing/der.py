@@ -6,7 +6,7 @@ Source: ITU-T X.690 (02/2021) clauses 8 to 11.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from signing.errors import MalformedError
 
@@ -223,6 +223,8 @@ def _check_element(reader: Reader, depth: int) -> bytes:
         raise reader.refuse(f"expected at most {_MAX_DEPTH} levels, got more")
     tag, start, content, after = reader.next()
     if tag & 0x20:
+        if tag < 0x40 and tag not in (SEQUENCE, SET):
+            raise reader.refuse("expected a primitive string, got a constructed one")
         inner = Reader(reader.data, content, after, where=reader.where)
         previous = b""
         while not inner.at_end:
@@ -231,12 +233,14 @@ def _check_element(reader: Reader, depth: int) -> bytes:
                 raise reader.refuse("expected the members of a SET in ascending order, got another order")
             previous = element
     else:
-        _check_primitive(tag, reader.data[content:after], reader)
+        check = _PRIMITIVES.get(tag)
+        if check is not None:
+            check(reader.data[content:after], reader)
     return reader.data[start:after]
 
 
 def _check_integer(octets: bytes, reader: Reader) -> None:
-    if not octets or (len(octets) > 1 and (octets[0] in (0, 0xFF)) and (octets[0] ^ octets[1]) < 0x80):
+    if not octets or (len(octets) > 1 and octets[0] in (0, 0xFF) and (octets[0] ^ octets[1]) < 0x80):
         raise reader.refuse("expected a minimal INTEGER, got a longer or empty one")
 
 
@@ -252,37 +256,57 @@ def _check_oid(octets: bytes, reader: Reader) -> None:
 
 def _check_bits(octets: bytes, reader: Reader) -> None:
     unused = octets[0] if octets else 8
-    if unused > 7 or (len(octets) == 1 and unused) or octets[-1] & ((1 << unused) - 1) and len(octets) > 1:
+    allowed = 7 if len(octets) > 1 else 0
+    if unused > allowed or (allowed and octets[-1] & ((1 << unused) - 1)):
         raise reader.refuse("expected a BIT STRING whose unused bits are zero, got another one")
 
 
-def _check_primitive(tag: int, octets: bytes, reader: Reader) -> None:
-    match tag:
-        case 0x02 | 0x0A:
-            _check_integer(octets, reader)
-        case 0x06:
-            _check_oid(octets, reader)
-        case 0x03:
-            _check_bits(octets, reader)
-        case 0x01:
-            if octets not in (b"\x00", b"\xff"):
-                raise reader.refuse("expected BOOLEAN 00 or ff, got another value")
-        case 0x05:
-            if octets:
-                raise reader.refuse("expected an empty NULL, got content")
-        case 0x17 | 0x18:
-            pattern = _UTC_TIME if tag == UTC_TIME else _GENERALIZED_TIME
-            if not pattern.fullmatch(octets):
-                raise reader.refuse("expected a time with seconds and Z, got another form")
-        case 0x0C:
-            try:
-                octets.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise reader.refuse("expected UTF-8 in UTF8String, got other bytes") from error
-        case 0x13:
-            if not _PRINTABLE.fullmatch(octets):
-                raise reader.refuse("expected the PrintableString alphabet, got other characters")
-        case 0x10 | 0x11:
-            raise reader.refuse("expected a constructed SEQUENCE or SET, got a primitive one")
-        case _:
-            pass
+def _check_boolean(octets: bytes, reader: Reader) -> None:
+    if octets not in (b"\x00", b"\xff"):
+        raise reader.refuse("expected BOOLEAN 00 or ff, got another value")
+
+
+def _check_null(octets: bytes, reader: Reader) -> None:
+    if octets:
+        raise reader.refuse("expected an empty NULL, got content")
+
+
+def _check_utc_time(octets: bytes, reader: Reader) -> None:
+    if not _UTC_TIME.fullmatch(octets):
+        raise reader.refuse("expected UTCTime with seconds and Z, got another form")
+
+
+def _check_generalized_time(octets: bytes, reader: Reader) -> None:
+    if not _GENERALIZED_TIME.fullmatch(octets):
+        raise reader.refuse("expected GeneralizedTime with seconds and Z, got another form")
+
+
+def _check_utf8(octets: bytes, reader: Reader) -> None:
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise reader.refuse("expected UTF-8 in UTF8String, got other bytes") from error
+
+
+def _check_printable(octets: bytes, reader: Reader) -> None:
+    if not _PRINTABLE.fullmatch(octets):
+        raise reader.refuse("expected the PrintableString alphabet, got other characters")
+
+
+def _refuse_primitive(_octets: bytes, reader: Reader) -> None:
+    raise reader.refuse("expected a constructed SEQUENCE or SET, got a primitive one")
+
+
+_PRIMITIVES: Mapping[int, Callable[[bytes, Reader], None]] = {
+    BOOLEAN: _check_boolean,
+    INTEGER: _check_integer,
+    BIT_STRING: _check_bits,
+    NULL: _check_null,
+    OBJECT_IDENTIFIER: _check_oid,
+    UTF8_STRING: _check_utf8,
+    PRINTABLE_STRING: _check_printable,
+    UTC_TIME: _check_utc_time,
+    GENERALIZED_TIME: _check_generalized_time,
+    SEQUENCE & 0x1F: _refuse_primitive,
+    SET & 0x1F: _refuse_primitive,
+}
