@@ -275,9 +275,7 @@ class FileCid:
         )
 
 
-def file_content(
-    data: Buffer, on_block: BlockSink | None = None, *, profile: Profile = UNIXFS_V1_2025
-) -> FileContent:
+def file_content(data: Buffer, on_block: BlockSink | None = None, *, profile: Profile = UNIXFS_V1_2025) -> FileContent:
     """Return what a file held in memory comes to, passing its blocks to `on_block`."""
     hasher = FileCid(on_block, profile=profile)
     hasher.update(data)

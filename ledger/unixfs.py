@@ -96,9 +96,7 @@ def link_bytes(name: bytes, cid: bytes, tree_bytes: int) -> bytes:
     Returns:
         The bytes the link adds to the node; their number is what IPIP-499 counts for it.
     """
-    body = b"".join(
-        (b"\x0a", _varint(len(cid)), cid, b"\x12", _varint(len(name)), name, b"\x18", _varint(tree_bytes))
-    )
+    body = b"".join((b"\x0a", _varint(len(cid)), cid, b"\x12", _varint(len(name)), name, b"\x18", _varint(tree_bytes)))
     return b"\x12" + _varint(len(body)) + body
 
 
@@ -219,25 +217,23 @@ def decode_node(block: bytes) -> Node:
             raise _malformed(f"node field {number}", number)
     if data is None:
         raise _malformed("no data field")
-    kind = file_size = fanout = 0
+    numbers: dict[int, list[int]] = {}
     inline = b""
-    sizes: list[int] = []
     for number, value in _fields(data):
-        if isinstance(value, bytes):
-            if number == 2:
-                inline = value
-        elif number == 1:
-            kind = value
-        elif number == 3:
-            file_size = value
-        elif number == 4:
-            sizes.append(value)
-        elif number == 6:
-            fanout = value
+        if isinstance(value, int):
+            numbers.setdefault(number, []).append(value)
+        elif number == 2:
+            inline = value
+    kind, sizes = numbers.get(1, [0])[-1], numbers.get(4, [])
     if kind not in (TYPE_DIRECTORY, TYPE_FILE, TYPE_HAMT_SHARD):
         raise _malformed(f"type {kind}", kind)
     if kind == TYPE_FILE and len(sizes) != len(links):
         raise _malformed(f"{len(sizes)} sizes for {len(links)} links", len(sizes))
     return Node(
-        kind=kind, links=tuple(links), file_size=file_size, block_sizes=tuple(sizes), inline=inline, fanout=fanout
+        kind=kind,
+        links=tuple(links),
+        file_size=numbers.get(3, [0])[-1],
+        block_sizes=tuple(sizes),
+        inline=inline,
+        fanout=numbers.get(6, [0])[-1],
     )
