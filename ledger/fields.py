@@ -43,9 +43,7 @@ def _refuse(expected: str, value: object, where: str) -> MalformedError:
     shown = repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "…"
-    return MalformedError(
-        f"expected {expected}, got {shown}", where=where, expected=expected, actual=value
-    )
+    return MalformedError(f"expected {expected}, got {shown}", where=where, expected=expected, actual=value)
 
 
 def members(value: Any, names: Sequence[str], where: str) -> Mapping[str, Any]:
@@ -126,9 +124,7 @@ def hex_bytes(value: Any, where: str, *, length: int = 32) -> bytes:
 
 def prefixed_bytes(value: Any, where: str, *, length: int | None = 32) -> bytes:
     """Read 0x and lowercase hex of `length` bytes (None: any) or raise MalformedError."""
-    size_fits = isinstance(value, str) and (
-        len(value) % 2 == 0 if length is None else len(value) == 2 + 2 * length
-    )
+    size_fits = isinstance(value, str) and (len(value) % 2 == 0 if length is None else len(value) == 2 + 2 * length)
     if not size_fits or value[:2] != "0x" or not _HEX.match(value[2:]):
         digits = "an even number of" if length is None else str(2 * length)
         raise _refuse(f"0x and {digits} lowercase hex digits", value, where)

@@ -95,9 +95,7 @@ class SchemeRegistry:
                 actual=scheme,
             )
         if value != unicodedata.normalize("NFC", value):
-            raise MalformedError(
-                "expected a building identifier in NFC", code="building_identifier", actual=value
-            )
+            raise MalformedError("expected a building identifier in NFC", code="building_identifier", actual=value)
         known.validate(value)
 
 

@@ -31,9 +31,7 @@ def check_digit(prefix17: str) -> str:
             code="organisation_code",
             actual=prefix17,
         )
-    total = sum(
-        _VALUES[sign] * weight for sign, weight in zip(prefix17, _WEIGHTS, strict=True)
-    )
+    total = sum(_VALUES[sign] * weight for sign, weight in zip(prefix17, _WEIGHTS, strict=True))
     return ALPHABET[(31 - total % 31) % 31]
 
 
