@@ -20,6 +20,7 @@ __all__ = [
     "CommandError",
     "Failure",
     "describe",
+    "interrupted",
 ]
 
 OK = 0
@@ -77,7 +78,7 @@ class Failure:
         self.document = {"code": code, "zh": zh, "en": en, "exit_code": exit_code} | more
 
 
-def _house_error(error: Exception) -> Failure | None:
+def _house_error(error: BaseException) -> Failure | None:
     for module in (ledger_errors, signing_errors, api_errors):
         for name, exit_code, zh in _KINDS:
             if isinstance(error, getattr(module, name)):
@@ -89,6 +90,28 @@ def _house_error(error: Exception) -> Failure | None:
     return None
 
 
+def _command_error(error: CommandError) -> Failure:
+    more = {"problems": list(error.problems)} if error.problems else {}
+    return Failure(error.exit_code, error.code, error.zh, error.en, **more)
+
+
+def _problem(error: ProblemError) -> Failure:
+    exit_code = COULD_NOT_CHECK if error.status >= 500 else FAILED
+    return Failure(exit_code, error.code, error.zh, error.en, status=error.status, problem=error.document)
+
+
+def _usage(error: typer.TyperException) -> Failure:
+    message = error.format_message()
+    command = getattr(getattr(error, "ctx", None), "command_path", "yunshang")
+    return Failure(USAGE, "usage", f"命令用法有误，见 {command} --help", f"{message} (see {command} --help)")
+
+
+def _system(error: OSError) -> Failure:
+    name = f"{error.filename}: " if error.filename else ""
+    reason = error.strerror or str(error)
+    return Failure(FAILED, "system", f"系统错误：{name}{reason}", f"{name}{reason}")
+
+
 def describe(error: BaseException) -> Failure | None:
     """Turn an error into what the user is told.
 
@@ -98,23 +121,23 @@ def describe(error: BaseException) -> Failure | None:
     Returns:
         The failure, or None where the error is a defect that should show its trace.
     """
-    if isinstance(error, CommandError):
-        more = {"problems": list(error.problems)} if error.problems else {}
-        return Failure(error.exit_code, error.code, error.zh, error.en, **more)
-    if isinstance(error, ProblemError):
-        exit_code = COULD_NOT_CHECK if error.status >= 500 else FAILED
-        return Failure(exit_code, error.code, error.zh, error.en, status=error.status, problem=error.document)
-    if isinstance(error, typer.TyperException):
-        message = error.format_message()
-        return Failure(USAGE, "usage", f"命令用法有误：{message}", message)
-    if isinstance(error, KeyboardInterrupt):
-        return Failure(
-            INTERRUPTED, "interrupted", "已中断，再次运行同一命令即可继续", "interrupted; run it again to go on"
-        )
-    if isinstance(error, OSError):
-        name = f"{error.filename}: " if error.filename else ""
-        reason = error.strerror or str(error)
-        return Failure(FAILED, "system", f"系统错误：{name}{reason}", f"{name}{reason}")
-    if isinstance(error, Exception):
-        return _house_error(error)
-    return None
+    match error:
+        case CommandError():
+            failure: Failure | None = _command_error(error)
+        case ProblemError():
+            failure = _problem(error)
+        case typer.TyperException():
+            failure = _usage(error)
+        case KeyboardInterrupt() | typer.Abort():
+            failure = interrupted()
+        case OSError():
+            failure = _system(error)
+        case _:
+            failure = _house_error(error)
+    return failure
+
+
+def interrupted() -> Failure:
+    """What Ctrl-C gives."""
+    zh, en = "已中断；再次运行同一命令即可继续", "interrupted; run the same command again to go on"
+    return Failure(INTERRUPTED, "interrupted", zh, en)

@@ -1,0 +1,52 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "ApiOption",
+    "HomeOption",
+    "JsonOption",
+    "KeyOption",
+    "PassphraseFileOption",
+    "TrustOption",
+    "default_home",
+]
+
+HomeOption = Annotated[
+    Path,
+    typer.Option("--home", envvar="YUNSHANG_HOME", help="档案馆目录 The archive's home directory.", show_default=True),
+]
+ApiOption = Annotated[
+    str | None,
+    typer.Option(
+        "--api",
+        envvar="YUNSHANG_API",
+        help="档案馆接口地址，默认为该目录上正在运行的服务 Address of the API; default: the server running on the home.",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="标准输出只给一个 JSON 文档 One JSON document on standard output.")
+]
+TrustOption = Annotated[
+    Path | None,
+    typer.Option("--trust", help="自己的信任文件，默认 HOME/trust.json Your own trust file; default HOME/trust.json."),
+]
+KeyOption = Annotated[Path, typer.Option("--key", help="印章密钥文件 PKCS#12 key file of the seal.")]
+PassphraseFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file",
+        help="口令文件，也可用环境变量 YUNSHANG_PASSPHRASE，否则询问 File with the passphrase; or the environment"
+        " variable YUNSHANG_PASSPHRASE; otherwise it is asked for.",
+    ),
+]
+
+
+def default_home() -> Path:
+    """The home that commands use without `--home`."""
+    return Path("var/home")

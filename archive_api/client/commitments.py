@@ -1,0 +1,190 @@
+"""Every commitment of a handover, computed from its files: nobody sends, seals or accepts what they did not compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ledger.canonical import parse_canonical
+from ledger.cid import Tree, build_submission_tree, file_content, file_tree_bytes, parse_cid
+from ledger.entries import DocumentEntry, ModelEntry
+from ledger.errors import MalformedError, MismatchError
+from ledger.ingest import FileDigests
+from ledger.manifest import Manifest, Relation, build_manifest, require_path_order
+from ledger.statement import SubmissionStatement, check_statement, submission_statement
+from ledger.types import Roster, UnitProject
+
+__all__ = ["Handover", "assemble", "check_digests", "check_handover", "read_entries"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """A handover and what it commits to.
+
+    Attributes:
+        entries: document entries in path order.
+        manifest: the manifest over them.
+        content_cid: binary CIDv1 of the content directory, 36 bytes.
+    """
+
+    entries: tuple[DocumentEntry, ...]
+    manifest: Manifest
+    content_cid: bytes
+
+    def statement(self, seal_by: int) -> SubmissionStatement:
+        """The statement to be sealed until `seal_by` (unix seconds)."""
+        return submission_statement(self.manifest, content_cid=self.content_cid, seal_by=seal_by)
+
+
+def assemble(
+    unit_project: UnitProject,
+    roster: Roster,
+    *,
+    sequence: int,
+    previous: bytes | None,
+    entries: Sequence[DocumentEntry],
+    models: Sequence[ModelEntry] = (),
+    relation: Relation | None = None,
+) -> Handover:
+    """Build manifest and content directory of a handover.
+
+    Args:
+        unit_project: the unit project and its building.
+        roster: the five parties.
+        sequence: from 1 within the unit project.
+        previous: id of the last anchored submission, 32 bytes, or None.
+        entries: in path order, their digests computed from the files.
+        models: one for each IFC file among them.
+        relation: what this one supplements, corrects or replaces.
+
+    Raises:
+        MalformedError: no entry, or paths that are not unique and in order.
+        MismatchError: a model without its file.
+    """
+    require_path_order(entries)
+    _check_models(entries, models)
+    manifest = build_manifest(
+        unit_project,
+        roster,
+        sequence=sequence,
+        previous=previous,
+        documents=[(entry, str(file_content(entry.canonical()).cid)) for entry in entries],
+        models=models,
+        relation=relation,
+    )
+    return Handover(entries=tuple(entries), manifest=manifest, content_cid=_content_cid(manifest, entries))
+
+
+def _content_cid(manifest: Manifest, entries: Sequence[DocumentEntry]) -> bytes:
+    tree = build_submission_tree(
+        manifest.canonical(),
+        (entry.canonical() for entry in entries),
+        (Tree(parse_cid(entry.cid), file_tree_bytes(entry.size)) for entry in entries),
+    )
+    return tree.cid.to_bytes()
+
+
+def read_entries(lines: Sequence[bytes]) -> tuple[DocumentEntry, ...]:
+    """Read canonical entries in path order.
+
+    Raises:
+        MalformedError: an entry that is not canonical, or paths that are not unique and in order.
+    """
+    entries = tuple(
+        DocumentEntry.from_json(parse_canonical(line), f"entries[{index}]") for index, line in enumerate(lines)
+    )
+    require_path_order(entries)
+    return entries
+
+
+def check_digests(entries: Sequence[DocumentEntry], digests: Mapping[str, FileDigests]) -> None:
+    """Check that files are exactly what the entries say.
+
+    Args:
+        entries: what is to be sealed.
+        digests: computed from the files, by path.
+
+    Raises:
+        MismatchError: `file_missing`, `file_added`, or `size`, `sha256`, `sm3`, `cid`; `where` names the path.
+    """
+    paths = {entry.path for entry in entries}
+    for path in digests:
+        if path not in paths:
+            raise MismatchError("expected only the files of the manifest, got another", code="file_added", where=path)
+    for entry in entries:
+        own = digests.get(entry.path)
+        if own is None:
+            raise MismatchError("expected the file of the manifest, got none", code="file_missing", where=entry.path)
+        for name in ("size", "sha256", "sm3", "cid"):
+            expected, actual = str(_plain(getattr(entry, name))), str(_plain(getattr(own, name)))
+            if expected != actual:
+                raise MismatchError(
+                    f"expected {name} {expected} of the manifest, got {actual} from the file",
+                    code=name,
+                    where=entry.path,
+                    expected=expected,
+                    actual=actual,
+                )
+
+
+def check_handover(
+    statement: SubmissionStatement, manifest: Manifest, entries: Sequence[DocumentEntry]
+) -> Handover:
+    """Check a statement and a manifest against entries whose digests were computed from the files.
+
+    Args:
+        statement: what is to be sealed.
+        manifest: what the archive shows.
+        entries: in path order, checked by `check_digests`.
+
+    Returns:
+        The handover as computed.
+
+    Raises:
+        MalformedError: no entries, or not in path order.
+        MismatchError: count, leaf, CID, model or any member of the statement disagrees; `where` names it.
+    """
+    manifest.check_entries(entries)
+    own = assemble(
+        manifest.unit_project,
+        manifest.roster,
+        sequence=manifest.sequence,
+        previous=manifest.previous,
+        entries=entries,
+        models=manifest.models,
+        relation=manifest.relation,
+    )
+    for index, (listed, computed) in enumerate(zip(manifest.entries, own.manifest.entries, strict=True)):
+        if listed != computed:
+            raise MismatchError(
+                f"expected {computed} from the files, got {listed}", code="entry_cid", where=f"entries[{index}]"
+            )
+    # The manifest as shown, with its checks: it is these bytes that are hashed.
+    content_cid = _content_cid(manifest, entries)
+    check_statement(statement, manifest, content_cid=content_cid)
+    return Handover(entries=tuple(entries), manifest=manifest, content_cid=content_cid)
+
+
+def _check_models(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry]) -> None:
+    files = {entry.sha256: entry.path for entry in entries if entry.path.lower().endswith(".ifc")}
+    known = {model.file_sha256 for model in models}
+    for digest, path in files.items():
+        if digest not in known:
+            raise MismatchError("expected a model entry for the IFC file, got none", code="model_missing", where=path)
+    for model in models:
+        if model.file_sha256 not in files:
+            raise MismatchError(
+                f"expected the file of the model, got none with SHA-256 {model.file_sha256.hex()}",
+                code="model_without_file",
+                where="manifest.models",
+            )
+        if model.root is not None or model.content_root is not None:
+            raise MalformedError(
+                "expected no fingerprint of a model, since this version cannot recompute one",
+                code="model_fingerprint",
+                where="manifest.models",
+            )
+
+
+def _plain(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value
