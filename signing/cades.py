@@ -183,8 +183,8 @@ def seal(payload: bytes, key: AttributeSigner, signing_time: datetime.datetime) 
     time = check_signing_time(signing_time)
     if not certificate.not_before <= time <= certificate.not_after:
         raise PolicyError(
-            f"expected a signing time from {certificate.not_before.isoformat()} to {certificate.not_after.isoformat()}, "
-            f"got {time.isoformat()}",
+            f"expected a signing time from {certificate.not_before:%FT%TZ} to {certificate.not_after:%FT%TZ}, "
+            f"got {time:%FT%TZ}",
             code="certificate_validity",
             where="signing_time",
             actual=time,

@@ -1,0 +1,326 @@
+"""A development certificate authority: it issues sealing certificates by the profile, for a desk and for tests.
+
+It is not a certification service: its root key is a file on the same machine. A city's archive lists the roots of a
+licensed authority in its trust file instead.
+
+Files of a saved authority: `root.p12` (key and certificate), `root.pem`, `issued.json` (every certificate it issued).
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from signing.certificates import (
+    DOCUMENT_SIGNING,
+    OrganisationCertificate,
+    certificate_pem,
+    check_organisation,
+    parse_certificate,
+)
+from signing.errors import MalformedError, NotFoundError, PolicyError, TransportError
+from signing.keystore import InMemoryKeyStore, encode_pkcs12, load_pkcs12
+
+__all__ = ["DevelopmentAuthority", "generate_key", "write_private_file"]
+
+_FORMAT = "yunshang-issued/v1"
+
+
+def generate_key() -> ec.EllipticCurvePrivateKey:
+    """Draw a P-256 key from the system's randomness."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+class DevelopmentAuthority:
+    """A root key, its certificate, and the certificates it issued; made by `create` or `load`."""
+
+    __slots__ = ("_issued", "_key", "_root")
+
+    def __init__(
+        self,
+        key: ec.EllipticCurvePrivateKey,
+        root: x509.Certificate,
+        issued: tuple[OrganisationCertificate, ...] = (),
+    ) -> None:
+        self._key = key
+        self._root = root
+        self._issued = list(issued)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._root.subject.rfc4514_string()})"
+
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        *,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        key: ec.EllipticCurvePrivateKey | None = None,
+        serial_number: int | None = None,
+    ) -> DevelopmentAuthority:
+        """Make a new authority with a self-signed root.
+
+        Args:
+            name: common name and organisation of the root, 1 to 64 characters.
+            not_before: aware, whole seconds.
+            not_after: aware, whole seconds.
+            key: the root key; None: drawn.
+            serial_number: positive, at most 20 octets; None: drawn.
+        """
+        key = key or generate_key()
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, name),
+                x509.NameAttribute(NameOID.COMMON_NAME, name),
+            ]
+        )
+        builder = (
+            _builder(
+                subject,
+                subject,
+                public_key=key.public_key(),
+                not_before=not_before,
+                not_after=not_after,
+                serial_number=serial_number,
+            )
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(authority=True), critical=True)
+        )
+        return cls(key, builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True))
+
+    @property
+    def root_certificate(self) -> bytes:
+        """The root certificate, DER."""
+        return self._root.public_bytes(Encoding.DER)
+
+    @property
+    def issued(self) -> tuple[OrganisationCertificate, ...]:
+        """The certificates issued, in order."""
+        return tuple(self._issued)
+
+    def issue(
+        self,
+        public_key: ec.EllipticCurvePublicKey,
+        *,
+        code: str,
+        name: str,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        validate_code: Callable[[str], object],
+        serial_number: int | None = None,
+    ) -> OrganisationCertificate:
+        """Issue an organisation's sealing certificate; the archive's own is one like the others.
+
+        Args:
+            public_key: P-256.
+            code: the organisation's 18-character unified social credit code.
+            name: the organisation's name, NFC, 1 to 64 characters.
+            not_before: aware, whole seconds, within the root's validity.
+            not_after: aware, whole seconds, within the root's validity.
+            validate_code: raises if the code's check digit is wrong; its error is passed on.
+            serial_number: positive, at most 20 octets, not used before; None: drawn.
+
+        Raises:
+            MalformedError: a name, code or date of another form.
+            PolicyError: another curve, dates outside the root's, a serial number used before.
+        """
+        check_organisation(name, code, where="organisation")
+        validate_code(code)
+        if not isinstance(public_key.curve, ec.SECP256R1):
+            raise PolicyError(
+                f"expected a P-256 key, got {public_key.curve.name}", code="key_curve", where="public_key"
+            )
+        if not self._root.not_valid_before_utc <= not_before <= not_after <= self._root.not_valid_after_utc:
+            raise PolicyError(
+                f"expected dates in order from {self._root.not_valid_before_utc} to "
+                f"{self._root.not_valid_after_utc}, got {not_before} to {not_after}",
+                code="certificate_validity",
+                where="certificate.validity",
+            )
+        serial_number = serial_number or x509.random_serial_number()
+        if any(issued.serial_number == serial_number for issued in self._issued):
+            raise PolicyError(
+                f"expected a new serial number, got {serial_number} again",
+                code="serial_number_used",
+                where="certificate.serial_number",
+                actual=serial_number,
+            )
+        subject = x509.Name(
+            [
+                x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, name),
+                x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, code),
+                x509.NameAttribute(NameOID.COMMON_NAME, name),
+            ]
+        )
+        identifier = self._root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        builder = (
+            _builder(
+                subject,
+                self._root.subject,
+                public_key=public_key,
+                not_before=not_before,
+                not_after=not_after,
+                serial_number=serial_number,
+            )
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([DOCUMENT_SIGNING]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        )
+        certificate = builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
+        parsed = parse_certificate(certificate.public_bytes(Encoding.DER), validate_code=validate_code)
+        self._issued.append(parsed)
+        return parsed
+
+    def issue_key_store(
+        self,
+        *,
+        code: str,
+        name: str,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        validate_code: Callable[[str], object],
+    ) -> InMemoryKeyStore:
+        """Draw a key and issue its certificate; arguments and errors as `issue`."""
+        key = generate_key()
+        certificate = self.issue(
+            key.public_key(),
+            code=code,
+            name=name,
+            not_before=not_before,
+            not_after=not_after,
+            validate_code=validate_code,
+        )
+        return InMemoryKeyStore(key, certificate)
+
+    def save(self, directory: Path, passphrase: str) -> None:
+        """Write `root.p12` (mode 0600), `root.pem` and `issued.json`, each replaced as a whole.
+
+        Raises:
+            PolicyError: an empty passphrase.
+            TransportError: the directory can't be written.
+        """
+        root = self.root_certificate
+        key_file = encode_pkcs12(self._key, root, passphrase=passphrase, name="root")
+        issued = [
+            {
+                "serial_number": str(certificate.serial_number),
+                "certificate_id": certificate.certificate_id.hex(),
+                "organisation_code": certificate.organisation_code,
+                "organisation_name": certificate.organisation_name,
+                "not_before": certificate.not_before.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "not_after": certificate.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "der": base64.b64encode(certificate.der).decode("ascii"),
+            }
+            for certificate in self._issued
+        ]
+        document = json.dumps({"format": _FORMAT, "issued": issued}, ensure_ascii=False, indent=2)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TransportError(
+                f"expected a directory to write, got {error.strerror}", where=str(directory)
+            ) from error
+        write_private_file(directory / "root.p12", key_file)
+        write_private_file(directory / "root.pem", certificate_pem(root).encode("ascii"), mode=0o644)
+        write_private_file(directory / "issued.json", document.encode("utf-8") + b"\n", mode=0o644)
+
+    @classmethod
+    def load(cls, directory: Path, passphrase: str) -> DevelopmentAuthority:
+        """Read a saved authority.
+
+        Raises:
+            NotFoundError: no authority there.
+            MismatchError: a wrong passphrase.
+            MalformedError: files of another form.
+        """
+        key, root = load_pkcs12(directory / "root.p12", passphrase)
+        path = directory / "issued.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if document["format"] != _FORMAT:
+                raise MalformedError(f"expected {_FORMAT}, got {document['format']!r}", where=str(path))
+            issued = tuple(
+                parse_certificate(base64.b64decode(item["der"], validate=True)) for item in document["issued"]
+            )
+        except FileNotFoundError as error:
+            raise NotFoundError("expected the list of issued certificates, got no file", where=str(path)) from error
+        except OSError as error:
+            raise TransportError(f"expected a readable file, got {error.strerror}", where=str(path)) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise MalformedError("expected the list of issued certificates, got other JSON", where=str(path)) from error
+        return cls(key, x509.load_der_x509_certificate(root), issued)
+
+
+def write_private_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Replace a file as a whole: written beside it with the mode, synced, renamed.
+
+    Raises:
+        TransportError: it can't be written; the old file, if any, is still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise TransportError(f"expected to write the file, got {error.strerror}", where=str(path)) from error
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    *,
+    public_key: ec.EllipticCurvePublicKey,
+    not_before: datetime.datetime,
+    not_after: datetime.datetime,
+    serial_number: int | None,
+) -> x509.CertificateBuilder:
+    for time in (not_before, not_after):
+        if time.tzinfo is None or time.microsecond:
+            raise MalformedError(
+                f"expected aware dates in whole seconds, got {time.isoformat()}", where="certificate.validity"
+            )
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(serial_number or x509.random_serial_number())
+        .not_valid_before(not_before)
+        .not_valid_after(not_after)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+
+
+def _key_usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=not authority,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )

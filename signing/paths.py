@@ -1,0 +1,237 @@
+"""Certificate paths: from an organisation's sealing certificate to a root of the verifier's own trust file.
+
+Source: RFC 5280 section 6, by `cryptography.x509.verification`, with a narrower profile: P-256 and ecdsa-with-SHA256
+throughout, no name constraints, at most one intermediate authority.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    Policy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
+)
+
+from signing.certificates import (
+    DOCUMENT_SIGNING,
+    OrganisationCertificate,
+    certificate_pem,
+    check_p256_certificate,
+    parse_certificate,
+)
+from signing.errors import MalformedError, NotFoundError, PolicyError
+
+__all__ = ["TrustRoots", "validate_path"]
+
+_MAX_INTERMEDIATES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRoots:
+    """The CA roots a verifier trusts; made by `from_der` or `from_pem`, parsed once and used for many seals.
+
+    Attributes:
+        certificates: the roots' DER, in the order given.
+    """
+
+    certificates: tuple[bytes, ...]
+    _loaded: tuple[x509.Certificate, ...] = field(repr=False, compare=False)
+    _store: Store | None = field(repr=False, compare=False)
+
+    @classmethod
+    def from_der(cls, certificates: Iterable[bytes]) -> TrustRoots:
+        """Load roots; none at all is allowed, and then nothing has a path.
+
+        Args:
+            certificates: DER, one each.
+
+        Raises:
+            MalformedError: not a certificate, or not DER.
+            PolicyError: not a P-256 certificate authority.
+        """
+        ders = tuple(bytes(certificate) for certificate in certificates)
+        loaded = tuple(_load_authority(der, f"ca_roots[{index}]") for index, der in enumerate(ders))
+        return cls(ders, loaded, Store(list(loaded)) if loaded else None)
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> TrustRoots:
+        """Load roots from PEM blocks, nothing but certificates among them; raises as `from_der` does."""
+        try:
+            loaded = x509.load_pem_x509_certificates(pem)
+        except ValueError as error:
+            raise MalformedError(f"expected certificates in PEM, got other text: {error}", where="ca_roots") from error
+        return cls.from_der(certificate.public_bytes(Encoding.DER) for certificate in loaded)
+
+    @property
+    def pem(self) -> str:
+        """The roots as PEM text, as openssl's -CAfile takes it."""
+        return "".join(certificate_pem(der) for der in self.certificates)
+
+
+def validate_path(
+    certificate: OrganisationCertificate | bytes,
+    roots: TrustRoots,
+    *,
+    at: datetime.datetime,
+    intermediates: Sequence[bytes] = (),
+) -> tuple[bytes, ...]:
+    """Find and check a path to a trusted root; revocation is not checked.
+
+    Args:
+        certificate: the sealing certificate, parsed or DER.
+        roots: the verifier's own.
+        at: the time at which every certificate of the path must be valid, aware.
+        intermediates: further CA certificates to build with, DER, not trusted by themselves.
+
+    Returns:
+        The path's certificates, DER, from the sealing certificate to the root.
+
+    Raises:
+        MalformedError: a certificate that can't be read, or a naive time.
+        NotFoundError: no given authority issued it; code `no_certificate_chain_found`.
+        PolicyError: `certificate_expired`, `certificate_not_yet_valid`, `chain_constraints_failure`, or a certificate
+            outside the profile.
+    """
+    if at.tzinfo is None:
+        raise MalformedError("expected an aware time, got a naive one", where="at", actual=at)
+    leaf = certificate if isinstance(certificate, OrganisationCertificate) else parse_certificate(certificate)
+    _check_validity(leaf, at)
+    authorities = [_load_authority(der, f"intermediates[{index}]") for index, der in enumerate(intermediates)]
+    if roots._store is None:
+        raise _no_chain(leaf)
+    verifier = (
+        PolicyBuilder()
+        .store(roots._store)
+        .time(at.astimezone(datetime.UTC).replace(tzinfo=None))
+        .max_chain_depth(_MAX_INTERMEDIATES)
+        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_SEAL_POLICY)
+        .build_client_verifier()
+    )
+    try:
+        verified = verifier.verify(leaf.x509, authorities)
+    except VerificationError as error:
+        if not any(_issued(leaf.x509, authority) for authority in (*roots._loaded, *authorities)):
+            raise _no_chain(leaf) from error
+        raise PolicyError(
+            f"expected a path valid at {at.isoformat()}, got {error}",
+            code="chain_constraints_failure",
+            where="certificate",
+            actual=at,
+        ) from error
+    return tuple(member.public_bytes(Encoding.DER) for member in verified.chain)
+
+
+def _no_chain(leaf: OrganisationCertificate) -> NotFoundError:
+    issuer = leaf.x509.issuer.rfc4514_string()
+    return NotFoundError(
+        f"expected an issuer among the trusted roots, got {issuer}",
+        code="no_certificate_chain_found",
+        where="certificate.issuer",
+        actual=issuer,
+    )
+
+
+def _check_validity(leaf: OrganisationCertificate, at: datetime.datetime) -> None:
+    if at > leaf.not_after:
+        raise PolicyError(
+            f"expected a certificate valid at {at.isoformat()}, got one that expired {leaf.not_after.isoformat()}",
+            code="certificate_expired",
+            where="certificate.validity",
+            actual=leaf.not_after,
+        )
+    if at < leaf.not_before:
+        raise PolicyError(
+            f"expected a certificate valid at {at.isoformat()}, got one valid from {leaf.not_before.isoformat()}",
+            code="certificate_not_yet_valid",
+            where="certificate.validity",
+            actual=leaf.not_before,
+        )
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _load_authority(der_bytes: bytes, where: str) -> x509.Certificate:
+    try:
+        certificate = x509.load_der_x509_certificate(der_bytes)
+        extensions = certificate.extensions
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise MalformedError(f"expected a CA certificate in DER, got other bytes: {error}", where=where) from error
+    check_p256_certificate(certificate, der_bytes)
+    try:
+        is_authority = (
+            extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+            and extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+        )
+    except x509.ExtensionNotFound:
+        is_authority = False
+    if not is_authority:
+        raise PolicyError(
+            "expected a certificate authority (CA=true, keyCertSign), got another kind of certificate",
+            code="not_an_authority",
+            where=where,
+        )
+    return certificate
+
+
+def _check_ca_purposes(_policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage | None) -> None:
+    if purposes is not None and DOCUMENT_SIGNING not in purposes:
+        raise ValueError("expected an authority for document signing, got one for other purposes")
+
+
+def _check_ca_usage(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage) -> None:
+    if not usage.key_cert_sign:
+        raise ValueError("expected key usage keyCertSign, got another one")
+
+
+def _check_ca_constraints(_policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
+    if not constraints.ca:
+        raise ValueError("expected CA=true, got CA=false")
+    check_p256_certificate(certificate, certificate.public_bytes(Encoding.DER))
+
+
+def _check_seal_constraints(
+    _policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints
+) -> None:
+    if constraints.ca:
+        raise ValueError("expected CA=false, got CA=true")
+
+
+def _check_seal_usage(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage) -> None:
+    if not (usage.digital_signature and usage.content_commitment):
+        raise ValueError("expected key usage digitalSignature and nonRepudiation, got another one")
+
+
+def _check_seal_purposes(_policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage) -> None:
+    if DOCUMENT_SIGNING not in purposes:
+        raise ValueError("expected extended key usage documentSigning, got another one")
+
+
+_CA_POLICY = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.CRITICAL, _check_ca_constraints)
+    .require_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_ca_usage)
+    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_ca_purposes)
+    .require_not_present(x509.NameConstraints)
+)
+_SEAL_POLICY = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_seal_constraints)
+    .require_present(x509.KeyUsage, Criticality.CRITICAL, _check_seal_usage)
+    .require_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_seal_purposes)
+)

@@ -1,0 +1,424 @@
+"""The verdict on a seal: PASSED, FAILED or INDETERMINATE, with a stable reason code.
+
+The steps of `check_seal`; the first that isn't satisfied decides:
+ 1. signing time and signature have the required form, and the payload its length   FORMAT_FAILURE, failed
+ 2. the certificate is DER of the sealing profile          FORMAT_FAILURE or CHAIN_CONSTRAINTS_FAILURE, failed
+ 3. the signature verifies over the attributes rebuilt from payload, time and certificate
+                                                                                SIG_CRYPTO_FAILURE, failed
+ 4. the certificate is the expected organisation's                       SIGNER_ORGANISATION_MISMATCH, failed
+ 5. not_before ≤ signing time                                                      NOT_YET_VALID, failed
+ 6. signing time ≤ proven time + 300 s                                    TIMESTAMP_ORDER_FAILURE, failed
+ 7. the certificate has not expired at the proven time: claimed to be sealed after expiry: EXPIRED, failed;
+    claimed before, but proven only after                               OUT_OF_BOUNDS_NO_POE, indeterminate
+ 8. a path leads to a root of the trust file: none           NO_CERTIFICATE_CHAIN_FOUND, indeterminate (another
+    trust file may know the issuer); one that breaks a rule          CHAIN_CONSTRAINTS_FAILURE, failed
+ 9. the certificate is not revoked at the proven time: claimed to be sealed after an ordinary revocation: REVOKED,
+    failed; any other revocation that reaches the proven time                REVOKED_NO_POE, indeterminate
+
+Codes follow the sub-indications of ETSI EN 319 102-1 (section 5.1.3) where there is one; where that standard leaves
+a breach of the policy INDETERMINATE, it is FAILED here, because the policy is fixed by docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import TypeAlias
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from signing import der
+from signing.cades import check_signature_form, check_signing_time, parse_cms, signed_attributes
+from signing.certificates import OrganisationCertificate, parse_certificate
+from signing.errors import MalformedError, NotFoundError, PolicyError, SigningError
+from signing.paths import TrustRoots, validate_path
+
+__all__ = [
+    "SIGNING_TIME_TOLERANCE_SECONDS",
+    "Outcome",
+    "Reason",
+    "Revocation",
+    "RevocationReason",
+    "SealVerdict",
+    "check_cms",
+    "check_seal",
+]
+
+#: How far a claimed signing time may lie after the proven time.
+SIGNING_TIME_TOLERANCE_SECONDS = 300
+
+
+class Outcome(StrEnum):
+    """What a check came to; INDETERMINATE is neither a pass nor a failure."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    INDETERMINATE = "INDETERMINATE"
+
+
+class Reason(StrEnum):
+    """Stable reason codes of a verdict."""
+
+    PASSED = "PASSED"
+    FORMAT_FAILURE = "FORMAT_FAILURE"
+    HASH_FAILURE = "HASH_FAILURE"
+    SIG_CRYPTO_FAILURE = "SIG_CRYPTO_FAILURE"
+    SIGNER_ORGANISATION_MISMATCH = "SIGNER_ORGANISATION_MISMATCH"
+    NOT_YET_VALID = "NOT_YET_VALID"
+    TIMESTAMP_ORDER_FAILURE = "TIMESTAMP_ORDER_FAILURE"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+    CHAIN_CONSTRAINTS_FAILURE = "CHAIN_CONSTRAINTS_FAILURE"
+    NO_CERTIFICATE_CHAIN_FOUND = "NO_CERTIFICATE_CHAIN_FOUND"
+    OUT_OF_BOUNDS_NO_POE = "OUT_OF_BOUNDS_NO_POE"
+    REVOKED_NO_POE = "REVOKED_NO_POE"
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome that goes with the code."""
+        if self is Reason.PASSED:
+            return Outcome.PASSED
+        return Outcome.INDETERMINATE if self in _INDETERMINATE else Outcome.FAILED
+
+    @property
+    def text_zh(self) -> str:
+        """One sentence in Chinese."""
+        return _TEXTS[self][0]
+
+    @property
+    def text_en(self) -> str:
+        """One sentence in English."""
+        return _TEXTS[self][1]
+
+
+_INDETERMINATE = frozenset({Reason.NO_CERTIFICATE_CHAIN_FOUND, Reason.OUT_OF_BOUNDS_NO_POE, Reason.REVOKED_NO_POE})
+
+_TEXTS: Mapping[Reason, tuple[str, str]] = MappingProxyType(
+    {
+        Reason.PASSED: ("签章有效。", "The seal is valid."),
+        Reason.FORMAT_FAILURE: (
+            "签章或证书的格式不符合要求。",
+            "The seal or its certificate is not of the required form.",
+        ),
+        Reason.HASH_FAILURE: ("签章所覆盖的不是这份内容。", "The seal is over other content."),
+        Reason.SIG_CRYPTO_FAILURE: (
+            "签名值与内容或证书不符。",
+            "The signature does not match content and certificate.",
+        ),
+        Reason.SIGNER_ORGANISATION_MISMATCH: (
+            "签章证书不属于应签章的单位。",
+            "The certificate does not belong to the organisation that had to seal.",
+        ),
+        Reason.NOT_YET_VALID: ("签章时间早于证书生效时间。", "The signing time is before the certificate's validity."),
+        Reason.TIMESTAMP_ORDER_FAILURE: (
+            "签章时间晚于已证明的时间。",
+            "The signing time is after the proven time.",
+        ),
+        Reason.EXPIRED: ("签章时证书已过期。", "The certificate had expired when the seal was made."),
+        Reason.REVOKED: ("签章时证书已被吊销。", "The certificate had been revoked when the seal was made."),
+        Reason.CHAIN_CONSTRAINTS_FAILURE: (
+            "证书或其签发路径不符合签章证书的规则。",
+            "The certificate or its path breaks the rules for sealing certificates.",
+        ),
+        Reason.NO_CERTIFICATE_CHAIN_FOUND: (
+            "无法判定：信任文件中没有该证书的签发机构。",
+            "Could not check: the trust file does not know the certificate's issuer.",
+        ),
+        Reason.OUT_OF_BOUNDS_NO_POE: (
+            "无法判定：在证书过期之前没有签章存在的证明。",
+            "Could not check: nothing proves that the seal existed before the certificate expired.",
+        ),
+        Reason.REVOKED_NO_POE: (
+            "无法判定：在证书吊销生效之前没有签章存在的证明。",
+            "Could not check: nothing proves that the seal existed before the revocation took effect.",
+        ),
+    }
+)
+
+
+class RevocationReason(IntEnum):
+    """Why a certificate was revoked. Source: RFC 5280 section 5.3.1 (CRLReason)."""
+
+    UNSPECIFIED = 0
+    KEY_COMPROMISE = 1
+    CA_COMPROMISE = 2
+    AFFILIATION_CHANGED = 3
+    SUPERSEDED = 4
+    CESSATION_OF_OPERATION = 5
+    CERTIFICATE_HOLD = 6
+    PRIVILEGE_WITHDRAWN = 9
+    AA_COMPROMISE = 10
+
+    @property
+    def is_compromise(self) -> bool:
+        """Whether somebody else may have used the key."""
+        return self in (RevocationReason.KEY_COMPROMISE, RevocationReason.CA_COMPROMISE, RevocationReason.AA_COMPROMISE)
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """That a certificate was revoked; where the caller knows it from is the caller's to check.
+
+    Attributes:
+        revoked_at: aware.
+        reason: of RFC 5280.
+        invalidity_time: since when the key is thought compromised, from data the CA signed; None: not stated.
+    """
+
+    revoked_at: datetime.datetime
+    reason: RevocationReason = RevocationReason.UNSPECIFIED
+    invalidity_time: datetime.datetime | None = None
+
+    def __post_init__(self) -> None:
+        for time in (self.revoked_at, self.invalidity_time):
+            if time is not None and time.tzinfo is None:
+                raise MalformedError("expected an aware time, got a naive one", where="revocation", actual=time)
+
+    def effective_from(self, not_before: datetime.datetime) -> datetime.datetime:
+        """Return the moment from which seals stop counting.
+
+        A compromise reaches back to its invalidity time, but not before the certificate's `not_before`.
+        """
+        if not self.reason.is_compromise or self.invalidity_time is None:
+            return self.revoked_at
+        return min(self.revoked_at, max(self.invalidity_time, not_before))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealVerdict:
+    """The verdict on one seal.
+
+    Attributes:
+        reason: the reason code; the outcome follows from it.
+        detail: what exactly was met, English, without secrets; empty when passed.
+        as_of: the proven time the verdict is about, aware UTC.
+        signing_time: the claimed time, aware UTC, or None if it could not be read.
+        certificate: the sealing certificate, or None if it could not be read.
+    """
+
+    reason: Reason
+    detail: str
+    as_of: datetime.datetime
+    signing_time: datetime.datetime | None = None
+    certificate: OrganisationCertificate | None = field(default=None, repr=False)
+
+    @property
+    def outcome(self) -> Outcome:
+        """PASSED, FAILED or INDETERMINATE."""
+        return self.reason.outcome
+
+    @property
+    def passed(self) -> bool:
+        """Whether the outcome is PASSED."""
+        return self.outcome is Outcome.PASSED
+
+    @property
+    def text_zh(self) -> str:
+        """One sentence in Chinese."""
+        return self.reason.text_zh
+
+    @property
+    def text_en(self) -> str:
+        """One sentence in English."""
+        return self.reason.text_en
+
+
+def check_seal(
+    payload: bytes,
+    signing_time: datetime.datetime,
+    signature: bytes,
+    certificate_der: bytes,
+    *,
+    roots: TrustRoots,
+    organisation: str,
+    at: datetime.datetime,
+    organisation_name: str | None = None,
+    revocation: Revocation | None = None,
+    intermediates: Sequence[bytes] = (),
+) -> SealVerdict:
+    """Judge a seal; the steps are those of the module's docstring.
+
+    Args:
+        payload: the sealed payload, 66 bytes, rebuilt by the caller.
+        signing_time: the claimed time, aware UTC, whole seconds.
+        signature: r‖s, 64 bytes.
+        certificate_der: the sealing certificate.
+        roots: of the verifier's own trust file.
+        organisation: code of the organisation that had to seal, 18 characters.
+        at: the proven time, or now where nothing later is proven; aware.
+        organisation_name: the name the certificate has to carry; None: not compared.
+        revocation: what is known of the certificate's revocation; None: none is known.
+        intermediates: CA certificates to build the path with, DER.
+
+    Returns:
+        The verdict. No form of `payload`, `signature` or `certificate_der` makes this raise.
+
+    Raises:
+        MalformedError: a naive `at`, or an intermediate that can't be read.
+    """
+    as_of = _proven_time(at)
+    try:
+        time = check_signing_time(signing_time)  # (1)
+    except MalformedError as error:
+        return SealVerdict(reason=Reason.FORMAT_FAILURE, detail=str(error), as_of=as_of)
+    try:
+        check_signature_form(signature)
+        certificate = parse_certificate(certificate_der)  # (2)
+        attributes = signed_attributes(payload, time, certificate.certificate_id)
+    except SigningError as error:
+        broken_rule = isinstance(error, PolicyError)
+        reason = Reason.CHAIN_CONSTRAINTS_FAILURE if broken_rule else Reason.FORMAT_FAILURE
+        return SealVerdict(reason=reason, detail=str(error), as_of=as_of, signing_time=time)
+    reason, detail = (
+        _check_signature(certificate, attributes, signature)
+        or _check_organisation(certificate, organisation, organisation_name)
+        or _check_times(certificate, time, as_of)
+        or _check_path(certificate, roots, at=as_of, intermediates=intermediates)
+        or _check_revocation(certificate, revocation, signing_time=time, at=as_of)
+        or (Reason.PASSED, "")
+    )
+    return SealVerdict(reason=reason, detail=detail, as_of=as_of, signing_time=time, certificate=certificate)
+
+
+def check_cms(
+    payload: bytes,
+    cms: bytes,
+    *,
+    roots: TrustRoots,
+    organisation: str,
+    at: datetime.datetime,
+    organisation_name: str | None = None,
+    revocation: Revocation | None = None,
+    intermediates: Sequence[bytes] = (),
+) -> SealVerdict:
+    """Judge a seal in its CMS form: parsed strictly, its digest compared, then as `check_seal`.
+
+    Args:
+        payload: the sealed payload, 66 bytes, rebuilt by the caller.
+        cms: ContentInfo, DER, detached.
+        roots: and the further arguments, as in `check_seal`.
+        organisation: as in `check_seal`.
+        at: as in `check_seal`.
+        organisation_name: as in `check_seal`.
+        revocation: as in `check_seal`.
+        intermediates: as in `check_seal`.
+    """
+    as_of = _proven_time(at)
+    try:
+        parsed = parse_cms(cms)
+    except SigningError as error:
+        broken_rule = isinstance(error, PolicyError)
+        reason = Reason.CHAIN_CONSTRAINTS_FAILURE if broken_rule else Reason.FORMAT_FAILURE
+        return SealVerdict(reason=reason, detail=str(error), as_of=as_of)
+    value, digest = parsed.seal, hashlib.sha256(payload).digest()
+    if parsed.message_digest != digest:
+        return SealVerdict(
+            reason=Reason.HASH_FAILURE,
+            detail=f"expected message digest {digest.hex()}, got {parsed.message_digest.hex()}",
+            as_of=as_of,
+            signing_time=value.signing_time,
+        )
+    return check_seal(
+        payload,
+        value.signing_time,
+        value.signature,
+        value.certificate,
+        roots=roots,
+        organisation=organisation,
+        at=as_of,
+        organisation_name=organisation_name,
+        revocation=revocation,
+        intermediates=intermediates,
+    )
+
+
+def _proven_time(at: datetime.datetime) -> datetime.datetime:
+    if at.tzinfo is None:
+        raise MalformedError("expected an aware time, got a naive one", where="at", actual=at)
+    return at.astimezone(datetime.UTC)
+
+
+_Finding: TypeAlias = tuple[Reason, str] | None
+
+
+def _check_signature(certificate: OrganisationCertificate, attributes: bytes, signature: bytes) -> _Finding:
+    try:
+        certificate.verifying_key.verify(
+            der.encode_ecdsa_signature(signature), attributes, ec.ECDSA(hashes.SHA256())
+        )  # (3)
+    except InvalidSignature:
+        return Reason.SIG_CRYPTO_FAILURE, "expected a signature over the rebuilt attributes, got another one"
+    return None
+
+
+def _check_organisation(certificate: OrganisationCertificate, code: str, name: str | None) -> _Finding:
+    expected = f"{code} {name}" if name is not None else code
+    actual = certificate.organisation_code
+    if name is not None:
+        actual = f"{actual} {certificate.organisation_name}"
+    if actual != expected:  # (4)
+        return Reason.SIGNER_ORGANISATION_MISMATCH, f"expected the certificate of {expected}, got that of {actual}"
+    return None
+
+
+def _check_times(
+    certificate: OrganisationCertificate, signing_time: datetime.datetime, at: datetime.datetime
+) -> _Finding:
+    if signing_time < certificate.not_before:  # (5)
+        return (
+            Reason.NOT_YET_VALID,
+            f"expected a signing time from {certificate.not_before.isoformat()}, got {signing_time.isoformat()}",
+        )
+    latest = at + datetime.timedelta(seconds=SIGNING_TIME_TOLERANCE_SECONDS)
+    if signing_time > latest:  # (6)
+        return (
+            Reason.TIMESTAMP_ORDER_FAILURE,
+            f"expected a signing time up to {latest.isoformat()}, got {signing_time.isoformat()}",
+        )
+    if at > certificate.not_after:  # (7)
+        reason = Reason.EXPIRED if signing_time > certificate.not_after else Reason.OUT_OF_BOUNDS_NO_POE
+        return reason, f"expected a proven time up to {certificate.not_after.isoformat()}, got {at.isoformat()}"
+    return None
+
+
+def _check_path(
+    certificate: OrganisationCertificate,
+    roots: TrustRoots,
+    *,
+    at: datetime.datetime,
+    intermediates: Sequence[bytes],
+) -> _Finding:
+    # A clock within the tolerance may put the proven time just before not_before.
+    path_time = max(at, certificate.not_before)
+    try:
+        validate_path(certificate, roots, at=path_time, intermediates=intermediates)  # (8)
+    except NotFoundError as error:
+        return Reason.NO_CERTIFICATE_CHAIN_FOUND, str(error)
+    except PolicyError as error:
+        return Reason.CHAIN_CONSTRAINTS_FAILURE, str(error)
+    return None
+
+
+def _check_revocation(
+    certificate: OrganisationCertificate,
+    revocation: Revocation | None,
+    *,
+    signing_time: datetime.datetime,
+    at: datetime.datetime,
+) -> _Finding:
+    if revocation is None:
+        return None
+    effective = revocation.effective_from(certificate.not_before)
+    if effective > at:  # (9)
+        return None
+    detail = f"expected a proven time before the revocation of {effective.isoformat()}, got {at.isoformat()}"
+    # Who holds a stolen key writes any signing time: it says nothing then, neither for nor against the seal.
+    if not revocation.reason.is_compromise and signing_time >= revocation.revoked_at:
+        return Reason.REVOKED, detail
+    return Reason.REVOKED_NO_POE, detail
