@@ -124,7 +124,10 @@ def _checked_ascii_names(value: Any) -> bool:
             ascii_names &= name.isascii() & _checked_ascii_names(member)
         return ascii_names
     if isinstance(value, (list, tuple)):
-        return all([_checked_ascii_names(member) for member in value])
+        ascii_names = True
+        for member in value:
+            ascii_names &= _checked_ascii_names(member)
+        return ascii_names
     if isinstance(value, str):  # a StrEnum
         return True
     raise MalformedError(f"expected a JSON value without floats, got {kind.__name__}")

@@ -237,7 +237,7 @@ class Seal:
 
     Attributes:
         role: the party's role; None for the archive's own seals.
-        signing_time: claimed time, aware UTC, whole seconds, 1970 to 2049.
+        signing_time: claimed time, aware, whole seconds, 1970 to 2049; held in UTC.
         signature: r ‖ s, 64 bytes big-endian; not checked here.
         certificate_id: SHA-256 of the certificate's DER, 32 bytes.
 
@@ -252,13 +252,14 @@ class Seal:
 
     def __post_init__(self) -> None:
         time = self.signing_time
-        if time.tzinfo is not UTC or time.microsecond or not 1970 <= time.year <= _LAST_SIGNING_YEAR:
+        if time.tzinfo is None or time.microsecond or not 1970 <= time.astimezone(UTC).year <= _LAST_SIGNING_YEAR:
             raise MalformedError(
-                f"expected a UTC signing time of whole seconds from 1970 to 2049, got {time}",
+                f"expected an aware signing time of whole seconds from 1970 to 2049, got {time}",
                 code="signing_time",
                 where="seal.signing_time",
                 actual=time,
             )
+        object.__setattr__(self, "signing_time", time.astimezone(UTC))
         for name, value, length in (
             ("signature", self.signature, 64),
             ("certificate_id", self.certificate_id, 32),

@@ -1,0 +1,162 @@
+"""The trust file `yunshang-trust/v1`: what a verifier believes before reading any bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from ledger import fields
+from ledger.canonical import parse_json
+from ledger.errors import MalformedError
+from ledger.identifiers.uscc import validate_uscc
+from ledger.statement import LedgerDomain
+
+__all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "ContractPin", "TrustFile", "ValidatorSet"]
+
+TRUST_FORMAT = "yunshang-trust/v1"
+CONTRACT_NAMES = ("archive_ledger", "project_registry", "seal_registry", "p256_suite")
+
+
+@dataclass(frozen=True, slots=True)
+class ContractPin:
+    """A contract as it must be found: address (20 bytes) and keccak256 of its code (32 bytes)."""
+
+    address: bytes
+    code_keccak256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorSet:
+    """Who signs blocks in a range; `to_block` is included, None: to this day. Addresses: 20 bytes each."""
+
+    from_block: int
+    to_block: int | None
+    addresses: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrustFile:
+    """Roots, ledger and archive that a verifier trusts. Source: docs/formats.md section 8.
+
+    Attributes:
+        ca_roots: certificates, DER; not parsed here.
+        chain_id: the ledger's chain id.
+        genesis_hash: hash of block 0, 32 bytes.
+        contracts: by name, exactly `CONTRACT_NAMES`.
+        archive_organisation: organisation code of the archive.
+        archive_certificates: pinned sealing certificates of the archive, DER.
+        validators: by block range, for the level `proved`.
+    """
+
+    ca_roots: tuple[bytes, ...] = field(kw_only=True)
+    chain_id: int = field(kw_only=True)
+    genesis_hash: bytes = field(kw_only=True)
+    contracts: Mapping[str, ContractPin] = field(kw_only=True)
+    archive_organisation: str = field(kw_only=True)
+    archive_certificates: tuple[bytes, ...] = field(kw_only=True)
+    validators: tuple[ValidatorSet, ...] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        if set(self.contracts) != set(CONTRACT_NAMES):
+            raise MalformedError(
+                f"expected the contracts {', '.join(CONTRACT_NAMES)}, got {', '.join(sorted(self.contracts))}",
+                where="trust.ledger.contracts",
+            )
+        if not self.ca_roots:
+            raise MalformedError("expected at least one root, got none", where="trust.ca_roots")
+        object.__setattr__(self, "contracts", MappingProxyType(dict(self.contracts)))
+
+    @property
+    def domain(self) -> LedgerDomain:
+        """The domain in which everything of this ledger is sealed."""
+        return LedgerDomain(self.chain_id, self.contracts["archive_ledger"].address)
+
+    def to_bytes(self) -> bytes:
+        """Return the file: indented JSON in UTF-8, for people to read and compare."""
+        document = {
+            "format": TRUST_FORMAT,
+            "ca_roots": [fields.base64_text(der) for der in self.ca_roots],
+            "ledger": {
+                "chain_id": self.chain_id,
+                "genesis_hash": fields.prefixed_hex(self.genesis_hash),
+                "contracts": {
+                    name: {
+                        "address": fields.prefixed_hex(self.contracts[name].address),
+                        "code_keccak256": fields.prefixed_hex(self.contracts[name].code_keccak256),
+                    }
+                    for name in CONTRACT_NAMES
+                },
+                "archive": {
+                    "organisation": self.archive_organisation,
+                    "certificates": [fields.base64_text(der) for der in self.archive_certificates],
+                },
+                "validators": [
+                    {
+                        "from_block": item.from_block,
+                        "to_block": item.to_block,
+                        "addresses": [fields.prefixed_hex(address) for address in item.addresses],
+                    }
+                    for item in self.validators
+                ],
+            },
+        }
+        return (json.dumps(document, indent=2) + "\n").encode("ascii")
+
+    @classmethod
+    def parse(cls, data: bytes) -> TrustFile:
+        """Read a trust file strictly; white space and member order are free.
+
+        Raises:
+            MalformedError: not JSON, or a member missing, unknown or of another form.
+        """
+        root = fields.members(parse_json(data), ("format", "ca_roots", "ledger"), "trust")
+        fields.one_of(root["format"], (TRUST_FORMAT,), "trust.format")
+        where = "trust.ledger"
+        ledger = fields.members(
+            root["ledger"], ("chain_id", "genesis_hash", "contracts", "archive", "validators"), where
+        )
+        contracts = fields.members(ledger["contracts"], CONTRACT_NAMES, f"{where}.contracts")
+        archive = fields.members(ledger["archive"], ("organisation", "certificates"), f"{where}.archive")
+        return cls(
+            ca_roots=_certificates(root["ca_roots"], "trust.ca_roots"),
+            chain_id=fields.integer(ledger["chain_id"], f"{where}.chain_id", low=1),
+            genesis_hash=fields.prefixed_bytes(ledger["genesis_hash"], f"{where}.genesis_hash"),
+            contracts={name: _pin(contracts[name], f"{where}.contracts.{name}") for name in CONTRACT_NAMES},
+            archive_organisation=validate_uscc(archive["organisation"], f"{where}.archive.organisation"),
+            archive_certificates=_certificates(archive["certificates"], f"{where}.archive.certificates"),
+            validators=tuple(
+                _validator_set(item, f"{where}.validators[{index}]")
+                for index, item in enumerate(fields.sequence_of(ledger["validators"], f"{where}.validators"))
+            ),
+        )
+
+
+def _certificates(value: Any, where: str) -> tuple[bytes, ...]:
+    return tuple(
+        fields.base64_bytes(item, f"{where}[{index}]") for index, item in enumerate(fields.sequence_of(value, where))
+    )
+
+
+def _pin(value: Any, where: str) -> ContractPin:
+    pin = fields.members(value, ("address", "code_keccak256"), where)
+    return ContractPin(
+        fields.prefixed_bytes(pin["address"], f"{where}.address", length=20),
+        fields.prefixed_bytes(pin["code_keccak256"], f"{where}.code_keccak256"),
+    )
+
+
+def _validator_set(value: Any, where: str) -> ValidatorSet:
+    item = fields.members(value, ("from_block", "to_block", "addresses"), where)
+    first = fields.integer(item["from_block"], f"{where}.from_block")
+    last = item["to_block"]
+    return ValidatorSet(
+        first,
+        None if last is None else fields.integer(last, f"{where}.to_block", low=first),
+        tuple(
+            fields.prefixed_bytes(address, f"{where}.addresses[{index}]", length=20)
+            for index, address in enumerate(fields.sequence_of(item["addresses"], f"{where}.addresses"))
+        ),
+    )
