@@ -1,0 +1,1 @@
+"""Pages for people: server-rendered, without a framework in the browser."""
