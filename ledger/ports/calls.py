@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 from ledger.statement import SubmissionStatement
 from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
@@ -11,6 +12,7 @@ from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
 __all__ = [
     "Accept",
     "AddAlias",
+    "FillNonce",
     "LedgerCall",
     "RegisterBuilding",
     "RegisterCertificate",
@@ -175,7 +177,12 @@ class Withdraw:
     seal: Seal = field(kw_only=True)
 
 
-LedgerCall = (
+@dataclass(frozen=True, slots=True)
+class FillNonce:
+    """Do nothing, so that transactions with later nonces can be mined (`ledger.anchoring.nonce_gap`)."""
+
+
+LedgerCall: TypeAlias = (
     RegisterCertificate
     | RevokeCertificate
     | RegisterBuilding
@@ -186,4 +193,5 @@ LedgerCall = (
     | Accept
     | ReturnToParties
     | Withdraw
+    | FillNonce
 )
