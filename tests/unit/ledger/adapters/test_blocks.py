@@ -6,8 +6,8 @@ import hashlib
 import signal
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -216,25 +216,15 @@ def test_only_one_process_writes_and_others_read_what_was_flushed(tmp_path: Path
 
 
 def test_threads_put_flush_and_read_at_once_and_nothing_is_kept_twice(tmp_path: Path) -> None:
-    errors: list[BaseException] = []
+    def work(shift: int) -> None:
+        for number in range(shift, 400 + shift):
+            store.put_block(Cid.of(numbered(number)), numbered(number))
+            if number % 50 == 0:
+                store.flush()
+            assert store.get_block(Cid.of(numbered(number))) == numbered(number)
 
-    def work(store: BlockStore, shift: int) -> None:
-        try:
-            for number in range(shift, 400 + shift):
-                store.put_block(Cid.of(numbered(number)), numbered(number))
-                if number % 50 == 0:
-                    store.flush()
-                assert store.get_block(Cid.of(numbered(number))) == numbered(number)
-        except BaseException as e:
-            errors.append(e)
-
-    with BlockStore(tmp_path, pack_bytes=100_000) as store:
-        threads = [threading.Thread(target=work, args=(store, 100 * shift)) for shift in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert errors == []
+    with BlockStore(tmp_path, pack_bytes=100_000) as store, ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, (0, 100, 200, 300)))
         store.flush()
         assert len(list(store.cids())) == 700
     kept = sum(path.stat().st_size for path in (tmp_path / "packs").iterdir())
