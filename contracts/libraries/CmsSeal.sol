@@ -13,15 +13,17 @@ library CmsSeal {
     /// @notice 2049-12-31T23:59:59Z, the last second a UTCTime can name (RFC 5280 section 4.1.2.5.1).
     uint64 internal constant LATEST_UTC_TIME = 2_524_607_999;
 
-    /// @dev SET, content-type: id-data, and signing-time up to its value.
-    bytes private constant HEAD =
-        hex"3181a2301806092a864886f70d010903310b06092a864886f70d010701301c06092a864886f70d010905310f170d";
+    // Words and not `bytes`, which would be copied in loops.
+
+    /// @dev SET, content-type: id-data, and signing-time up to its value; in two pieces.
+    bytes32 private constant HEAD = hex"3181a2301806092a864886f70d010903310b06092a864886f70d010701301c06";
+    bytes14 private constant HEAD_END = hex"092a864886f70d010905310f170d";
 
     /// @dev message-digest up to its value.
-    bytes private constant DIGEST = hex"302f06092a864886f70d01090431220420";
+    bytes17 private constant DIGEST = hex"302f06092a864886f70d01090431220420";
 
     /// @dev signing-certificate-v2 (ESSCertIDv2 without hashAlgorithm and issuerSerial) up to its value.
-    bytes private constant CERTIFICATE = hex"3037060b2a864886f70d010910022f31283026302430220420";
+    bytes25 private constant CERTIFICATE = hex"3037060b2a864886f70d010910022f31283026302430220420";
 
     /**
      * @notice Builds the signed attributes.
@@ -35,7 +37,8 @@ library CmsSeal {
         bytes32 messageDigest,
         bytes32 certificateId
     ) internal pure returns (bytes memory) {
-        return abi.encodePacked(HEAD, utcTime(signingTime), DIGEST, messageDigest, CERTIFICATE, certificateId);
+        bytes13 time = utcTime(signingTime);
+        return abi.encodePacked(HEAD, HEAD_END, time, DIGEST, messageDigest, CERTIFICATE, certificateId);
     }
 
     /**

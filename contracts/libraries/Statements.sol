@@ -24,26 +24,21 @@ library Statements {
 
     /// @notice The struct hash of a submission.
     function hashSubmission(IArchiveLedger.Submission calldata statement) internal pure returns (bytes32) {
-        // In two parts, joined: one call of abi.encode would need more stack than there is.
         return
             keccak256(
-                bytes.concat(
-                    abi.encode(
-                        SUBMISSION,
-                        statement.buildingKey,
-                        statement.unitProjectKey,
-                        statement.rosterHash,
-                        statement.sequence,
-                        statement.previous
-                    ),
-                    abi.encode(
-                        statement.manifestSha256,
-                        statement.documentsRoot,
-                        statement.documentCount,
-                        statement.bimRoot,
-                        keccak256(statement.contentCid),
-                        statement.sealBy
-                    )
+                abi.encode(
+                    SUBMISSION,
+                    statement.buildingKey,
+                    statement.unitProjectKey,
+                    statement.rosterHash,
+                    statement.sequence,
+                    statement.previous,
+                    statement.manifestSha256,
+                    statement.documentsRoot,
+                    statement.documentCount,
+                    statement.bimRoot,
+                    keccak256(statement.contentCid),
+                    statement.sealBy
                 )
             );
     }
