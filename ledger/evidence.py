@@ -126,10 +126,10 @@ class EvidenceBundle:
             raise MalformedError("expected certificates ordered by id", code="misplaced_item", where="certificate")
         used = {seal.certificate_id for seal in self._all_seals()}
         for certificate in sorted(used ^ self.certificates.keys()):
-            code = "unused_item" if certificate in self.certificates else "missing_item"
+            met = "unused" if certificate in self.certificates else "missing"
             raise MalformedError(
-                f"expected exactly the certificates that seals name, got {code.split('_', maxsplit=1)[0]} {certificate.hex()}",
-                code=code,
+                f"expected exactly the certificates that seals name, got {met} {certificate.hex()}",
+                code=f"{met}_item",
                 where="certificate",
                 actual=certificate,
             )

@@ -1,0 +1,245 @@
+"""Anchor levels: what the archive attests and what the verifier's own node shows.
+
+Both functions answer with values or a finding; neither decides the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from ledger.errors import LedgerError
+from ledger.evidence import EvidenceBundle
+from ledger.ports.chain import CertificateRecord, ChainIdentity, RecordedSubmission, SubmissionStatus
+from ledger.report import Finding, Outcome
+from ledger.statement import LedgerDomain, Statement
+from ledger.trust import TrustFile
+from ledger.types import Seal
+
+__all__ = [
+    "CLOCK_TOLERANCE",
+    "ChainWitness",
+    "Observation",
+    "SealCheck",
+    "SealChecker",
+    "block_time",
+    "check_archive_seal",
+    "check_attestation",
+    "observe",
+]
+
+CLOCK_TOLERANCE = timedelta(seconds=300)
+_COMPROMISES = frozenset({1, 2, 10})  # key, CA and attribute authority. Source: RFC 5280 section 5.3.1.
+
+
+@dataclass(frozen=True, slots=True)
+class SealCheck:
+    """A checker's answer: outcome, its own stable reason code, both texts, and the values met."""
+
+    outcome: Outcome
+    reason: str
+    zh: str
+    en: str
+    detail: str = ""
+
+    def finding(self) -> Finding:
+        """Return it as a finding."""
+        return Finding(self.outcome, self.reason, self.zh, self.en, self.detail)
+
+
+class SealChecker(Protocol):
+    """Judges one seal by docs/formats.md section 7; handed in by the composition root.
+
+    MUST rebuild the signed attributes from the arguments, check the signature (low s only), the certificate's profile
+    and path to a root, that it belongs to the organisation (and bears its name, if given), and that
+    notBefore ≤ signing time ≤ at + 300 s and the certificate is valid at `at`. MUST NOT raise on bad input: that is an
+    outcome. MUST answer INDETERMINATE, not FAILED, where something needed is missing.
+    """
+
+    def check(
+        self,
+        payload: bytes,
+        seal: Seal,
+        certificate_der: bytes,
+        *,
+        roots: tuple[bytes, ...],
+        organisation: str,
+        organisation_name: str | None,
+        at: datetime,
+    ) -> SealCheck:
+        """Judge a seal over a payload of 66 bytes at a proven time."""
+        ...
+
+
+class ChainWitness(Protocol):
+    """The part of `ledger.ports.chain.LedgerReader` that a verifier asks; same MUSTs."""
+
+    def identity(self) -> ChainIdentity:
+        """Return chain id, genesis hash and contracts as the node has them."""
+        ...
+
+    def submission(self, submission_id: bytes) -> RecordedSubmission | None:
+        """Return a submission as recorded, or None."""
+        ...
+
+    def certificate(self, certificate_id: bytes) -> CertificateRecord | None:
+        """Return a certificate as registered, or None."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the verifier's own node shows.
+
+    Attributes:
+        record: the submission as recorded.
+        revoked_from: by certificate id, the moment from which the registrar calls it invalid.
+    """
+
+    record: RecordedSubmission
+    revoked_from: Mapping[bytes, datetime] = field(default_factory=dict)
+
+
+def block_time(timestamp: int) -> datetime | None:
+    """Return unix seconds as aware UTC, or None beyond the calendar."""
+    try:
+        return datetime.fromtimestamp(timestamp, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def check_archive_seal(
+    statement: Statement,
+    seal: Seal,
+    bundle: EvidenceBundle,
+    *,
+    domain: LedgerDomain,
+    trust: TrustFile,
+    checker: SealChecker,
+    now: datetime,
+) -> SealCheck | None:
+    """Judge a seal of the archive.
+
+    The certificate must be pinned in the trust file and belong to the archive; it is judged at its own signing time,
+    for which the pin vouches, and that may not lie in the future.
+
+    Returns:
+        The checker's answer, or None where the certificate is not pinned.
+    """
+    certificate = bundle.certificate_of(seal)
+    if certificate not in trust.archive_certificates:
+        return None
+    return checker.check(
+        statement.payload(domain),
+        seal,
+        certificate,
+        roots=trust.ca_roots,
+        organisation=trust.archive_organisation,
+        organisation_name=None,
+        at=min(seal.signing_time, now),
+    )
+
+
+def check_attestation(
+    bundle: EvidenceBundle, *, trust: TrustFile, checker: SealChecker, now: datetime
+) -> Finding | None:
+    """Judge the archive's attestation; None: the bundle has none."""
+    attested = bundle.anchor
+    if attested is None:
+        return None
+    if attested.seals_hash != bundle.seals_hash:
+        return Finding.of("seals_hash", f"expected {bundle.seals_hash.hex()}, got {attested.seals_hash.hex()}")
+    verdict = check_archive_seal(
+        attested.statement(bundle.submission_id),
+        attested.seal,
+        bundle,
+        domain=trust.domain,
+        trust=trust,
+        checker=checker,
+        now=now,
+    )
+    if verdict is None:
+        return Finding.of("archive_not_pinned", attested.seal.certificate_id.hex())
+    if verdict.outcome is not Outcome.PASSED:
+        reason = "attestation_seal" if verdict.outcome is Outcome.FAILED else "attestation_undecided"
+        return Finding.of(reason, f"{verdict.reason}: {verdict.detail}")
+    time = block_time(attested.block_time)
+    if time is None or time > now + CLOCK_TOLERANCE:
+        return Finding.of("time_in_future", str(attested.block_time))
+    return Finding.of("anchor_attested", block=attested.block_number, time=f"{time:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, now: datetime) -> Observation | Finding:
+    """Read the record through the verifier's own node, after checking that it is on the trusted chain.
+
+    Returns:
+        The observation where the record is the bundle's; else the finding that says why there is none.
+    """
+    try:
+        identity = witness.identity()
+        difference = _chain_difference(identity, trust)
+        if difference:
+            return Finding.of("wrong_chain", difference)
+        record = witness.submission(bundle.submission_id)
+        if record is None or record.status is SubmissionStatus.NONE:
+            return Finding.of("not_recorded", bundle.submission_id.hex())
+        if record.status is SubmissionStatus.WITHDRAWN:
+            return Finding.of("withdrawn")
+        difference = _record_difference(record, bundle)
+        if difference:
+            return Finding.of("record_differs", difference)
+        revoked = _revocations(witness, (seal.certificate_id for seal in bundle.seals))
+    except LedgerError as error:  # whatever a node answers, it is no answer about the bundle
+        return Finding.of("chain_unreachable", str(error))
+    time = block_time(record.block.timestamp)
+    if time is None or time > now + CLOCK_TOLERANCE:
+        return Finding.of("time_in_future", str(record.block.timestamp))
+    attested = bundle.anchor
+    if attested is not None and (attested.block_number, attested.block_hash, attested.block_time) != (
+        record.block.number,
+        record.block.block_hash,
+        record.block.timestamp,
+    ):
+        return Finding.of("attestation_outdated", f"block {record.block.number} 0x{record.block.block_hash.hex()}")
+    return Observation(record, revoked)
+
+
+def _chain_difference(identity: ChainIdentity, trust: TrustFile) -> str:
+    if identity.chain_id != trust.chain_id:
+        return f"expected chain id {trust.chain_id}, got {identity.chain_id}"
+    if identity.genesis_hash != trust.genesis_hash:
+        return f"expected genesis 0x{trust.genesis_hash.hex()}, got 0x{identity.genesis_hash.hex()}"
+    for name, pin in trust.contracts.items():
+        found = identity.contracts.get(name)
+        if found is None or (found.address, found.code_keccak256) != (pin.address, pin.code_keccak256):
+            code = "none" if found is None else f"0x{found.code_keccak256.hex()} at 0x{found.address.hex()}"
+            return f"expected {name} code 0x{pin.code_keccak256.hex()} at 0x{pin.address.hex()}, got {code}"
+    return ""
+
+
+def _record_difference(record: RecordedSubmission, bundle: EvidenceBundle) -> str:
+    statement = bundle.statement
+    for name, expected, actual in (
+        ("documents_root", statement.documents_root, record.documents_root),
+        ("document_count", statement.document_count, record.document_count),
+        ("sequence", statement.sequence, record.sequence),
+        ("seals_hash", bundle.seals_hash, record.seals_hash),
+    ):
+        if expected != actual:
+            return f"{name} differs"
+    return ""
+
+
+def _revocations(witness: ChainWitness, certificate_ids: Iterable[bytes]) -> dict[bytes, datetime]:
+    revoked = {}
+    for certificate_id in set(certificate_ids):
+        record = witness.certificate(certificate_id)
+        if record is not None and record.revoked_at is not None:
+            # A compromise reaches back to its invalidity time, never before the certificate was valid.
+            reach = record.revoked_at
+            if record.invalidity_time is not None and record.reason in _COMPROMISES:
+                reach = min(reach, max(record.invalidity_time, record.not_before))
+            revoked[certificate_id] = reach
+    return revoked

@@ -1,0 +1,185 @@
+"""Reason codes of the verifier: outcome, Chinese and English text. Codes are stable; texts may be reworded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["REASONS"]
+
+_P, _F, _I = "PASSED", "FAILED", "INDETERMINATE"
+
+REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "not_reached": (_I, "未能检查：前面的步骤未通过。", "Not checked: an earlier step did not pass."),
+        # (1) form
+        "form_ok": (_P, "证据包格式正确。", "The bundle is well-formed."),
+        "form_refused": (_F, "证据包格式错误或已被改动。", "The bundle is malformed or was changed."),
+        "unknown_item": (
+            _I,
+            "无法判定：证据包含有本程序不认识的内容或版本。",
+            "Could not check: the bundle holds an item or has a version unknown to this program.",
+        ),
+        # (2) ledger
+        "ledger_ok": (_P, "声明属于受信任的账本。", "The statement belongs to the trusted ledger."),
+        "other_ledger": (
+            _F,
+            "声明属于另一条链或另一份合约，不是受信任的账本。",
+            "The statement names another chain or contract than the trusted ledger.",
+        ),
+        # (3) document
+        "document_ok": (
+            _P,
+            "文件条目是移交内容的第 {number} 份（共 {count} 份）。",
+            "The entry is document {number} of {count} in the handover.",
+        ),
+        "document_count": (
+            _F,
+            "证明中的文件总数与声明不符。",
+            "The proof's tree size differs from the sealed document count.",
+        ),
+        "documents_root": (_F, "文件条目不在已签章的移交内容中。", "The entry is not part of the sealed handover."),
+        # (4) keys
+        "keys_ok": (
+            _P,
+            "建筑、单位工程和五方名册与声明一致。",
+            "Building, unit project and roster are those of the statement.",
+        ),
+        "building_key": (_F, "建筑标识与声明不符。", "The building is not the statement's."),
+        "unit_project_key": (_F, "单位工程与声明不符。", "The unit project is not the statement's."),
+        "roster_hash": (_F, "五方名册与声明不符。", "The roster is not the statement's."),
+        # (5) anchor
+        "anchor_attested": (
+            _P,
+            "城建档案馆声明：已记入第 {block} 块（{time}）。",
+            "The archive states: recorded in block {block} ({time}).",
+        ),
+        "anchor_observed": (
+            _P,
+            "经您自己的节点查得：已记入第 {block} 块（{time}）。",
+            "Seen through your own node: recorded in block {block} ({time}).",
+        ),
+        "anchor_none": (
+            _I,
+            "无法判定：证据包没有上链证明。",
+            "Could not check: the bundle has no proof of anchoring.",
+        ),
+        "anchor_level": (
+            _I,
+            "无法判定：要求的上链证明级别为 {required}，只达到 {reached}。",
+            "Could not check: anchor level {required} required, {reached} reached.",
+        ),
+        "attestation_seal": (
+            _F,
+            "城建档案馆的上链声明签章无效。",
+            "The archive's seal on the anchor attestation does not hold.",
+        ),
+        "attestation_undecided": (
+            _I,
+            "无法判定：城建档案馆的上链声明签章未能检查。",
+            "Could not check the archive's seal on the anchor attestation.",
+        ),
+        "archive_not_pinned": (
+            _I,
+            "无法判定：档案馆签章所用证书不在信任文件中。",
+            "Could not check: the archive's seal uses a certificate that the trust file does not pin.",
+        ),
+        "seals_hash": (
+            _F,
+            "上链的签章摘要与证据包中的五个签章不符。",
+            "The anchored hash of the seals differs from the five seals in the bundle.",
+        ),
+        "chain_unreachable": (_I, "无法判定：节点无法访问。", "Could not check: the node could not be asked."),
+        "wrong_chain": (
+            _I,
+            "无法判定：节点不在受信任的链上（链号、创世块或合约代码不符）。",
+            "Could not check: the node is not on the trusted chain (chain id, genesis or contract code differ).",
+        ),
+        "not_recorded": (
+            _I,
+            "无法判定：您的节点上没有这次移交的记录。",
+            "Could not check: your node has no record of this submission.",
+        ),
+        "record_differs": (
+            _F,
+            "链上的记录与证据包不符。",
+            "The record on the chain differs from the bundle.",
+        ),
+        "attestation_outdated": (
+            _I,
+            "无法判定：档案馆声明的区块已不在链上，请索取新的声明。",
+            "Could not check: the attested block is no longer the recorded one; ask for a new attestation.",
+        ),
+        "time_in_future": (
+            _I,
+            "无法判定：上链时间在将来，请检查本机时钟。",
+            "Could not check: the block time lies in the future; check this machine's clock.",
+        ),
+        # (6) parties
+        "parties_ok": (_P, "五方签章全部有效。", "All five seals are valid."),
+        "parties_failed": (_F, "{roles}的签章无效。", "Seals that do not hold: {names}."),
+        "parties_undecided": (_I, "无法判定{roles}的签章。", "Seals that could not be checked: {names}."),
+        "revoked_on_chain": (
+            _I,
+            "无法判定：登记方称证书在已证明的时间或之前失效（{time}）。",
+            "Could not check: the registrar says the certificate was invalid from {time}, not after the proven time.",
+        ),
+        # (7) deadline
+        "deadline_ok": (_P, "在签章期限内记录。", "Recorded within the deadline for sealing."),
+        "after_deadline": (_F, "记录时间晚于签章期限。", "Recorded after the deadline for sealing."),
+        "deadline_unknown": (
+            _I,
+            "无法判定：没有已证明的时间。",
+            "Could not check: there is no proven time.",
+        ),
+        # (8) decision of the archive
+        "accepted": (
+            _P,
+            "城建档案馆已接收，总登记号 {number}。",
+            "Accepted by the archive under accession number {number}.",
+        ),
+        "accepted_on_chain": (
+            _P,
+            "链上状态：城建档案馆已接收。",
+            "The chain says: accepted by the archive.",
+        ),
+        "undecided": (
+            _P,
+            "城建档案馆尚未作出接收或退回决定（按所见区块）。",
+            "The archive has neither accepted nor returned it yet (as of the block seen).",
+        ),
+        "decision_unknown": (
+            _I,
+            "无法判定城建档案馆是否已退回：证据包没有接收凭证，也未查链。",
+            "Could not check whether the archive returned it: no acceptance in the bundle and the chain was not asked.",
+        ),
+        "acceptance_not_recorded": (
+            _I,
+            "无法判定：证据包有接收凭证，链上尚无记录。",
+            "Could not check: the bundle holds an acceptance that the chain has not recorded.",
+        ),
+        "acceptance_seal": (_F, "接收凭证的签章无效。", "The archive's seal on the acceptance does not hold."),
+        "acceptance_undecided": (
+            _I,
+            "无法判定：接收凭证的签章未能检查。",
+            "Could not check the archive's seal on the acceptance.",
+        ),
+        "returned": (
+            _F,
+            "五方签章与上链属实，但城建档案馆已退回这次移交。",
+            "Sealed and anchored, but the archive returned this submission.",
+        ),
+        "withdrawn": (_F, "这次移交已被撤回。", "This submission was withdrawn."),
+        # (9) file
+        "file_ok": (
+            _P,
+            "文件与条目一致（大小、SHA-256、SM3、CID）。",
+            "The file is the entry's (size, SHA-256, SM3 and CID).",
+        ),
+        "file_differs": (
+            _F,
+            "文件与条目不符：{members}。",
+            "The file differs from the entry in: {members}.",
+        ),
+    }
+)

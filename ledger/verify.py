@@ -1,0 +1,343 @@
+"""The verifier: a bundle and a trust file in, a report out. Pure: what it needs of the outside is handed in.
+
+The steps; each is answered even where an earlier one failed, as far as its values could be read:
+ 1. form       the bundle is canonical JSON with the known items, each used, none repeated or misplaced
+ 2. ledger     the statement names the chain and contract of the trust file
+ 3. document   the entry's leaf and the path lead to the statement's documents root, in a tree of its document count
+ 4. keys       building, unit project and roster codes hash to what the statement says
+ 5. anchor     the submission is recorded: attested by the pinned archive, or observed through the verifier's own
+               node after chain id, genesis and code hashes are checked; the block time is the proven time
+ 6. parties    each of the five seals is over the statement's payload, by the roster's organisation for that role and
+               under its name, at the proven time; a revocation on chain is the registrar's word, not CA-signed, so it
+               makes a seal INDETERMINATE at worst
+ 7. deadline   the proven time is not after sealBy
+ 8. decision   the archive accepted: by its seal over the acceptance, or by the chain's status. Returned is FAILED (the
+               seals and the anchor hold, but the archive does not keep it); unknown (nothing sealed, chain not asked)
+               is INDETERMINATE; not decided yet, as seen on chain, passes
+ 9. file       where a file was given: size, SHA-256, SM3 and CID are the entry's
+The report is FAILED if any step failed, else INDETERMINATE if any could not be checked, else PASSED.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ledger import fields
+from ledger.errors import LedgerError, MismatchError
+from ledger.evidence import EvidenceBundle, UnknownItemError
+from ledger.levels import (
+    ChainWitness,
+    Observation,
+    SealCheck,
+    SealChecker,
+    block_time,
+    check_archive_seal,
+    check_attestation,
+    observe,
+)
+from ledger.merkle import verify_inclusion
+from ledger.ports.chain import SubmissionStatus
+from ledger.report import AnchorLevel, Finding, Outcome, PartyVerdict, Step, VerificationReport, worst
+from ledger.trust import TrustFile
+from ledger.types import ROLES
+
+__all__ = [
+    "STEP_NAMES",
+    "AnchorLevel",
+    "ChainWitness",
+    "FileDigest",
+    "Outcome",
+    "SealCheck",
+    "SealChecker",
+    "VerificationReport",
+    "verify_bundle",
+]
+
+STEP_NAMES = ("form", "ledger", "document", "keys", "anchor", "parties", "deadline", "decision", "file")
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """What was computed from the file at hand: size in bytes, SHA-256 and SM3 (32 bytes each), CIDv1 in base32."""
+
+    size: int
+    sha256: bytes
+    sm3: bytes
+    cid: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """What step 5 came to."""
+
+    finding: Finding
+    level: AnchorLevel = AnchorLevel.NONE
+    proven_time: datetime | None = None
+    observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One verification's inputs, once the bundle could be read."""
+
+    bundle: EvidenceBundle
+    trust: TrustFile
+    checker: SealChecker = field(kw_only=True)
+    chain: ChainWitness | None = field(kw_only=True)
+    required: AnchorLevel = field(kw_only=True)
+    now: datetime = field(kw_only=True)
+
+
+def verify_bundle(
+    bundle_bytes: bytes,
+    trust: TrustFile,
+    *,
+    seal_checker: SealChecker,
+    now: datetime,
+    file: FileDigest | None = None,
+    chain: ChainWitness | None = None,
+    required_level: AnchorLevel = AnchorLevel.ATTESTED,
+) -> VerificationReport:
+    """Verify an evidence bundle; the steps are those of the module's docstring.
+
+    Args:
+        bundle_bytes: the bundle.
+        trust: the verifier's own trust file.
+        seal_checker: judges single seals.
+        now: present time, aware UTC.
+        file: digests of the file at hand, or None: step 9 is left out.
+        chain: the verifier's own node, or None: nothing is observed.
+        required_level: the anchor level asked for; a lower one reached is INDETERMINATE.
+
+    Returns:
+        The report; bad input never raises.
+    """
+    wanted = STEP_NAMES if file is not None else STEP_NAMES[:-1]
+    try:
+        bundle = EvidenceBundle.parse(bundle_bytes)  # (1)
+    except LedgerError as error:
+        reason = "unknown_item" if isinstance(error, UnknownItemError) else "form_refused"
+        return _unread(Finding.of(reason, f"{error.code}: {error}"), wanted, required_level, now)
+    check = _Check(bundle, trust, checker=seal_checker, chain=chain, required=required_level, now=now)
+    anchor = _anchor(check)  # (5)
+    parties = _parties(check, anchor)  # (6)
+    findings = [
+        Finding.of("form_ok"),
+        _ledger(check),  # (2)
+        _document(check),  # (3)
+        _keys(check),  # (4)
+        anchor.finding,
+        _all_parties(parties),
+        _deadline(check, anchor),  # (7)
+        _decision(check, anchor),  # (8)
+    ]
+    if file is not None:
+        findings.append(_file(check, file))  # (9)
+    return VerificationReport(
+        tuple(Step(number, name, found) for number, (name, found) in enumerate(zip(wanted, findings, strict=True), 1)),
+        parties,
+        level=anchor.level,
+        required_level=required_level,
+        as_of=now,
+        proven_time=anchor.proven_time,
+        subject=_subject(bundle),
+    )
+
+
+def _unread(found: Finding, wanted: tuple[str, ...], required: AnchorLevel, now: datetime) -> VerificationReport:
+    later = Finding.of("not_reached")
+    return VerificationReport(
+        tuple(Step(number, name, found if number == 1 else later) for number, name in enumerate(wanted, 1)),
+        tuple(PartyVerdict(role, later) for role in ROLES),
+        level=AnchorLevel.NONE,
+        required_level=required,
+        as_of=now,
+    )
+
+
+def _ledger(check: _Check) -> Finding:
+    ours, theirs = check.trust.domain, check.bundle.domain
+    if ours != theirs:
+        return Finding.of(
+            "other_ledger",
+            f"expected chain {ours.chain_id}, contract {fields.prefixed_hex(ours.verifying_contract)}, "
+            f"got {theirs.chain_id}, {fields.prefixed_hex(theirs.verifying_contract)}",
+        )
+    return Finding.of("ledger_ok")
+
+
+def _document(check: _Check) -> Finding:
+    bundle, count = check.bundle, check.bundle.statement.document_count
+    # The size decides the shape of the path: it must be the sealed one, never the bundle's own.
+    if bundle.proof.tree_size != count:
+        return Finding.of("document_count", f"expected {count}, got {bundle.proof.tree_size}")
+    try:
+        verify_inclusion(bundle.entry.leaf_hash, bundle.proof, bundle.statement.documents_root)
+    except MismatchError as error:
+        return Finding.of("documents_root", str(error))
+    return Finding.of("document_ok", number=bundle.proof.leaf_index + 1, count=count)
+
+
+def _keys(check: _Check) -> Finding:
+    bundle, statement = check.bundle, check.bundle.statement
+    for reason, expected, actual in (
+        ("building_key", statement.building_key, bundle.unit_project.building.key),
+        ("unit_project_key", statement.unit_project_key, bundle.unit_project.key),
+        ("roster_hash", statement.roster_hash, bundle.roster.hash),
+    ):
+        if expected != actual:
+            return Finding.of(reason, f"expected {expected.hex()}, got {actual.hex()}")
+    return Finding.of("keys_ok")
+
+
+def _anchor(check: _Check) -> _Anchor:
+    bundle = check.bundle
+    attested = check_attestation(bundle, trust=check.trust, checker=check.checker, now=check.now)
+    if attested is not None and attested.outcome is not Outcome.PASSED:
+        return _Anchor(attested)
+    anchor = _Anchor(Finding.of("anchor_none"))
+    if attested is not None and bundle.anchor is not None:
+        anchor = _Anchor(attested, AnchorLevel.ATTESTED, block_time(bundle.anchor.block_time))
+    if check.chain is not None:
+        seen = observe(check.chain, bundle, trust=check.trust, now=check.now)
+        if isinstance(seen, Finding):  # the user asked for it: the archive's word does not stand in
+            return _Anchor(seen, anchor.level, anchor.proven_time)
+        block = seen.record.block
+        time = block_time(block.timestamp)
+        text = "" if time is None else fields.utc_text(time)
+        anchor = _Anchor(Finding.of("anchor_observed", block=block.number, time=text), AnchorLevel.OBSERVED, time, seen)
+    if anchor.level < check.required and anchor.finding.outcome is Outcome.PASSED:
+        finding = Finding.of("anchor_level", required=check.required.label, reached=anchor.level.label)
+        return _Anchor(finding, anchor.level, anchor.proven_time, anchor.observation)
+    return anchor
+
+
+def _parties(check: _Check, anchor: _Anchor) -> tuple[PartyVerdict, ...]:
+    bundle, payload = check.bundle, check.bundle.payload
+    revoked = {} if anchor.observation is None else anchor.observation.revoked_from
+    verdicts = []
+    for member, seal in zip(bundle.roster.organisations, bundle.seals, strict=True):
+        at = anchor.proven_time or check.now
+        finding = check.checker.check(
+            payload,
+            seal,
+            bundle.certificate_of(seal),
+            roots=check.trust.ca_roots,
+            organisation=member.code,
+            organisation_name=member.name,
+            at=at,
+        ).finding()
+        reach = revoked.get(seal.certificate_id)
+        if finding.outcome is Outcome.PASSED and reach is not None and reach <= at:
+            finding = Finding.of("revoked_on_chain", time=fields.utc_text(reach))
+        verdicts.append(
+            PartyVerdict(
+                member.role,
+                finding,
+                code=member.code,
+                name=member.name,
+                signing_time=seal.signing_time,
+                certificate_id=seal.certificate_id,
+            )
+        )
+    return tuple(verdicts)
+
+
+def _all_parties(parties: tuple[PartyVerdict, ...]) -> Finding:
+    outcome = worst(party.finding.outcome for party in parties)
+    if outcome is Outcome.PASSED:
+        return Finding.of("parties_ok")
+    roles = [party.role for party in parties if party.finding.outcome is outcome]
+    return Finding.of(
+        "parties_failed" if outcome is Outcome.FAILED else "parties_undecided",
+        roles="、".join(role.zh for role in roles),
+        names=", ".join(roles),
+    )
+
+
+def _deadline(check: _Check, anchor: _Anchor) -> Finding:
+    if anchor.proven_time is None:
+        return Finding.of("deadline_unknown")
+    seal_by, recorded = check.bundle.statement.seal_by, int(anchor.proven_time.timestamp())
+    if recorded > seal_by:
+        return Finding.of("after_deadline", f"expected at most {seal_by}, got {recorded}")
+    return Finding.of("deadline_ok")
+
+
+def _decision(check: _Check, anchor: _Anchor) -> Finding:
+    accepted = _acceptance(check)
+    if accepted is not None and accepted.outcome is Outcome.FAILED:
+        return accepted
+    if anchor.finding.reason == "withdrawn":
+        return Finding.of("withdrawn")
+    if anchor.observation is not None:
+        status = anchor.observation.record.status
+        if status is SubmissionStatus.RETURNED:
+            return Finding.of("returned")
+        if accepted is None:
+            return Finding.of("accepted_on_chain" if status is SubmissionStatus.ACCEPTED else "undecided")
+        if status is not SubmissionStatus.ACCEPTED:
+            return Finding.of("acceptance_not_recorded")
+    return accepted or Finding.of("decision_unknown")
+
+
+def _acceptance(check: _Check) -> Finding | None:
+    item = check.bundle.acceptance
+    if item is None:
+        return None
+    verdict = check_archive_seal(
+        item.statement(check.bundle.submission_id),
+        item.seal,
+        check.bundle,
+        domain=check.trust.domain,
+        trust=check.trust,
+        checker=check.checker,
+        now=check.now,
+    )
+    if verdict is None:
+        return Finding.of("archive_not_pinned", item.seal.certificate_id.hex())
+    if verdict.outcome is not Outcome.PASSED:
+        reason = "acceptance_seal" if verdict.outcome is Outcome.FAILED else "acceptance_undecided"
+        return Finding.of(reason, f"{verdict.reason}: {verdict.detail}")
+    return Finding.of("accepted", number=item.accession_number)
+
+
+def _file(check: _Check, file: FileDigest) -> Finding:
+    entry = check.bundle.entry
+    differing = [
+        name
+        for name, expected, actual in (
+            ("size", entry.size, file.size),
+            ("SHA-256", entry.sha256, file.sha256),
+            ("SM3", entry.sm3, file.sm3),
+            ("CID", entry.cid, file.cid),
+        )
+        if expected != actual
+    ]
+    if differing:
+        return Finding.of("file_differs", members=", ".join(differing))
+    return Finding.of("file_ok")
+
+
+def _subject(bundle: EvidenceBundle) -> dict[str, Any]:
+    entry = bundle.entry
+    return {
+        "submission": fields.prefixed_hex(bundle.submission_id),
+        "building": bundle.unit_project.building.to_json(),
+        "unit_project": bundle.unit_project.code,
+        "sequence": bundle.statement.sequence,
+        "document": {
+            "path": entry.path,
+            "title": entry.title,
+            "leaf_index": bundle.proof.leaf_index,
+            "size": entry.size,
+            "sha256": entry.sha256.hex(),
+            "sm3": entry.sm3.hex(),
+            "cid": entry.cid,
+        },
+        "documents": bundle.statement.document_count,
+        "accession_number": None if bundle.acceptance is None else bundle.acceptance.accession_number,
+        "block_number": None if bundle.anchor is None else bundle.anchor.block_number,
+    }
