@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
+from inspect import isawaitable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -24,9 +26,12 @@ from archive_api.web.rendering import SECURITY_HEADERS, language_of, render
 from archive_api.web.texts import Texts
 from archive_api.web.uploads import Upload, read_uploads
 from archive_api.web.views import PageSource, VerdictPage
+from ledger.errors import LedgerError
+from signing.errors import SigningError
 
 __all__ = ["create_router", "error_page", "install"]
 
+_LOG = logging.getLogger(__name__)
 _BUNDLE_START: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"yunshang-evidence/')
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN_STATUSES: Final = (400, 404, 500, 503)
@@ -52,12 +57,14 @@ class _PageRoute(APIRoute):
         async def handle_page(request: Request) -> Response:
             try:
                 return await handle(request)
-            except ApiError as error:
+            except (MalformedError, RequestValidationError):
                 # A cursor or key that cannot be read is a mistyped address.
-                status = HTTPStatus.NOT_FOUND if isinstance(error, MalformedError) else status_of(error)
-                return error_page(request, int(status))
-            except RequestValidationError:
                 return error_page(request, HTTPStatus.NOT_FOUND)
+            except (ApiError, LedgerError, SigningError) as error:
+                status = status_of(error)
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    _LOG.warning("%s %s: %s", request.method, request.url.path, error)
+                return error_page(request, status)
             except HTTPException as error:
                 return error_page(request, error.status_code)
 
@@ -159,11 +166,34 @@ def create_router(source: PageSource) -> APIRouter:
 
 
 def install(app: FastAPI, source: PageSource) -> None:
-    """Add the pages and their static files to the application.
+    """Add the pages and their static files to an application, after its routes and error handlers.
+
+    Addresses that nothing answers, and failures nobody expected, become pages for a browser; what lies under `/api/`
+    keeps the handlers it has.
 
     Args:
-        app: the application; its routes under `/api/` are not touched.
+        app: the application.
         source: where the pages get what they show.
     """
     app.mount("/static", _StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     app.include_router(create_router(source))
+    for kind in (HTTPException, Exception):
+        app.add_exception_handler(kind, _for_browsers(app.exception_handlers.get(kind)))
+
+
+def _for_browsers(handle: Callable[[Request, Any], Any] | None) -> Callable[[Request, Exception], Any]:
+    async def handle_error(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else HTTPStatus.INTERNAL_SERVER_ERROR
+        if handle is None or _is_for_browser(request):
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                _LOG.error("%s %s", request.method, request.url.path, exc_info=error)
+            return error_page(request, status)
+        answer = handle(request, error)
+        response: Response = await answer if isawaitable(answer) else answer
+        return response
+
+    return handle_error
+
+
+def _is_for_browser(request: Request) -> bool:
+    return not request.url.path.startswith("/api/") and "text/html" in request.headers.get("accept", "")

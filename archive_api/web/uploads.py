@@ -20,10 +20,10 @@ from starlette.requests import Request
 from archive_api.errors import MalformedError, TooLargeError
 from archive_api.web.views import CheckedFile
 from ledger.cid import FileCid
+from ledger.evidence import MAX_BUNDLE_BYTES
 
-__all__ = ["MAX_BUNDLE_BYTES", "MAX_FILES", "Upload", "read_uploads"]
+__all__ = ["MAX_FILES", "Upload", "read_uploads"]
 
-MAX_BUNDLE_BYTES: Final = 256 * 1024
 MAX_FILES: Final = 2
 _BATCH_BYTES: Final = 1024 * 1024
 _MAX_HEADER_BYTES: Final = 4096

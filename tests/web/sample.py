@@ -65,7 +65,14 @@ ANCHOR = AnchorView(
     chain_id=882_104_417,
     contract="0x" + hashlib.sha256(b"contract").hexdigest()[:40],
 )
-TITLES = ("工程竣工验收报告", "建设工程规划许可证", "岩土工程勘察报告（详勘）", "结构竣工图 S-01", "混凝土试块强度报告", HOSTILE)
+TITLES = (
+    "工程竣工验收报告",
+    "建设工程规划许可证",
+    "岩土工程勘察报告（详勘）",
+    "结构竣工图 S-01",
+    "混凝土试块强度报告",
+    HOSTILE,
+)
 
 
 def _seals(count: int) -> tuple[SealView, ...]:
@@ -193,7 +200,9 @@ class SamplePages:
             return BuildingPage(building=HOSTILE_BUILDING, aliases=((HOSTILE, HOSTILE),), unit_projects=())
         if building_key != BUILDING.key:
             raise NotFoundError("expected a building, got none")
-        roster = RosterView(version=2, created_at=NOW, organisations=PARTIES, joint_appointments=(("surveyor", "designer"),))
+        roster = RosterView(
+            version=2, created_at=NOW, organisations=PARTIES, joint_appointments=(("surveyor", "designer"),)
+        )
         rows = tuple(
             SubmissionRow(
                 ref=ref,
