@@ -15,6 +15,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
+import ssl
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtensionOID, NameOID, ObjectIdentifier, SignatureAlgorithmOID
+from cryptography.x509.oid import ExtensionOID, NameOID, ObjectIdentifier
 
 from signing import der
 from signing.errors import MalformedError, PolicyError
@@ -32,10 +33,12 @@ from signing.errors import MalformedError, PolicyError
 __all__ = [
     "DOCUMENT_SIGNING",
     "P256_ORDER",
+    "UNREADABLE",
     "OrganisationCertificate",
     "certificate_id",
     "certificate_pem",
-    "check_p256_certificate",
+    "check_organisation",
+    "load_p256_certificate",
     "parse_certificate",
 ]
 
@@ -61,6 +64,16 @@ _KEY_USAGE = x509.KeyUsage(
     crl_sign=False,
     encipher_only=False,
     decipher_only=False,
+)
+#: What `cryptography` raises on certificates it can't read.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
 )
 _PROFILE_EXTENSIONS = frozenset(
     {ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE}
@@ -110,7 +123,7 @@ def certificate_id(der_bytes: bytes) -> bytes:
 
 def certificate_pem(der_bytes: bytes) -> str:
     """Return a DER certificate as PEM text."""
-    return _load(der_bytes).public_bytes(Encoding.PEM).decode("ascii")
+    return ssl.DER_cert_to_PEM_cert(der_bytes)
 
 
 def parse_certificate(
@@ -136,8 +149,14 @@ def parse_certificate(
 
 @lru_cache(maxsize=4096)
 def _parse(der_bytes: bytes) -> OrganisationCertificate:
-    certificate = _load(der_bytes)
-    key = check_p256_certificate(certificate, der_bytes)  # (1) (2) (4)
+    try:
+        return _read(der_bytes)
+    except UNREADABLE as error:  # the library reads names and extensions only when asked for them
+        raise MalformedError(f"expected a readable certificate, got {error}", where="certificate") from error
+
+
+def _read(der_bytes: bytes) -> OrganisationCertificate:
+    certificate, key = load_p256_certificate(der_bytes)  # (1) (2) (4)
     name, code = _subject(certificate)  # (3)
     _check_extensions(certificate)  # (5)
     reader = der.Reader(der_bytes, where="certificate").enter(der.SEQUENCE, "certificate").enter(der.SEQUENCE, "tbs")
@@ -159,64 +178,55 @@ def _parse(der_bytes: bytes) -> OrganisationCertificate:
     )
 
 
-def _load(der_bytes: bytes) -> x509.Certificate:
+# Algorithm identifiers are compared as bytes, so that parameters (NULL) are noticed.
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+_P256_KEY_ALGORITHM = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
+_VERSION_3 = bytes.fromhex("a003020102")
+
+
+def load_p256_certificate(der_bytes: bytes) -> tuple[x509.Certificate, ec.EllipticCurvePublicKey]:
+    """Load a certificate and check what sealing, intermediate and root certificates have in common.
+
+    Raises:
+        MalformedError: not DER, not version 3, serial number, dates or signature out of range.
+        PolicyError: another curve or algorithm; code `certificate_key` or `certificate_algorithm`.
+    """
+    der.check_canonical(der_bytes, where="certificate")
+    _check_head(der_bytes)
     try:
-        return x509.load_der_x509_certificate(der_bytes)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        certificate = x509.load_der_x509_certificate(der_bytes)
+        not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except UNREADABLE as error:
         raise MalformedError(
             f"expected an X.509 certificate in DER, got other bytes: {error}", where="certificate"
         ) from error
-
-
-def check_p256_certificate(certificate: x509.Certificate, der_bytes: bytes) -> ec.EllipticCurvePublicKey:
-    """Check what sealing, intermediate and root certificates have in common, and return the key.
-
-    Args:
-        certificate: the certificate.
-        der_bytes: the bytes it was read from.
-
-    Raises:
-        MalformedError: not DER, not version 3, serial number or signature out of range.
-        PolicyError: another curve or algorithm.
-    """
-    der.check_canonical(der_bytes, where="certificate")
-    if certificate.version is not x509.Version.v3:
-        raise MalformedError(f"expected X.509 version 3, got {certificate.version.name}", where="certificate.version")
-    if not 0 < certificate.serial_number < 1 << 159:
-        raise MalformedError(
-            "expected a positive serial number of at most 20 octets, got another one", where="certificate.serial_number"
-        )
-    if certificate.signature_algorithm_oid != SignatureAlgorithmOID.ECDSA_WITH_SHA256:
-        actual = certificate.signature_algorithm_oid.dotted_string
-        raise PolicyError(
-            f"expected ecdsa-with-SHA256, got {actual}",
-            code="certificate_algorithm",
-            where="certificate.signature_algorithm",
-            actual=actual,
-        )
-    _check_algorithms(der_bytes)
     signature = der.decode_ecdsa_signature(certificate.signature)
     if not all(0 < int.from_bytes(half, "big") < P256_ORDER for half in (signature[:32], signature[32:])):
         raise MalformedError("expected r and s between 1 and n - 1, got another range", where="certificate.signature")
-    if certificate.not_valid_before_utc > certificate.not_valid_after_utc:
+    if not_before > not_after:
         raise MalformedError(
             "expected not_before at or before not_after, got the reverse", where="certificate.validity"
         )
-    return _p256_key(certificate)
+    return certificate, _p256_key(certificate)
 
 
-# The algorithm identifiers are compared as bytes, so that parameters (NULL) are noticed.
-_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
-_P256_KEY_ALGORITHM = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")
-
-
-def _check_algorithms(der_bytes: bytes) -> None:
+def _check_head(der_bytes: bytes) -> None:
     outer = der.Reader(der_bytes, where="certificate").enter(der.SEQUENCE, "certificate")
     tbs = outer.enter(der.SEQUENCE, "tbs")
-    outer.literal(_ECDSA_SHA256, "signature_algorithm")
-    tbs.next()
-    tbs.next()
-    tbs.literal(_ECDSA_SHA256, "signature_algorithm")
+    tbs.literal(_VERSION_3, "version")
+    if not 0 < tbs.integer("serial_number") < 1 << 159:
+        raise MalformedError(
+            "expected a positive serial number of at most 20 octets, got another one",
+            where="certificate.serial_number",
+        )
+    for algorithm in (tbs.element(der.SEQUENCE, "algorithm"), outer.element(der.SEQUENCE, "algorithm")):
+        if algorithm != _ECDSA_SHA256:
+            raise PolicyError(
+                f"expected ecdsa-with-SHA256 ({_ECDSA_SHA256.hex()}), got {algorithm.hex()}",
+                code="certificate_algorithm",
+                where="certificate.signature_algorithm",
+                actual=algorithm,
+            )
 
 
 def _p256_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
@@ -296,12 +306,7 @@ def check_organisation(name: str, code: str, *, where: str) -> None:
 
 
 def _check_extensions(certificate: x509.Certificate) -> None:
-    try:
-        extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension) as error:
-        raise MalformedError(
-            f"expected readable extensions, each once, got {error}", where="certificate.extensions"
-        ) from error
+    extensions = certificate.extensions
     for extension in extensions:
         if extension.critical and extension.oid not in _PROFILE_EXTENSIONS:
             raise PolicyError(

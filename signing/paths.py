@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.verification import (
     Criticality,
@@ -24,9 +24,10 @@ from cryptography.x509.verification import (
 
 from signing.certificates import (
     DOCUMENT_SIGNING,
+    UNREADABLE,
     OrganisationCertificate,
     certificate_pem,
-    check_p256_certificate,
+    load_p256_certificate,
     parse_certificate,
 )
 from signing.errors import MalformedError, NotFoundError, PolicyError
@@ -167,12 +168,11 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 
 
 def _load_authority(der_bytes: bytes, where: str) -> x509.Certificate:
+    certificate, _ = load_p256_certificate(der_bytes)
     try:
-        certificate = x509.load_der_x509_certificate(der_bytes)
         extensions = certificate.extensions
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise MalformedError(f"expected a CA certificate in DER, got other bytes: {error}", where=where) from error
-    check_p256_certificate(certificate, der_bytes)
+    except UNREADABLE as error:
+        raise MalformedError(f"expected readable extensions, got {error}", where=where) from error
     try:
         is_authority = (
             extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -199,10 +199,9 @@ def _check_ca_usage(_policy: Policy, _certificate: x509.Certificate, usage: x509
         raise ValueError("expected key usage keyCertSign, got another one")
 
 
-def _check_ca_constraints(_policy: Policy, certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
+def _check_ca_constraints(_policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints) -> None:
     if not constraints.ca:
         raise ValueError("expected CA=true, got CA=false")
-    check_p256_certificate(certificate, certificate.public_bytes(Encoding.DER))
 
 
 def _check_seal_constraints(
