@@ -178,18 +178,9 @@ def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, 
         The observation where the record is the bundle's; else the finding that says why there is none.
     """
     try:
-        identity = witness.identity()
-        difference = _chain_difference(identity, trust)
-        if difference:
-            return Finding.of("wrong_chain", difference)
-        record = witness.submission(bundle.submission_id)
-        if record is None or record.status is SubmissionStatus.NONE:
-            return Finding.of("not_recorded", bundle.submission_id.hex())
-        if record.status is SubmissionStatus.WITHDRAWN:
-            return Finding.of("withdrawn")
-        difference = _record_difference(record, bundle)
-        if difference:
-            return Finding.of("record_differs", difference)
+        record = _recorded(witness, bundle, trust)
+        if isinstance(record, Finding):
+            return record
         revoked = _revocations(witness, (seal.certificate_id for seal in bundle.seals))
     except LedgerError as error:  # whatever a node answers, it is no answer about the bundle
         return Finding.of("chain_unreachable", str(error))
@@ -204,6 +195,19 @@ def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, 
     ):
         return Finding.of("attestation_outdated", f"block {record.block.number} 0x{record.block.block_hash.hex()}")
     return Observation(record, revoked)
+
+
+def _recorded(witness: ChainWitness, bundle: EvidenceBundle, trust: TrustFile) -> RecordedSubmission | Finding:
+    difference = _chain_difference(witness.identity(), trust)
+    if difference:
+        return Finding.of("wrong_chain", difference)
+    record = witness.submission(bundle.submission_id)
+    if record is None or record.status is SubmissionStatus.NONE:
+        return Finding.of("not_recorded", bundle.submission_id.hex())
+    if record.status is SubmissionStatus.WITHDRAWN:
+        return Finding.of("withdrawn")
+    difference = _record_difference(record, bundle)
+    return Finding.of("record_differs", difference) if difference else record
 
 
 def _chain_difference(identity: ChainIdentity, trust: TrustFile) -> str:

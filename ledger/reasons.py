@@ -12,6 +12,13 @@ _P, _F, _I = "PASSED", "FAILED", "INDETERMINATE"
 REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
         "not_reached": (_I, "未能检查：前面的步骤未通过。", "Not checked: an earlier step did not pass."),
+        # (0) inputs
+        "no_trust_file": (
+            _I,
+            "无法判定：没有可用的信任文件（--trust）。",
+            "Could not check: no usable trust file (--trust).",
+        ),
+        "unreadable": (_I, "无法判定：无法读取文件。", "Could not check: a file could not be read."),
         # (1) form
         "form_ok": (_P, "证据包格式正确。", "The bundle is well-formed."),
         "form_refused": (_F, "证据包格式错误或已被改动。", "The bundle is malformed or was changed."),

@@ -20,7 +20,7 @@ The report is FAILED if any step failed, else INDETERMINATE if any could not be 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -52,6 +52,7 @@ __all__ = [
     "SealCheck",
     "SealChecker",
     "VerificationReport",
+    "unchecked",
     "verify_bundle",
 ]
 
@@ -144,6 +145,18 @@ def verify_bundle(
         proven_time=anchor.proven_time,
         subject=_subject(bundle),
     )
+
+
+def unchecked(finding: Finding, *, required_level: AnchorLevel, now: datetime) -> VerificationReport:
+    """Report that an input was not there: step 0, `inputs`, holds the finding, nothing else was reached.
+
+    Args:
+        finding: what was missing, INDETERMINATE.
+        required_level: the anchor level asked for.
+        now: present time, aware UTC.
+    """
+    report = _unread(Finding.of("not_reached"), STEP_NAMES[:-1], required_level, now)
+    return replace(report, steps=(Step(0, "inputs", finding), *report.steps))
 
 
 def _unread(found: Finding, wanted: tuple[str, ...], required: AnchorLevel, now: datetime) -> VerificationReport:

@@ -1,0 +1,101 @@
+"""The report for people: Chinese first, English second."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ledger import fields
+from ledger.report import Finding, Outcome, VerificationReport
+
+__all__ = ["print_report"]
+
+_OUTCOMES = {
+    Outcome.PASSED: ("通过", "green"),
+    Outcome.FAILED: ("未通过", "red"),
+    Outcome.INDETERMINATE: ("无法判定", "yellow"),
+}
+_STEPS = {
+    "inputs": "输入",
+    "form": "格式",
+    "ledger": "账本",
+    "document": "文件",
+    "keys": "标识",
+    "anchor": "上链",
+    "parties": "五方签章",
+    "deadline": "期限",
+    "decision": "接收",
+    "file": "文件核对",
+}
+_LEVELS = {"none": "无", "attested": "档案馆声明", "observed": "自有节点查得", "proved": "区块证明"}
+
+
+def _verdict(outcome: Outcome) -> Text:
+    zh, style = _OUTCOMES[outcome]
+    return Text(f"{zh}\n{outcome.value}", style=f"bold {style}")
+
+
+def _explained(finding: Finding, outcome: Outcome) -> Text:
+    text = Text(f"{finding.zh}\n{finding.en}")
+    if finding.detail and outcome is not Outcome.PASSED:
+        text.append(f"\n{finding.reason}: {finding.detail}", style="dim")
+    return text
+
+
+def print_report(report: VerificationReport, *, console: Console | None = None) -> None:
+    """Print a report.
+
+    Args:
+        report: what to print.
+        console: where to; None: standard output.
+    """
+    console = console or Console(highlight=False)
+    document = report.subject.get("document")
+    if document:
+        console.print(Text(f"{document['title']}  {document['path']}", style="bold"))
+        building = report.subject["building"]
+        console.print(
+            Text(
+                f"建筑 / building {building['scheme']}:{building['value']}  "
+                f"单位工程 / unit project {report.subject['unit_project']}  "
+                f"移交 / submission {report.subject['submission']}"
+            )
+        )
+    steps = Table(title="核验步骤 / steps", title_justify="left", show_lines=True)
+    for heading in ("步骤\nstep", "结论\nverdict", "说明\nexplanation"):
+        steps.add_column(heading)
+    for step in report.steps:
+        steps.add_row(
+            f"{step.number} {_STEPS[step.name]}\n{step.name}",
+            _verdict(step.finding.outcome),
+            _explained(step.finding, step.finding.outcome),
+        )
+    parties = Table(title="五方签章 / seals of the five parties", title_justify="left", show_lines=True)
+    for heading in (
+        "责任主体\nparty",
+        "单位\norganisation",
+        "签章时间（自述）\nclaimed time",
+        "结论\nverdict",
+        "说明\nexplanation",
+    ):
+        parties.add_column(heading)
+    for party in report.parties:
+        parties.add_row(
+            f"{party.role.zh}\n{party.role.value}",
+            "—" if party.code is None else Text(f"{party.name}\n{party.code}"),
+            "—" if party.signing_time is None else fields.utc_text(party.signing_time),
+            _verdict(party.finding.outcome),
+            _explained(party.finding, party.finding.outcome),
+        )
+    console.print(steps)
+    console.print(parties)
+    zh, style = _OUTCOMES[report.outcome]
+    decisive = report.decisive
+    console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))
+    if decisive is not None:
+        console.print(Text(f"{decisive.finding.zh}\n{decisive.finding.en}"))
+    level = report.level.label
+    console.print(
+        Text(f"上链证明级别：{_LEVELS[level]} / anchor level: {level} · 截至 / as of {fields.utc_text(report.as_of)}")
+    )
