@@ -107,7 +107,6 @@ def render(
     body = _ENVIRONMENT.get_template(template).render(
         t=texts,
         t_code=texts.code,
-        t_known=texts.known,
         section=section,
         switch_url=_switch_url(request, other),
         **values,

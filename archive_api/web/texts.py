@@ -8,6 +8,8 @@ from functools import cache
 from importlib import resources
 from typing import Final, Literal
 
+from archive_api.web.views import Sentence
+
 __all__ = ["LANGUAGES", "Language", "Texts", "load_catalogue"]
 
 Language = Literal["zh", "en"]
@@ -50,10 +52,11 @@ class Texts:
         return f"{group}.{code}" in self._catalogue
 
     def code(self, group: str, code: str) -> str:
-        """Return the text of a code, or the code itself where it has none: codes come from other packages."""
-        return self(f"{group}.{code}") if self.known(group, code) else self.fallback(group, code)
+        """Return the text of a code, or the code itself in words: codes come from other packages."""
+        return self(f"{group}.{code}") if self.known(group, code) else code.replace("_", " ")
 
-    def fallback(self, group: str, code: str) -> str:
-        """Return what stands for a code without a text: the group's `other` text, else the code in words."""
-        other = f"{group}.other"
-        return self(other) if other in self._catalogue else code.replace("_", " ")
+    def said(self, sentence: Sentence) -> str:
+        """Return a sentence in this language; the catalogue's `finding.` text goes before the sentence's own."""
+        if self.known("finding", sentence.code):
+            return self(f"finding.{sentence.code}")
+        return sentence.zh if self.language == "zh" else sentence.en

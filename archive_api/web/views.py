@@ -28,6 +28,7 @@ __all__ = [
     "ReturnReasonView",
     "RosterView",
     "SealView",
+    "Sentence",
     "StepView",
     "SubmissionPage",
     "SubmissionRow",
@@ -44,6 +45,15 @@ class Page(Generic[T]):
 
     items: tuple[T, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A reason in both languages, with its stable code; empty texts where there is nothing to say."""
+
+    code: str
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +125,7 @@ class BuildingPage:
 class SealView:
     """Where one party stands: its seal and the verdict on it, or that it is still awaited.
 
-    `verdict` is passed, failed or indeterminate; None while there is no seal. `reason` is a reason code or None.
+    `verdict` is passed, failed or indeterminate; None while there is no seal.
     """
 
     party: PartyView
@@ -123,7 +133,7 @@ class SealView:
     certificate_serial: str | None
     certificate_id: str | None
     verdict: str | None
-    reason: str | None
+    reason: Sentence | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +191,7 @@ class SubmissionPage:
     unit_project_name: str
     sequence: int | None
     state: str
-    state_reason: str | None
+    state_reason: Sentence | None
     created_at: datetime
     seals: tuple[SealView, ...]
     statement: tuple[tuple[str, str], ...]
@@ -245,12 +255,12 @@ class CheckedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepView:
-    """One numbered step of a verification; `outcome` is passed, failed, indeterminate or skipped."""
+    """One numbered step of a verification; `outcome` is passed, failed or indeterminate, `detail` is English."""
 
     number: int
-    code: str
+    name: str
     outcome: str
-    reason: str | None
+    reason: Sentence
     detail: str
 
 
@@ -260,7 +270,7 @@ class PartyVerdictView:
 
     party: PartyView
     outcome: str
-    reason: str | None
+    reason: Sentence
     signing_time: datetime | None
     certificate_serial: str | None
 
@@ -279,7 +289,7 @@ class ReportView:
     """The verification of one bundle, step by step."""
 
     outcome: str
-    reason: str | None
+    reason: Sentence | None
     title: str | None
     submission_id: str | None
     index: int | None
@@ -298,9 +308,7 @@ class VerdictPage:
 
     subject: str
     outcome: str
-    reason: str | None
-    detail: str | None
-    checked_at: datetime
+    reason: Sentence | None
     file: CheckedFile | None
     reports: tuple[ReportView, ...]
 

@@ -24,6 +24,7 @@ from archive_api.web.views import (
     ReturnReasonView,
     RosterView,
     SealView,
+    Sentence,
     StepView,
     SubmissionPage,
     SubmissionRow,
@@ -112,7 +113,7 @@ def _submission(submission_id: str | None, state: str, *, seals: int = 5, cursor
         unit_project_name="A 栋主楼",
         sequence=1,
         state=state,
-        state_reason="certificate_expired" if state == "anchor_refused" else None,
+        state_reason=None,
         created_at=NOW - timedelta(hours=2),
         seals=_seals(seals),
         statement=(
@@ -146,17 +147,17 @@ def _report(outcome: str) -> ReportView:
     steps = tuple(
         StepView(
             number=number,
-            code=code,
+            name=name,
             outcome=step,
-            reason="node_unreachable" if step == "indeterminate" else "mismatch" if step == "failed" else None,
+            reason=Sentence(code=f"{name}_{step}", zh=f"{name} 的说明。", en=f"About {name}."),
             detail=detail,
         )
-        for number, (code, step, detail) in enumerate(
+        for number, (name, step, detail) in enumerate(
             (
                 ("format", "passed", "canonical JSON, 14 items, 18,204 bytes"),
-                ("inclusion", "passed", "leaf 0 of 27"),
-                ("roster", "passed", ""),
-                ("seals", "failed" if outcome == "failed" else "passed", "five seals over 66 bytes"),
+                ("document", "passed", "leaf 0 of 27"),
+                ("keys", "passed", ""),
+                ("parties", "failed" if outcome == "failed" else "passed", "five seals over 66 bytes"),
                 ("anchor", "indeterminate" if outcome == "indeterminate" else "passed", "block 48213"),
             ),
             start=1,
@@ -173,7 +174,9 @@ def _report(outcome: str) -> ReportView:
             PartyVerdictView(
                 party=seal.party,
                 outcome="failed" if outcome == "failed" and seal.party.role == "designer" else "passed",
-                reason="signature_invalid" if outcome == "failed" and seal.party.role == "designer" else None,
+                reason=Sentence(
+                    code="SIG_CRYPTO_FAILURE", zh="签名值与内容或证书不符。", en="The signature does not match."
+                ),
                 signing_time=seal.signing_time,
                 certificate_serial=seal.certificate_serial,
             )
@@ -288,8 +291,6 @@ class SamplePages:
             subject="bundle",
             outcome=outcome,
             reason=None,
-            detail=None,
-            checked_at=NOW,
             file=files[0] if files else None,
             reports=(_report(outcome),),
         )
@@ -302,9 +303,9 @@ class SamplePages:
         return VerdictPage(
             subject=subject,
             outcome=outcome,
-            reason="not_archived" if outcome == "failed" else None,
-            detail=None,
-            checked_at=NOW,
+            reason=Sentence(code="not_archived", zh="本馆没有收录。", en="Not archived.")
+            if outcome == "failed"
+            else None,
             file=file,
             reports=() if outcome == "failed" else (_report(outcome),),
         )

@@ -8,9 +8,12 @@ from string import Formatter
 
 import pytest
 
+from archive_api.submissions.models import SubmissionState
 from archive_api.web.texts import LANGUAGES, Texts, load_catalogue
+from ledger.reasons import REASONS
+from ledger.report import AnchorLevel
 from ledger.types import Role
-from signing.verdicts import Reason
+from ledger.verify import STEP_NAMES
 
 TEMPLATES = resources.files("archive_api.web").joinpath("templates")
 STATIC_CALL = re.compile(r"""\bt\(\s*'([^']+)'\s*[,)]""")
@@ -47,7 +50,12 @@ def test_no_text_is_left_over() -> None:
     source = _templates()
     router = resources.files("archive_api.web").joinpath("router.py").read_text(encoding="utf-8")
     presenting = resources.files("archive_api.web").joinpath("presenting.py").read_text(encoding="utf-8")
-    groups = {*GROUP_CALL.findall(source), *(prefix[:-1] for prefix in DYNAMIC_CALL.findall(source)), "verify.error"}
+    groups = {
+        *GROUP_CALL.findall(source),
+        *(prefix[:-1] for prefix in DYNAMIC_CALL.findall(source)),
+        "verify.error",
+        "finding",
+    }
     groups |= set(re.findall(r"""\bcode\("([a-z_]+)",""", presenting))
     static = set(STATIC_CALL.findall(source)) | set(re.findall(r'"([a-z_.]+)"', router))
     for key in load_catalogue():
@@ -67,13 +75,30 @@ def test_every_role_has_its_term_of_the_glossary(role: Role) -> None:
     assert Texts("zh").code("role", role.value) == role.zh
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.PASSED])
-def test_every_reason_of_a_seal_has_a_text(reason: Reason) -> None:
-    assert Texts("zh").known("reason", reason.value)
+@pytest.mark.parametrize("name", STEP_NAMES)
+def test_every_step_of_the_verifier_has_a_name(name: str) -> None:
+    assert Texts("zh").known("step", name)
+
+
+@pytest.mark.parametrize("level", list(AnchorLevel))
+def test_every_anchor_level_is_explained(level: AnchorLevel) -> None:
+    assert Texts("zh").known("level", level.label)
+    assert Texts("en").known("level_hint", level.label)
+
+
+@pytest.mark.parametrize("state", list(SubmissionState))
+def test_every_state_is_explained(state: SubmissionState) -> None:
+    assert Texts("zh").known("state", state.value)
+    assert Texts("en").known("state_hint", state.value)
+
+
+def test_every_own_wording_is_of_a_reason_of_the_verifier() -> None:
+    own = {key.removeprefix("finding.") for key in load_catalogue() if key.startswith("finding.")}
+    assert own <= set(REASONS)
 
 
 def test_an_unknown_code_is_shown_as_it_is() -> None:
-    assert Texts("zh").code("reason", "never_heard_of") == "never heard of"
+    assert Texts("zh").code("state", "never_heard_of") == "never heard of"
 
 
 def test_refuses_an_unknown_key() -> None:
