@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from archive_api.cli.context import connect, find_building
-from archive_api.cli.options import ApiOption, HomeOption, JsonOption, default_home
+from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
 from archive_api.cli.output import Output
 
 __all__ = ["app"]
@@ -21,11 +21,12 @@ BuildingArgument = Annotated[
 
 @app.command("add")
 def add(
-    identifier: Annotated[str, typer.Argument(metavar="VALUE", help="房屋建筑电子身份证编号 The building's identifier.")],
+    *,
+    identifier: Annotated[str, typer.Argument(metavar="VALUE", help="电子身份证编号 The building's identifier.")],
     name: Annotated[str, typer.Option("--name", help="名称 Name.")],
     scheme: Annotated[str, typer.Option("--scheme", help="编码体系 Scheme of the identifier.")] = "yunshang",
     address: Annotated[str | None, typer.Option("--address", help="地址 Address.")] = None,
-    home: HomeOption = default_home(),
+    home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,8 +44,9 @@ def add(
 
 @app.command("list")
 def list_buildings(
-    query: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="名称、地址或标识中的文字 Text to find.")] = None,
-    home: HomeOption = default_home(),
+    query: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="要找的文字 Text to find.")] = None,
+    *,
+    home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -67,7 +69,8 @@ def list_buildings(
 @app.command("show")
 def show(
     building: BuildingArgument,
-    home: HomeOption = default_home(),
+    *,
+    home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -100,9 +103,10 @@ def show(
 @app.command("alias")
 def alias(
     building: BuildingArgument,
+    *,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="另一标识 The other identifier.")],
     scheme: Annotated[str, typer.Option("--scheme", help="另一标识的编码体系 Its scheme.")],
-    home: HomeOption = default_home(),
+    home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -123,9 +127,10 @@ def alias(
 @app.command("unit-project")
 def unit_project(
     building: BuildingArgument,
+    *,
     code: Annotated[str, typer.Argument(metavar="CODE", help="单位工程编号 Code of the unit project.")],
     name: Annotated[str, typer.Option("--name", help="名称 Name.")],
-    home: HomeOption = default_home(),
+    home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -14,11 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from archive_api.cli.failures import COULD_NOT_CHECK, USAGE, CommandError
 from archive_api.cli.running import running_server
 from archive_api.client import ArchiveClient, Connection
+from ledger.identifiers import DEFAULT_SCHEMES
+from ledger.types import BuildingIdentifier
 
 __all__ = [
     "connect",
     "find_building",
     "find_unit_project",
+    "parse_building",
     "read_certificate",
     "read_passphrase",
 ]
@@ -83,6 +86,17 @@ def find_unit_project(client: ArchiveClient, building: str, code: str) -> dict[s
         f"expected a unit project {code} of building {building}, got none",
         code="unit_project_not_found",
     )
+
+
+def parse_building(text: str) -> BuildingIdentifier:
+    """Read `scheme:value`, or a value of the scheme `yunshang`, and check it by its scheme.
+
+    Raises:
+        MalformedError: an unknown scheme, or a value it refuses.
+    """
+    scheme, _, value = text.rpartition(":")
+    DEFAULT_SCHEMES.validate(scheme or "yunshang", value)
+    return BuildingIdentifier(scheme or "yunshang", value)
 
 
 def read_certificate(path: Path) -> bytes:

@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "DEFAULT_HOME",
     "ApiOption",
     "HomeOption",
     "JsonOption",
     "KeyOption",
     "PassphraseFileOption",
     "TrustOption",
-    "default_home",
 ]
+
+DEFAULT_HOME = Path("var/home")
+"""The home that commands use without `--home`."""
 
 HomeOption = Annotated[
     Path,
@@ -26,7 +29,7 @@ ApiOption = Annotated[
     typer.Option(
         "--api",
         envvar="YUNSHANG_API",
-        help="档案馆接口地址，默认为该目录上正在运行的服务 Address of the API; default: the server running on the home.",
+        help="接口地址，默认为该目录上运行的服务 Address of the API; default: the server that runs on the home.",
     ),
 ]
 JsonOption = Annotated[
@@ -45,8 +48,3 @@ PassphraseFileOption = Annotated[
         " variable YUNSHANG_PASSPHRASE; otherwise it is asked for.",
     ),
 ]
-
-
-def default_home() -> Path:
-    """The home that commands use without `--home`."""
-    return Path("var/home")

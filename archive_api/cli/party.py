@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from archive_api.cli.context import connect, find_unit_project, read_certificate
-from archive_api.cli.options import ApiOption, HomeOption, JsonOption, default_home
+from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
 from archive_api.cli.output import Output
 from ledger.types import ROLES, Roster, RosterMember, implied_joint_appointments
 from signing.certificates import parse_certificate
@@ -21,7 +21,8 @@ app = typer.Typer(help="五方责任主体：证书与名册。The five parties:
 @app.command("register")
 def register(
     certificate: Annotated[Path, typer.Argument(metavar="CERT", help="签章证书 PEM/DER Sealing certificate.")],
-    home: HomeOption = default_home(),
+    *,
+    home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -41,7 +42,7 @@ def register(
 
 
 @app.command("list")
-def list_certificates(home: HomeOption = default_home(), api: ApiOption = None, as_json: JsonOption = False) -> None:
+def list_certificates(*, home: HomeOption = DEFAULT_HOME, api: ApiOption = None, as_json: JsonOption = False) -> None:
     """列出已登记的证书。List registered certificates.
 
     Example:
@@ -64,6 +65,7 @@ def list_certificates(home: HomeOption = default_home(), api: ApiOption = None, 
 @app.command("roster")
 def roster(
     building: Annotated[str, typer.Argument(metavar="BUILDING", help="建筑 The building.")],
+    *,
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="单位工程编号 Code of the unit project.")],
     owner: Annotated[Path, typer.Option("--owner", help="建设单位证书 Certificate of the owner.")],
     surveyor: Annotated[Path, typer.Option("--surveyor", help="勘察单位证书 Certificate of the surveyor.")],
@@ -73,7 +75,7 @@ def roster(
     joint: Annotated[
         bool, typer.Option("--joint", help="声明同一单位兼任允许的两方 Declare the allowed joint appointments.")
     ] = False,
-    home: HomeOption = default_home(),
+    home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -194,9 +194,7 @@ class ArchiveClient:
         """Hand over the archive's attestation anew."""
         return dict(self.connection.post(f"/submissions/{ref}/attestation", dict(attestation)))
 
-    def return_to_parties(
-        self, ref: str, reasons: Sequence[Mapping[str, Any]], *, seal: Mapping[str, Any]
-    ) -> Document:
+    def return_to_parties(self, ref: str, reasons: Sequence[Mapping[str, Any]], *, seal: Mapping[str, Any]) -> Document:
         """Hand over the archive's sealed return with its reasons."""
         body = {"reasons": [dict(reason) for reason in reasons], "seal": dict(seal)}
         return dict(self.connection.post(f"/submissions/{ref}/return", body))

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.canonical import parse_canonical
-from ledger.cid import Tree, build_submission_tree, file_content, file_tree_bytes, parse_cid
+from ledger.cid import file_content
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.errors import MalformedError, MismatchError
-from ledger.ingest import FileDigests
+from ledger.ingest import ContentMismatchError, Disagreement, FileDigests, compare, submission_tree
 from ledger.manifest import Manifest, Relation, build_manifest, require_path_order
 from ledger.statement import SubmissionStatement, check_statement, submission_statement
 from ledger.types import Roster, UnitProject
@@ -72,16 +72,11 @@ def assemble(
         models=models,
         relation=relation,
     )
-    return Handover(entries=tuple(entries), manifest=manifest, content_cid=_content_cid(manifest, entries))
-
-
-def _content_cid(manifest: Manifest, entries: Sequence[DocumentEntry]) -> bytes:
-    tree = build_submission_tree(
-        manifest.canonical(),
-        (entry.canonical() for entry in entries),
-        (Tree(parse_cid(entry.cid), file_tree_bytes(entry.size)) for entry in entries),
+    return Handover(
+        entries=tuple(entries),
+        manifest=manifest,
+        content_cid=submission_tree(manifest.canonical(), entries).cid.to_bytes(),
     )
-    return tree.cid.to_bytes()
 
 
 def read_entries(lines: Sequence[bytes]) -> tuple[DocumentEntry, ...]:
@@ -105,31 +100,24 @@ def check_digests(entries: Sequence[DocumentEntry], digests: Mapping[str, FileDi
         digests: computed from the files, by path.
 
     Raises:
-        MismatchError: `file_missing`, `file_added`, or `size`, `sha256`, `sm3`, `cid`; `where` names the path.
+        MismatchError: `file_missing` or `file_added`; `where` names the path.
+        ContentMismatchError: with every value that differs.
     """
     paths = {entry.path for entry in entries}
     for path in digests:
         if path not in paths:
             raise MismatchError("expected only the files of the manifest, got another", code="file_added", where=path)
-    for entry in entries:
+    wrong: list[Disagreement] = []
+    for index, entry in enumerate(entries):
         own = digests.get(entry.path)
         if own is None:
             raise MismatchError("expected the file of the manifest, got none", code="file_missing", where=entry.path)
-        for name in ("size", "sha256", "sm3", "cid"):
-            expected, actual = str(_plain(getattr(entry, name))), str(_plain(getattr(own, name)))
-            if expected != actual:
-                raise MismatchError(
-                    f"expected {name} {expected} of the manifest, got {actual} from the file",
-                    code=name,
-                    where=entry.path,
-                    expected=expected,
-                    actual=actual,
-                )
+        wrong.extend(compare(index, entry, own))
+    if wrong:
+        raise ContentMismatchError(wrong)
 
 
-def check_handover(
-    statement: SubmissionStatement, manifest: Manifest, entries: Sequence[DocumentEntry]
-) -> Handover:
+def check_handover(statement: SubmissionStatement, manifest: Manifest, entries: Sequence[DocumentEntry]) -> Handover:
     """Check a statement and a manifest against entries whose digests were computed from the files.
 
     Args:
@@ -160,7 +148,7 @@ def check_handover(
                 f"expected {computed} from the files, got {listed}", code="entry_cid", where=f"entries[{index}]"
             )
     # The manifest as shown, with its checks: it is these bytes that are hashed.
-    content_cid = _content_cid(manifest, entries)
+    content_cid = submission_tree(manifest.canonical(), entries).cid.to_bytes()
     check_statement(statement, manifest, content_cid=content_cid)
     return Handover(entries=tuple(entries), manifest=manifest, content_cid=content_cid)
 
@@ -184,7 +172,3 @@ def _check_models(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry]
                 code="model_fingerprint",
                 where="manifest.models",
             )
-
-
-def _plain(value: object) -> object:
-    return value.hex() if isinstance(value, bytes) else value

@@ -158,7 +158,7 @@ class Uploader:
         document = {"submission": self._ref, "uploads": self._locations}
         temporary = self._journal.with_suffix(".tmp")
         temporary.write_text(json.dumps(document), "utf-8")
-        os.replace(temporary, self._journal)
+        temporary.replace(self._journal)
 
     def _forget(self, key: str) -> None:
         if self._locations.pop(key, None) is not None:

@@ -1,0 +1,151 @@
+"""`yunshang ca …`: the development CA of a home."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archive_api.cli.context import connect, read_certificate
+from archive_api.cli.development import issue_key, open_authority
+from archive_api.cli.failures import USAGE, CommandError
+from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
+from archive_api.cli.output import Output
+from signing.certificates import certificate_id
+
+__all__ = ["app"]
+
+app = typer.Typer(help="开发用证书机构。The development CA: for a desk, not a certification service.")
+
+_REASONS = ("key_compromise", "affiliation_changed", "superseded", "cessation_of_operation")
+
+
+@app.command("init")
+def init(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """建立根密钥与根证书（已有则不变）。Make the root key and certificate; one that is there stays.
+
+    Example:
+
+        yunshang ca init --home var/home
+    """
+    output = Output(as_json)
+    authority = open_authority(home, create=True)
+    root = home / "ca" / "root.pem"
+    output.say(f"根证书：{root}", "root certificate", style="green")
+    output.result({"root": str(root), "sha256": certificate_id(authority.root_certificate).hex()})
+
+
+@app.command("issue")
+def issue(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="统一社会信用代码 Organisation code, 18 signs.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="单位名称 Name of the organisation.")],
+    *,
+    days: Annotated[int, typer.Option("--days", min=1, help="有效天数 Days of validity.")] = 1_825,
+    force: Annotated[bool, typer.Option("--force", help="替换该单位的旧密钥文件 Replace the old key file.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """为一家单位生成签章密钥并签发证书。Draw a sealing key and issue its certificate.
+
+    The key file is protected by the passphrase in HOME/keys/passphrase.
+
+    Example:
+
+        yunshang ca issue 91440101MA5Y3K7TXY 广州云溪置业有限公司
+    """
+    output = Output(as_json)
+    issued = issue_key(home, code=code, name=name, days=days, force=force)
+    certificate = issued.certificate
+    output.say(f"已签发：{name}", f"certificate {certificate.certificate_id.hex()}", style="green")
+    output.say(f"密钥文件：{issued.key_file}", f"certificate: {issued.certificate_file}")
+    output.result(
+        {
+            "certificate_id": certificate.certificate_id.hex(),
+            "serial_number": str(certificate.serial_number),
+            "organisation": {"code": code, "name": name},
+            "key": str(issued.key_file),
+            "certificate": str(issued.certificate_file),
+            "not_after": certificate.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+    )
+
+
+@app.command("list")
+def list_issued(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """列出已签发的证书。List the certificates it issued.
+
+    Example:
+
+        yunshang ca list --json
+    """
+    output = Output(as_json)
+    issued = open_authority(home).issued
+    items = [
+        {
+            "certificate_id": c.certificate_id.hex(),
+            "serial_number": str(c.serial_number),
+            "organisation": {"code": c.organisation_code, "name": c.organisation_name},
+            "not_before": c.not_before.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "not_after": c.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        for c in issued
+    ]
+    output.table(
+        "已签发证书 Issued certificates",
+        ["单位 organisation", "代码 code", "证书 certificate", "有效期至 not after"],
+        [[c.organisation_name, c.organisation_code, c.certificate_id.hex(), c.not_after.date()] for c in issued],
+    )
+    output.result({"items": items})
+
+
+@app.command("revoke")
+def revoke(
+    certificate: Annotated[Path, typer.Argument(metavar="CERT", help="证书文件 PEM/DER The certificate.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help=f"吊销原因 One of {', '.join(_REASONS)}.")],
+    invalidity_time: Annotated[
+        str | None,
+        typer.Option("--invalid-since", help="失效时间，如 2026-11-22T08:00:00Z，默认现在 Default: now."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """在链上吊销一张证书。Revoke a certificate on chain, with reason and the time it became invalid.
+
+    Example:
+
+        yunshang ca revoke keys/91440101MA5Y3K7TXY.pem --reason key_compromise --invalid-since 2026-11-22T08:00:00Z
+    """
+    output = Output(as_json)
+    if reason not in _REASONS:
+        raise CommandError(
+            f"吊销原因须为：{'、'.join(_REASONS)}",
+            f"expected a reason of {', '.join(_REASONS)}, got {reason}",
+            code="usage",
+            exit_code=USAGE,
+        )
+    since = _unix_time(invalidity_time)
+    identifier = certificate_id(read_certificate(certificate)).hex()
+    document = connect(home, api).revoke_certificate(identifier, reason=reason, invalidity_time=since)
+    output.say("已提交吊销", f"certificate {identifier}: {document.get('status')}", style="green")
+    output.result(document)
+
+
+def _unix_time(text: str | None) -> int:
+    if text is None:
+        return int(datetime.datetime.now(datetime.UTC).timestamp())
+    try:
+        time = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise CommandError(
+            f"时间须带时区，如 2026-11-22T08:00:00Z，得到 {text}",
+            f"expected a time with a zone such as 2026-11-22T08:00:00Z, got {text}",
+            code="usage",
+            exit_code=USAGE,
+        )
+    return int(time.timestamp())

@@ -1,0 +1,148 @@
+"""Development keys of a home: its CA and the sealing keys it issues; only client commands come here, not the server."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from archive_api.errors import ConflictError, NotFoundError
+from archive_api.home import Home, init_home
+from ledger.identifiers import validate_uscc
+from signing.authority import DevelopmentAuthority, generate_key, write_private_file
+from signing.certificates import OrganisationCertificate
+from signing.keystore import Pkcs12KeyStore, encode_pkcs12
+
+__all__ = ["IssuedKey", "create_home", "development_passphrase", "issue_key", "key_path", "open_authority", "open_key"]
+
+_ROOT_NAME = "云上城建档案开发用根证书"
+_ROOT_DAYS = 3_650
+_CERTIFICATE_DAYS = 1_825
+# A clock that is a little behind must not find a new certificate not yet valid.
+_BACKDATE = datetime.timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A sealing key that was just drawn: its PKCS#12 file, its PEM certificate, the certificate parsed."""
+
+    key_file: Path
+    certificate_file: Path
+    certificate: OrganisationCertificate
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+
+
+def key_path(root: Path, code: str) -> Path:
+    """Where a home keeps an organisation's development key."""
+    return root / "keys" / f"{code}.p12"
+
+
+def development_passphrase(root: Path) -> str:
+    """The passphrase of a home's development keys, drawn the first time."""
+    path = root / "keys" / "passphrase"
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private_file(path, f"{secrets.token_urlsafe(24)}\n".encode("ascii"))
+    return path.read_text("ascii").strip()
+
+
+def open_authority(root: Path, *, create: bool = False, name: str = _ROOT_NAME) -> DevelopmentAuthority:
+    """Open a home's development CA.
+
+    Args:
+        root: the home.
+        create: make one where there is none.
+        name: of a new root.
+
+    Raises:
+        NotFoundError: there is none, and `create` is false.
+    """
+    directory = root / "ca"
+    if (directory / "root.p12").exists():
+        return DevelopmentAuthority.load(directory, development_passphrase(root))
+    if not create:
+        raise NotFoundError(f"expected a development CA in {directory}, got none; run yunshang ca init", code="no_ca")
+    now = _now()
+    authority = DevelopmentAuthority.create(
+        name, not_before=now - 2 * _BACKDATE, not_after=now + datetime.timedelta(days=_ROOT_DAYS)
+    )
+    authority.save(directory, development_passphrase(root))
+    return authority
+
+
+def issue_key(root: Path, *, code: str, name: str, days: int = _CERTIFICATE_DAYS, force: bool = False) -> IssuedKey:
+    """Draw an organisation's sealing key and issue its certificate.
+
+    Args:
+        root: the home, with a CA.
+        code: unified social credit code, check digit verified.
+        name: the organisation's name.
+        days: of validity.
+        force: replace a key file of the same code.
+
+    Raises:
+        ConflictError: the home has a key of this code already.
+        MalformedError: a wrong code or name.
+    """
+    path = key_path(root, code)
+    if path.exists() and not force:
+        raise ConflictError(f"expected no key of {code} yet, got {path}", code="key_exists")
+    authority = open_authority(root)
+    passphrase = development_passphrase(root)
+    key = generate_key()
+    now = _now()
+    certificate = authority.issue(
+        key.public_key(),
+        code=code,
+        name=name,
+        not_before=now - _BACKDATE,
+        not_after=now + datetime.timedelta(days=days),
+        validate_code=validate_uscc,
+    )
+    # Recorded first: a certificate nobody knows of could not be revoked.
+    authority.save(root / "ca", passphrase)
+    write_private_file(path, encode_pkcs12(key, certificate.der, passphrase=passphrase, name=name))
+    pem_path = path.with_suffix(".pem")
+    write_private_file(pem_path, certificate.pem.encode("ascii"), mode=0o644)
+    return IssuedKey(path, pem_path, certificate)
+
+
+def open_key(root: Path, code: str) -> Pkcs12KeyStore:
+    """Open a development key of a home."""
+    return Pkcs12KeyStore(key_path(root, code), development_passphrase(root))
+
+
+def create_home(root: Path, *, code: str, name: str, api_port: int = 0, rpc_port: int = 0) -> Home:
+    """Make a home with a development CA and the archive's own key; a broken attempt is gone on with.
+
+    Args:
+        root: the new home.
+        code: unified social credit code of the archive.
+        name: the archive's name.
+        api_port: loopback port; 0: a free one at each start.
+        rpc_port: the same for the node.
+
+    Raises:
+        ConflictError: `root` is a home already.
+        MalformedError: a wrong code or name.
+    """
+    if (root / "config.json").exists():
+        raise ConflictError(f"expected a directory without a home, got {root}", code="home_exists")
+    validate_uscc(code)
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    authority = open_authority(root, create=True)
+    if not key_path(root, code).exists():
+        issue_key(root, code=code, name=name)
+    return init_home(
+        root,
+        archive_organisation=code,
+        archive_name=name,
+        archive_certificates=[open_key(root, code).certificate.der],
+        ca_roots=[authority.root_certificate],
+        api_port=api_port,
+        rpc_port=rpc_port,
+    )

@@ -1,0 +1,194 @@
+"""`yunshang submission prepare|send|status`: from a folder to a statement that the five parties can seal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from archive_api.cli import sealing
+from archive_api.cli.context import connect, parse_building
+from archive_api.cli.digests import digest_folder
+from archive_api.cli.failures import USAGE, CommandError
+from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
+from archive_api.cli.output import Output
+from archive_api.cli.preparation import Preparation, build_preparation, default_folder, write_preparation
+from archive_api.cli.sending import send_preparation
+from ledger.entries import STAGES
+from ledger.manifest import RELATION_KINDS
+from ledger.types import ROLES, UnitProject
+
+__all__ = ["app", "show_status"]
+
+app = typer.Typer(help="移交：准备、发送、签章、状态。Handovers: prepare, send, seal, status.")
+
+STATES_ZH: Mapping[str, str] = {
+    "draft": "草稿",
+    "sealing": "签章中",
+    "sealed": "五方已签章，待上链",
+    "anchored": "已上链，待接收",
+    "anchor_refused": "上链被拒",
+    "accepted": "已接收",
+    "returned": "已退回",
+}
+
+
+@app.command("prepare")
+def prepare(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="移交文件夹 The folder to hand over.")],
+    *,
+    building: Annotated[str, typer.Option("--building", help="建筑标识 scheme:value or value.")],
+    unit: Annotated[str, typer.Option("--unit", help="单位工程编号 Code of the unit project.")],
+    stage: Annotated[str | None, typer.Option("--stage", help=f"阶段 One of {', '.join(STAGES)}.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="准备文件夹，默认 FOLDER.yunshang Where to; default FOLDER.yunshang.")
+    ] = None,
+    rename: Annotated[
+        bool, typer.Option("--rename", help="把不规范的文件名改为建议的名称 Apply the proposed renamings.")
+    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="替换旧的准备文件夹 Replace an older one.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """检查文件夹并一次读取计算全部摘要。Check a folder and digest its files in one pass; needs no server.
+
+    All problems are named at once: symbolic links, unsafe or non-NFC names, names in GBK (a renaming is proposed).
+    The class number of a document is taken from its folder's name, such as `C5 施工记录`.
+
+    Examples:
+
+        yunshang submission prepare ./handover --building 440106-YX0001 --unit 01
+
+        yunshang submission prepare ./handover --building 440106-YX0001 --unit 01 --rename --json
+    """
+    output = Output(as_json)
+    if stage is not None and stage not in STAGES:
+        raise CommandError(
+            f"阶段须为 {'、'.join(STAGES)}", f"expected a stage of {', '.join(STAGES)}", code="usage", exit_code=USAGE
+        )
+    target = out or default_folder(folder)
+    unit_project = UnitProject(parse_building(building), unit)
+    digests = digest_folder(folder, output, rename=rename)
+    preparation = build_preparation(folder, unit_project, digests.values(), stage=stage)
+    write_preparation(target, preparation, replace=replace)
+    _show_preparation(output, preparation, target)
+
+
+def _show_preparation(output: Output, preparation: Preparation, target: Path) -> None:
+    count = len(preparation.entries)
+    uncategorised = sum(entry.category is None for entry in preparation.entries)
+    output.say(
+        f"已准备 {count} 个文件，{preparation.size_bytes} 字节，{len(preparation.models)} 个模型",
+        f"{count} files, {preparation.size_bytes} bytes, {len(preparation.models)} models",
+        style="green",
+    )
+    if uncategorised:
+        output.warn(f"{uncategorised} 个文件没有分类号", f"{uncategorised} files have no class number")
+    output.say(f"下一步：yunshang submission send {target}", "next: send it")
+    output.result(
+        {
+            "preparation": str(target),
+            "documents": count,
+            "bytes": preparation.size_bytes,
+            "documents_root": "0x" + preparation.root.hex(),
+            "models": [model.to_json() for model in preparation.models],
+            "uncategorised": uncategorised,
+        }
+    )
+
+
+@app.command("send")
+def send(
+    preparation: Annotated[Path, typer.Argument(metavar="PREPARATION", help="准备文件夹 The preparation folder.")],
+    *,
+    seal_days: Annotated[
+        int, typer.Option("--seal-days", min=1, max=365, help="签章期限（天） Days within which it must be sealed.")
+    ] = 90,
+    relation: Annotated[
+        str | None,
+        typer.Option("--relation", help="与先前移交的关系 KIND:0xID, KIND supplements, corrects or replaces."),
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """发送条目与文件，冻结待签章内容；中断后再次运行即可继续。Send entries and files and freeze the statement.
+
+    Interrupted, the same command goes on where it stopped.
+
+    Examples:
+
+        yunshang submission send ./handover.yunshang
+
+        yunshang submission send ./handover2.yunshang --relation supplements:0x5f…
+    """
+    output = Output(as_json)
+    answer = send_preparation(
+        connect(home, api), preparation, output, seal_days=seal_days, relation=parse_relation(relation)
+    )
+    output.say(f"已发送：{answer['submission_id']}", f"state {answer['state']}, id {answer['id']}", style="green")
+    output.result(answer)
+
+
+app.command("seal")(sealing.seal)
+app.command("decline")(sealing.decline)
+app.command("withdraw")(sealing.withdraw)
+
+
+@app.command("status")
+def status(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="移交编号 uuid or 0x id of the submission.")],
+    *,
+    home: HomeOption = DEFAULT_HOME,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """显示移交的状态与五方签章。Show a submission's state and who has sealed.
+
+    Example:
+
+        yunshang submission status 0x5f… --json
+    """
+    output = Output(as_json)
+    submission = connect(home, api).submission(ref)
+    show_status(output, submission)
+    output.result(submission)
+
+
+def show_status(output: Output, submission: Mapping[str, Any]) -> None:
+    """Print a submission for people."""
+    state = submission["state"]
+    output.say(f"{STATES_ZH.get(state, state)}", f"{state}, sequence {submission['sequence']}", style="bold")
+    if submission["state_reason"]:
+        output.warn(str(submission["state_reason"]), "reason")
+    seals = {seal["role"]: seal for seal in submission["seals"]}
+    members = {member["role"]: member for member in submission["roster"]["organisations"]}
+    output.table(
+        f"{submission['building']['name']} · {submission['unit_project']['name']}",
+        ["角色 role", "单位 organisation", "签章时间 signing time"],
+        [
+            [f"{role.zh} {role}", members[role]["name"], seals[role]["signing_time"] if role in seals else None]
+            for role in ROLES
+        ],
+    )
+    for item in submission["withdrawals"]:
+        output.warn(f"{item['role']} {item['kind']}：{item['reason']}", str(item["signing_time"]))
+    anchor = submission["anchor"]
+    if anchor is not None:
+        output.say(f"上链：{anchor['status']}", f"block {anchor['block_number']}, transaction {anchor['transaction']}")
+
+
+def parse_relation(text: str | None) -> dict[str, str] | None:
+    """Read `KIND:0xID`; raises CommandError (usage) for anything else."""
+    if text is None:
+        return None
+    kind, _, identifier = text.partition(":")
+    if kind not in RELATION_KINDS or not identifier.startswith("0x"):
+        raise CommandError(
+            f"关系须写作 KIND:0xID，得到 {text}",
+            f"expected KIND:0xID with KIND of {', '.join(RELATION_KINDS)}, got {text}",
+            code="usage",
+            exit_code=USAGE,
+        )
+    return {"kind": kind, "submission": identifier}
