@@ -114,6 +114,7 @@ def main() -> int:
         folder = Path(name)
         console.print(f"准备 {needed // 1_000_000} MB 测试文件 · making {needed // 1_000_000} MB of files")
         paths = make_tree(folder, options.files, options.large_files)
+        os.sync()  # or the first round would pay for writing the tree
         total = sum(path.stat().st_size for path in paths)
         stock, ours = [], []
         for number in range(options.rounds):
