@@ -54,7 +54,7 @@ contract P256Suite is ISuite {
         if (attributes.length != 8 || signature.length != 64) return false;
         uint64 signingTime = uint64(bytes8(attributes));
         if (signingTime > CmsSeal.LATEST_UTC_TIME) return false;
-        bytes32 digest = sha256(CmsSeal.attributes(signingTime, sha256(payload), certificateId));
+        bytes32 digest = sha256(_signedBytes(signingTime, payload, certificateId));
         Point storage point = _keys[handle];
         // An unknown handle has the key (0, 0), which is not on the curve.
         return P256.verify(digest, bytes32(signature[:32]), bytes32(signature[32:]), point.x, point.y);
@@ -69,5 +69,14 @@ contract P256Suite is ISuite {
         Point memory point = _keys[handle];
         if (point.x == 0 && point.y == 0) revert UnknownHandle(handle);
         return abi.encodePacked(point.x, point.y);
+    }
+
+    /// @dev What is signed: the template's 165 bytes. Virtual for the sake of test vectors over other messages.
+    function _signedBytes(
+        uint64 signingTime,
+        bytes calldata payload,
+        bytes32 certificateId
+    ) internal view virtual returns (bytes memory) {
+        return CmsSeal.attributes(signingTime, sha256(payload), certificateId);
     }
 }
