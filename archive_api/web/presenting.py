@@ -1,0 +1,237 @@
+"""From what the services answer to what the pages show; no query, no decision of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from archive_api.projects.schemas import BuildingOut, RosterMemberModel, RosterOut
+from archive_api.submissions.schemas import AnchorOut, SealOut, SubmissionOut
+from archive_api.texts import title_of
+from archive_api.web.views import (
+    AnchorLevelView,
+    AnchorView,
+    BuildingRow,
+    EventView,
+    PartyVerdictView,
+    PartyView,
+    ReportView,
+    RosterView,
+    SealView,
+    Sentence,
+    StepView,
+    SubmissionRow,
+)
+from ledger.entries import DocumentEntry
+from ledger.report import Finding, PartyVerdict, VerificationReport
+from ledger.statement import LedgerDomain
+from signing.verification import SealVerdict
+
+__all__ = [
+    "anchor_view",
+    "building_row",
+    "entry_facts",
+    "events",
+    "problem_sentence",
+    "report_view",
+    "roster_view",
+    "seal_views",
+    "statement_values",
+    "submission_row",
+]
+
+BEIJING_OFFSET = timedelta(hours=8)
+_FACTS = (
+    "title",
+    "document_number",
+    "responsible_party",
+    "document_date",
+    "category",
+    "media_type",
+    "page_count",
+    "stage",
+    "retention",
+    "security_level",
+    "originating_system",
+    "path",
+    "size",
+    "sha256",
+    "sm3",
+    "cid",
+    "source_entry",
+)
+
+
+def problem_sentence(code: str) -> Sentence:
+    """What a stable problem code means."""
+    zh, en = title_of(code, 409)
+    return Sentence(code=code, zh=zh, en=en)
+
+
+def building_row(building: BuildingOut) -> BuildingRow:
+    """A building for the list and the head of a page."""
+    return BuildingRow(
+        key=building.building_key,
+        name=building.name,
+        scheme=building.scheme,
+        value=building.value,
+        address=building.address,
+    )
+
+
+def roster_view(roster: RosterOut) -> RosterView:
+    """A version of a roster."""
+    return RosterView(
+        version=roster.version,
+        created_at=roster.created_at,
+        organisations=tuple(map(_party, roster.organisations)),
+        joint_appointments=tuple((first, second) for first, second in roster.joint_appointments),
+    )
+
+
+def _party(member: RosterMemberModel) -> PartyView:
+    return PartyView(role=member.role, code=member.code, name=member.name)
+
+
+def _unix(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def submission_row(submission: SubmissionOut) -> SubmissionRow:
+    """A submission on the timeline; a draft has no number of its own yet."""
+    return SubmissionRow(
+        ref=submission.submission_id or submission.id,
+        sequence=submission.sequence if submission.submission_id else None,
+        state=submission.state,
+        created_at=submission.created_at,
+        document_count=submission.document_count,
+        seal_count=len(submission.seals),
+        anchored_at=_unix(submission.anchor.block_time) if submission.anchor else None,
+        accession_number=submission.decision.accession_number if submission.decision else None,
+    )
+
+
+def seal_views(submission: SubmissionOut, verdicts: Mapping[str, SealVerdict]) -> tuple[SealView, ...]:
+    """Where each of the five parties stands.
+
+    Args:
+        submission: with its roster and seals.
+        verdicts: by role, of every seal there is.
+    """
+    given: dict[str, SealOut] = {seal.role: seal for seal in submission.seals}
+    views = []
+    for member in submission.roster.organisations:
+        verdict = verdicts.get(member.role)
+        certificate = verdict.certificate if verdict else None
+        seal = given.get(member.role)
+        views.append(
+            SealView(
+                party=_party(member),
+                signing_time=verdict.signing_time if verdict else None,
+                certificate_serial=f"{certificate.serial_number:x}" if certificate else None,
+                certificate_id=seal.certificate_id if seal else None,
+                verdict=verdict.outcome.value.lower() if verdict else None,
+                reason=Sentence(code=verdict.reason.value, zh=verdict.text_zh, en=verdict.text_en) if verdict else None,
+            )
+        )
+    return tuple(views)
+
+
+def anchor_view(anchor: AnchorOut | None, domain: LedgerDomain) -> AnchorView | None:
+    """The block of a submission, once there is one."""
+    if anchor is None or anchor.transaction is None or anchor.block_number is None:
+        return None
+    return AnchorView(
+        transaction=anchor.transaction,
+        block_number=anchor.block_number,
+        block_hash=anchor.block_hash,
+        block_time=_unix(anchor.block_time),
+        chain_id=domain.chain_id,
+        contract="0x" + domain.verifying_contract.hex(),
+    )
+
+
+def statement_values(message: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The members of the sealed statement; the deadline in Beijing time beside its unix seconds."""
+    values = {member: str(value) for member, value in message.items()}
+    if "sealBy" in message:
+        local = datetime.fromtimestamp(int(message["sealBy"]), UTC) + BEIJING_OFFSET
+        values["sealBy"] = f"{local:%Y-%m-%d %H:%M:%S} ({message['sealBy']})"
+    return tuple(values.items())
+
+
+def events(submission: SubmissionOut, verdicts: Mapping[str, SealVerdict]) -> tuple[EventView, ...]:
+    """The history of a submission, oldest first; times of seals are the signers' claims."""
+    found = [EventView(kind="created", at=submission.created_at)]
+    for withdrawal in submission.withdrawals:
+        found.append(
+            EventView(kind=withdrawal.kind, at=withdrawal.received_at, role=withdrawal.role, text=withdrawal.reason)
+        )
+    for role, verdict in verdicts.items():
+        if verdict.signing_time is not None:
+            found.append(EventView(kind="sealed", at=verdict.signing_time, role=role))
+    anchored = _unix(submission.anchor.block_time) if submission.anchor else None
+    if anchored is not None:
+        found.append(EventView(kind="anchored", at=anchored))
+    return tuple(sorted(found, key=lambda event: event.at))
+
+
+def entry_facts(entry: DocumentEntry) -> tuple[tuple[str, str], ...]:
+    """What the entry says, facts that are absent left out."""
+    values = entry.to_json()
+    facts = tuple((name, str(values[name])) for name in _FACTS if values[name] is not None)
+    return (*facts, ("leaf_hash", entry.leaf_hash.hex()))
+
+
+def report_view(report: VerificationReport, serials: Mapping[bytes, str]) -> ReportView:
+    """A verification, step by step.
+
+    Args:
+        report: of `ledger.verify`.
+        serials: certificate serial numbers (hex) by certificate id.
+    """
+    subject = report.subject
+    document = subject.get("document", {})
+    decisive = report.decisive
+    return ReportView(
+        outcome=report.outcome.value.lower(),
+        reason=_sentence(decisive.finding) if decisive else None,
+        title=document.get("title"),
+        submission_id=subject.get("submission"),
+        index=document.get("leaf_index"),
+        steps=tuple(
+            StepView(
+                number=step.number,
+                name=step.name,
+                outcome=step.finding.outcome.value.lower(),
+                reason=_sentence(step.finding),
+                detail=step.finding.detail,
+            )
+            for step in report.steps
+        ),
+        parties=_party_verdicts(report.parties, serials),
+        anchor=AnchorLevelView(
+            level=report.level.label,
+            block_number=subject.get("block_number"),
+            block_time=report.proven_time,
+        ),
+        as_of=report.as_of,
+    )
+
+
+def _party_verdicts(parties: Sequence[PartyVerdict], serials: Mapping[bytes, str]) -> tuple[PartyVerdictView, ...]:
+    return tuple(
+        PartyVerdictView(
+            party=PartyView(role=party.role.value, code=party.code or "", name=party.name or ""),
+            outcome=party.finding.outcome.value.lower(),
+            reason=_sentence(party.finding),
+            signing_time=party.signing_time,
+            certificate_serial=serials.get(party.certificate_id) if party.certificate_id else None,
+        )
+        for party in parties
+    )
+
+
+def _sentence(finding: Finding) -> Sentence:
+    return Sentence(code=finding.reason, zh=finding.zh, en=finding.en)

@@ -6,7 +6,6 @@ is digested and dropped. Only the first `MAX_BUNDLE_BYTES` are held, since what 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,7 +44,6 @@ class _FilePart:
     def __init__(self, name: str) -> None:
         self._name = name
         self._size = 0
-        self._sha256 = hashlib.sha256()
         self._sm3 = hashes.Hash(hashes.SM3())
         self._cid = FileCid()
         self._head = bytearray()
@@ -57,7 +55,6 @@ class _FilePart:
 
     def update(self, data: bytes) -> None:
         self._size += len(data)
-        self._sha256.update(data)
         self._sm3.update(data)
         self._cid.update(data)
         if self._size <= MAX_BUNDLE_BYTES:
@@ -66,12 +63,13 @@ class _FilePart:
             self._head.clear()
 
     def finish(self) -> Upload:
+        content = self._cid.finish()
         file = CheckedFile(
             name=self._name,
             size=self._size,
-            sha256=self._sha256.hexdigest(),
+            sha256=content.sha256.hex(),
             sm3=self._sm3.finalize().hex(),
-            cid=str(self._cid.finish().cid),
+            cid=str(content.cid),
         )
         return Upload(file, bytes(self._head) if self._size <= MAX_BUNDLE_BYTES else None)
 

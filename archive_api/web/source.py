@@ -1,0 +1,208 @@
+"""The pages' source over the real services; verdicts are made from bytes and keys each time a page is asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlmodel import Session, col
+
+from archive_api.certificates.repository import CertificateRepository
+from archive_api.errors import NotFoundError
+from archive_api.http import hex32
+from archive_api.projects.models import Building, RosterRow, UnitProject
+from archive_api.projects.repository import ProjectRepository
+from archive_api.projects.service import ProjectService
+from archive_api.seals import core_seal
+from archive_api.services import Services
+from archive_api.submissions.models import EntryRow, StatementRow, Submission
+from archive_api.submissions.presenter import SubmissionPresenter
+from archive_api.submissions.repository import RECORDED, SubmissionRepository
+from archive_api.submissions.schemas import SubmissionOut
+from archive_api.web import presenting
+from archive_api.web.views import (
+    BuildingPage,
+    BuildingRow,
+    DocumentPage,
+    DocumentRow,
+    Page,
+    SubmissionPage,
+    UnitProjectView,
+)
+from ledger.canonical import parse_canonical, parse_json
+from ledger.entries import DocumentEntry
+from ledger.types import Role
+from signing.paths import TrustRoots
+from signing.verification import SealVerdict, check_seal
+
+__all__ = ["ServicePages"]
+
+_BUILDINGS = 20
+_DOCUMENTS = 50
+_UNIT_PROJECTS = 200
+_SUBMISSIONS = 50
+_ROSTERS = 20
+
+
+class ServicePages:
+    """Implements `PageSource`.
+
+    Args:
+        services: the server's.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def buildings(self, query: str, cursor: str | None) -> Page[BuildingRow]:
+        """The buildings, newest first."""
+        with self._services.database.reading() as session:
+            projects = ProjectService(session, self._services)
+            page = self._services.cursors.page(
+                session,
+                ProjectRepository(session).buildings(query or None),
+                key=col(Building.id).desc(),
+                scope="web-buildings",
+                limit=_BUILDINGS,
+                cursor=cursor,
+            )
+            rows = tuple(presenting.building_row(projects.show_building(row)) for row in page.items)
+            return Page(rows, page.next_cursor)
+
+    def building(self, building_key: str) -> BuildingPage:
+        """One building with what is filed under it."""
+        with self._services.database.reading() as session:
+            projects = ProjectRepository(session)
+            row = projects.building(hex32(building_key))
+            shown = ProjectService(session, self._services).show_building(row)
+            units = session.scalars(projects.unit_projects(row).order_by(col(UnitProject.code)).limit(_UNIT_PROJECTS))
+            return BuildingPage(
+                building=presenting.building_row(shown),
+                aliases=tuple((alias.scheme, alias.value) for alias in shown.aliases),
+                unit_projects=tuple(self._unit_project(session, unit) for unit in units),
+            )
+
+    def _unit_project(self, session: Session, unit: UnitProject) -> UnitProjectView:
+        projects, service = ProjectRepository(session), ProjectService(session, self._services)
+        rosters = session.scalars(projects.rosters(unit).order_by(col(RosterRow.version).desc()).limit(_ROSTERS))
+        query = SubmissionRepository(session).search(
+            building_key=None, unit_project_key=unit.unit_project_key, state=None
+        )
+        found = session.scalars(query.order_by(col(Submission.id).desc()).limit(_SUBMISSIONS + 1)).all()
+        presenter = SubmissionPresenter(session, self._services)
+        return UnitProjectView(
+            key=unit.unit_project_key,
+            code=unit.code,
+            name=unit.name,
+            rosters=tuple(presenting.roster_view(service.show_roster(roster, unit)) for roster in rosters),
+            submissions=tuple(presenting.submission_row(presenter.show(row)) for row in found[:_SUBMISSIONS]),
+            more_submissions=len(found) > _SUBMISSIONS,
+        )
+
+    def submission(self, ref: str, cursor: str | None) -> SubmissionPage:
+        """One submission; its documents by leaf index."""
+        with self._services.database.reading() as session:
+            submissions = SubmissionRepository(session)
+            row = submissions.get(ref)
+            statement = submissions.current_statement(row)
+            shown = SubmissionPresenter(session, self._services).show(row)
+            verdicts = self._seal_verdicts(session, shown, statement)
+            return SubmissionPage(
+                ref=ref,
+                submission_id=shown.submission_id,
+                building=self._building_row(session, row),
+                unit_project_code=shown.unit_project.code,
+                unit_project_name=shown.unit_project.name,
+                sequence=shown.sequence if statement else None,
+                state=shown.state,
+                state_reason=presenting.problem_sentence(shown.state_reason) if shown.state_reason else None,
+                created_at=shown.created_at,
+                seals=presenting.seal_views(shown, verdicts),
+                statement=presenting.statement_values(parse_json(statement.message.encode())) if statement else (),
+                documents=_documents(submissions, row, start=_start(cursor)),
+                document_count=shown.document_count,
+                total_bytes=shown.total_bytes,
+                anchor=presenting.anchor_view(shown.anchor, self._services.trust.domain),
+                events=presenting.events(shown, verdicts),
+                accession_number=shown.decision.accession_number if shown.decision else None,
+                return_reasons=(),
+            )
+
+    def _building_row(self, session: Session, submission: Submission) -> BuildingRow:
+        projects = ProjectRepository(session)
+        unit = projects.unit_project_by_id(submission.unit_project_id)
+        building = projects.building_by_id(unit.building_id)
+        return presenting.building_row(ProjectService(session, self._services).show_building(building))
+
+    def _seal_verdicts(
+        self, session: Session, submission: SubmissionOut, statement: StatementRow | None
+    ) -> dict[str, SealVerdict]:
+        """Judge each seal there is: at the block's time once it is recorded, at present before."""
+        if statement is None:
+            return {}
+        certificates = CertificateRepository(session)
+        roots = TrustRoots.from_der(self._services.trust.ca_roots)
+        recorded = submission.anchor.block_time if submission.anchor else None
+        at = self._services.now() if recorded is None else datetime.fromtimestamp(recorded, UTC)
+        members = {member.role: member for member in submission.roster.organisations}
+        verdicts = {}
+        for row in SubmissionRepository(session).seals(statement.submission_id):
+            seal = core_seal(row, Role(row.role))
+            verdicts[row.role] = check_seal(
+                bytes.fromhex(statement.payload.removeprefix("0x")),
+                seal.signing_time,
+                seal.signature,
+                certificates.der(row.certificate_id),
+                roots=roots,
+                organisation=members[row.role].code,
+                organisation_name=members[row.role].name,
+                at=at,
+            )
+        return verdicts
+
+    def document(self, submission_id: str, index: int) -> DocumentPage:
+        """One document of a recorded submission."""
+        with self._services.database.reading() as session:
+            submissions = SubmissionRepository(session)
+            row = submissions.get(hex32(submission_id))
+            entry = submissions.entry(row, index)
+            unit = ProjectRepository(session).unit_project_by_id(row.unit_project_id)
+            shown = SubmissionPresenter(session, self._services).show(row)
+            value = DocumentEntry.from_json(parse_canonical(entry.entry.encode()))
+            return DocumentPage(
+                submission_id=hex32(submission_id),
+                submission_ref=hex32(submission_id),
+                building=self._building_row(session, row),
+                unit_project_name=unit.name,
+                sequence=shown.sequence,
+                state=row.state,
+                row=_document_row(entry, row),
+                facts=presenting.entry_facts(value),
+                content_link=value.security_level in (None, "public") and entry.content_bytes is not None,
+            )
+
+
+def _start(cursor: str | None) -> int:
+    """The leaf index a page of documents begins with; they never move, so the index itself is the cursor."""
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 9:
+        raise NotFoundError(f"expected a leaf index, got {cursor[:20]!r}")
+    return int(cursor)
+
+
+def _documents(submissions: SubmissionRepository, submission: Submission, *, start: int) -> Page[DocumentRow]:
+    rows = submissions.entries(submission, start=start, limit=_DOCUMENTS + 1)
+    following = str(start + _DOCUMENTS) if len(rows) > _DOCUMENTS else None
+    return Page(tuple(_document_row(row, submission) for row in rows[:_DOCUMENTS]), following)
+
+
+def _document_row(entry: EntryRow, submission: Submission) -> DocumentRow:
+    return DocumentRow(
+        index=entry.leaf_index,
+        title=entry.title,
+        path=entry.path,
+        media_type=entry.media_type,
+        size=entry.size,
+        sha256=entry.sha256,
+        evidence=submission.state in RECORDED,
+    )
