@@ -1,0 +1,164 @@
+"""One node's JSON-RPC: every failure becomes ours here, and a wrong chain is refused before anything is believed."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from web3 import HTTPProvider
+from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint
+
+from ledger.errors import MismatchError, TransportError
+from ledger.ports.chain import BlockRef
+
+__all__ = ["Connection", "NodeError", "from_hex", "to_hex"]
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+_log = logging.getLogger(__name__)
+
+
+class NodeError(Exception):
+    """The node answered with an error; never leaves this package.
+
+    Args:
+        code: JSON-RPC error code, or None.
+        message: the node's words.
+        data: whatever it attached.
+    """
+
+    def __init__(self, code: object, message: str, data: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+def to_hex(value: bytes | int) -> str:
+    """Return 0x hex: bytes as they are, integers without leading zeros."""
+    return hex(value) if isinstance(value, int) else "0x" + value.hex()
+
+
+def from_hex(value: str) -> bytes:
+    """Return the bytes of 0x hex."""
+    return bytes.fromhex(value.removeprefix("0x"))
+
+
+class Connection:
+    """JSON-RPC over HTTP to one node of a known chain.
+
+    Args:
+        url: the node's address; never logged, it may hold credentials.
+        chain_id: the chain it must be on; checked before the first answer counts, and again after a failure.
+        genesis_hash: hash of its block 0, 32 bytes; None: not checked.
+        timeout_seconds: for each request.
+    """
+
+    def __init__(
+        self, url: str, *, chain_id: int, genesis_hash: bytes | None = None, timeout_seconds: float = 30.0
+    ) -> None:
+        session = requests.Session()
+        # A proxy from the environment must not see, or break, what stays on this machine.
+        session.trust_env = urlsplit(url).hostname not in _LOOPBACK
+        self._provider = HTTPProvider(
+            url, request_kwargs={"timeout": timeout_seconds}, session=session, exception_retry_configuration=None
+        )
+        self.chain_id = chain_id
+        self._genesis_hash = genesis_hash
+        self._is_checked = False
+
+    def request(self, method: str, *params: object) -> Any:
+        """Return a method's result.
+
+        Raises:
+            NodeError: the node answered with an error.
+            MismatchError: `chain_id` or `genesis_hash`: it is a node of another chain.
+            TransportError: no answer, or none that is JSON-RPC.
+        """
+        if not self._is_checked:
+            self._check_chain()
+            self._is_checked = True
+        return self._request(method, *params)
+
+    def ask(self, method: str, *params: object) -> Any:
+        """Like `request`, for methods whose errors mean that the node could not answer.
+
+        Raises:
+            MismatchError: it is a node of another chain.
+            TransportError: no answer.
+        """
+        try:
+            return self.request(method, *params)
+        except NodeError as error:
+            raise TransportError(f"expected an answer to {method}, got {error.message}", where="rpc") from error
+
+    def block(self, tag: str | int | bytes) -> BlockRef | None:
+        """Return a block by tag, number or hash, or None where the node has none."""
+        method = "eth_getBlockByHash" if isinstance(tag, bytes) else "eth_getBlockByNumber"
+        answer = self.ask(method, tag if isinstance(tag, str) else to_hex(tag), False)
+        if answer is None:
+            return None
+        try:
+            return BlockRef(
+                int(answer["number"], 16), from_hex(answer["hash"]), timestamp=int(answer["timestamp"], 16)
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise TransportError("expected a block, got something else", where="rpc") from error
+
+    def head(self) -> BlockRef:
+        """Return the newest block.
+
+        Raises:
+            TransportError: no answer, or no block.
+        """
+        block = self.block("latest")
+        if block is None:
+            raise TransportError("expected a newest block, got none", where="rpc")
+        return block
+
+    def _check_chain(self) -> None:
+        try:
+            found = int(self._request("eth_chainId"), 16)
+            genesis = self._request("eth_getBlockByNumber", "0x0", False) if self._genesis_hash else None
+        except NodeError as error:
+            raise TransportError(f"expected a chain id, got {error.message}", where="rpc") from error
+        except (TypeError, ValueError) as error:
+            raise TransportError("expected a chain id, got something else", where="rpc") from error
+        if found != self.chain_id:
+            raise MismatchError(
+                f"expected a node of chain {self.chain_id}, got one of chain {found}",
+                code="chain_id",
+                where="rpc",
+                expected=self.chain_id,
+                actual=found,
+            )
+        if self._genesis_hash and (not genesis or from_hex(genesis["hash"]) != self._genesis_hash):
+            raise MismatchError(
+                "expected the ledger's genesis block, got another",
+                code="genesis_hash",
+                where="rpc",
+                expected=to_hex(self._genesis_hash),
+                actual=genesis and genesis["hash"],
+            )
+
+    def _request(self, method: str, *params: object) -> Any:
+        try:
+            answer = self._provider.make_request(RPCEndpoint(method), params)
+        except (requests.RequestException, Web3Exception, OSError, ValueError) as error:
+            self._is_checked = False
+            _log.debug("%s failed: %s", method, type(error).__name__)
+            # The error's text may hold the address; its type says enough.
+            raise TransportError(
+                f"expected an answer to {method}, got {type(error).__name__}", code="rpc_unreachable", where="rpc"
+            ) from error
+        if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
+            raise TransportError(f"expected an answer to {method}, got no JSON-RPC", where="rpc")
+        failure: Any = answer.get("error")
+        if failure is None:
+            return answer.get("result")
+        if not isinstance(failure, dict):
+            raise NodeError(None, str(failure), None)
+        raise NodeError(failure.get("code"), str(failure.get("message", "")), failure.get("data"))

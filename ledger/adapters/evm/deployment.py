@@ -1,0 +1,143 @@
+"""Putting the contracts on a new chain: eight transactions that are the same bytes whenever they are made.
+
+Nonces 0 to 7 of the relay key, fixed gas limits and deterministic signatures: so addresses follow from the relay key
+alone, and after a crash anywhere the same transactions are sent again, and taken once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from eth_account.signers.local import LocalAccount
+
+from contracts import artifact
+from ledger.adapters.evm.abi import ARTIFACTS, interface
+from ledger.adapters.evm.chain import account_of, send_raw, sign_transaction, transaction_receipt
+from ledger.adapters.evm.connection import Connection, from_hex
+from ledger.adapters.evm.reader import EvmLedgerReader
+from ledger.errors import PolicyError, TransportError
+from ledger.hashing import keccak256
+from ledger.ports.chain import ChainIdentity, SignedTransaction
+
+__all__ = ["contract_addresses", "deploy_contracts"]
+
+_ORDER = ("seal_registry", "p256_suite", "project_registry", "archive_ledger")
+_P256_SUITE_ID = 1
+_CREATION_GAS = 6_000_000
+_CALL_GAS = 200_000
+_POLL_SECONDS = 0.05
+
+
+def contract_addresses(relay_address: bytes) -> dict[str, bytes]:
+    """Return where `deploy_contracts` puts the contracts: addresses (20 bytes) by name.
+
+    Args:
+        relay_address: address of the relay key, 20 bytes.
+    """
+    return {name: _created_address(relay_address, nonce) for nonce, name in enumerate(_ORDER)}
+
+
+def deploy_contracts(
+    url: str,
+    *,
+    chain_id: int,
+    relay_key: bytes,
+    archive_organisation: str,
+    final_block: Callable[[], int],
+    gas_price_wei: int = 0,
+    timeout_seconds: float = 120.0,
+) -> ChainIdentity:
+    """Deploy the contracts and give the relay key its roles; return when all of it is final. May be repeated.
+
+    The relay key becomes admin, registrar and relayer: fit for a desk, where one server holds them all. It must not
+    have sent anything before.
+
+    Args:
+        url: a node's address.
+        chain_id: the chain it must be on.
+        relay_key: secp256k1 private key, 32 bytes.
+        archive_organisation: the archive's unified social credit code.
+        final_block: says which block is final, such as `EmbeddedNode.final_block_number`.
+        gas_price_wei: legacy gas price.
+        timeout_seconds: how long to wait for the blocks.
+
+    Raises:
+        PolicyError: `nonce_used`: the relay key was used for something else; `deployment_failed`.
+        TransportError: the node could not be asked, or the blocks did not come in time.
+    """
+    account = account_of(relay_key)
+    node = Connection(url, chain_id=chain_id)
+    addresses = contract_addresses(from_hex(account.address))
+    transactions = _transactions(account, chain_id, addresses, archive_organisation, gas_price_wei)
+    deadline = time.monotonic() + timeout_seconds
+    while not _are_final(node, transactions, final_block):
+        if time.monotonic() > deadline:
+            raise TransportError(f"expected the contracts within {timeout_seconds:g} s, got none final", where="rpc")
+        time.sleep(_POLL_SECONDS)
+    return EvmLedgerReader(url, chain_id=chain_id, contracts=addresses).identity()
+
+
+def _are_final(node: Connection, transactions: list[SignedTransaction], final_block: Callable[[], int]) -> bool:
+    is_final = True
+    for transaction in transactions:
+        final = final_block()
+        receipt = transaction_receipt(node, transaction.transaction_hash)
+        if receipt is None:
+            send_raw(node, transaction.raw)
+            is_final = False
+        elif not receipt.succeeded:
+            raise PolicyError(
+                f"expected transaction {transaction.nonce} of the deployment to succeed, got a revert",
+                code="deployment_failed",
+                values={"nonce": transaction.nonce},
+            )
+        else:
+            is_final = is_final and receipt.block.number <= final
+    return is_final
+
+
+def _transactions(
+    account: LocalAccount,
+    chain_id: int,
+    addresses: Mapping[str, bytes],
+    archive_organisation: str,
+    gas_price_wei: int,
+) -> list[SignedTransaction]:
+    admin = account.address
+    seal_registry, project_registry = addresses["seal_registry"], addresses["project_registry"]
+    organisation = archive_organisation.encode("ascii")
+    constructors: dict[str, tuple[object, ...]] = {
+        "seal_registry": (admin,),
+        "p256_suite": (seal_registry,),
+        "project_registry": (admin,),
+        "archive_ledger": (admin, seal_registry, project_registry, organisation),
+    }
+    registrar, relayer = keccak256(b"REGISTRAR_ROLE"), keccak256(b"RELAYER_ROLE")
+    calls: tuple[tuple[str, str, tuple[object, ...]], ...] = (
+        ("seal_registry", "addSuite", (_P256_SUITE_ID, addresses["p256_suite"])),
+        ("seal_registry", "grantRole", (registrar, admin)),
+        ("project_registry", "grantRole", (registrar, admin)),
+        ("archive_ledger", "grantRole", (relayer, admin)),
+    )
+    steps: list[tuple[bytes | None, bytes, int]] = [
+        (None, _creation_code(name, constructors[name]), _CREATION_GAS) for name in _ORDER
+    ] + [
+        (addresses[name], interface(name).encode_call(function, *arguments), _CALL_GAS)
+        for name, function, arguments in calls
+    ]
+    return [
+        sign_transaction(
+            account, chain_id=chain_id, nonce=nonce, to=to, data=data, gas=gas, gas_price_wei=gas_price_wei
+        )
+        for nonce, (to, data, gas) in enumerate(steps)
+    ]
+
+
+def _creation_code(name: str, arguments: tuple[object, ...]) -> bytes:
+    return from_hex(artifact(ARTIFACTS[name])["bytecode"]) + interface(name).encode_constructor(*arguments)
+
+
+def _created_address(sender: bytes, nonce: int) -> bytes:
+    # RLP of [sender, nonce] for nonces below 128, which are a byte of their own, save zero, which is empty.
+    return keccak256(b"\xd6\x94" + sender + (bytes([nonce]) if nonce else b"\x80"))[-20:]
