@@ -31,15 +31,20 @@ _STEPS = {
 _LEVELS = {"none": "无", "attested": "档案馆声明", "observed": "自有节点查得", "proved": "区块证明"}
 
 
+def _plain(text: str) -> str:
+    """Make text from a bundle harmless: no escape sequences, no reversed writing that fakes a verdict."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
+
+
 def _verdict(outcome: Outcome) -> Text:
     zh, style = _OUTCOMES[outcome]
     return Text(f"{zh}\n{outcome.value}", style=f"bold {style}")
 
 
 def _explained(finding: Finding, outcome: Outcome) -> Text:
-    text = Text(f"{finding.zh}\n{finding.en}")
+    text = Text(_plain(f"{finding.zh}\n{finding.en}"))
     if finding.detail and outcome is not Outcome.PASSED:
-        text.append(f"\n{finding.reason}: {finding.detail}", style="dim")
+        text.append(_plain(f"\n{finding.reason}: {finding.detail}"), style="dim")
     return text
 
 
@@ -53,18 +58,20 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
     console = console or Console(highlight=False)
     document = report.subject.get("document")
     if document:
-        console.print(Text(f"{document['title']}  {document['path']}", style="bold"))
+        console.print(Text(_plain(f"{document['title']}  {document['path']}"), style="bold"))
         building = report.subject["building"]
         console.print(
             Text(
-                f"建筑 / building {building['scheme']}:{building['value']}  "
-                f"单位工程 / unit project {report.subject['unit_project']}  "
-                f"移交 / submission {report.subject['submission']}"
+                _plain(
+                    f"建筑 / building {building['scheme']}:{building['value']}  "
+                    f"单位工程 / unit project {report.subject['unit_project']}  "
+                    f"移交 / submission {report.subject['submission']}"
+                )
             )
         )
     steps = Table(title="核验步骤 / steps", title_justify="left", show_lines=True)
     for heading in ("步骤\nstep", "结论\nverdict", "说明\nexplanation"):
-        steps.add_column(heading)
+        steps.add_column(heading, overflow="fold")
     for step in report.steps:
         steps.add_row(
             f"{step.number} {_STEPS[step.name]}\n{step.name}",
@@ -79,11 +86,11 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
         "结论\nverdict",
         "说明\nexplanation",
     ):
-        parties.add_column(heading)
+        parties.add_column(heading, overflow="fold")
     for party in report.parties:
         parties.add_row(
             f"{party.role.zh}\n{party.role.value}",
-            "—" if party.code is None else Text(f"{party.name}\n{party.code}"),
+            "—" if party.code is None else Text(_plain(f"{party.name}\n{party.code}")),
             "—" if party.signing_time is None else fields.utc_text(party.signing_time),
             _verdict(party.finding.outcome),
             _explained(party.finding, party.finding.outcome),
@@ -94,7 +101,7 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
     decisive = report.decisive
     console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))
     if decisive is not None:
-        console.print(Text(f"{decisive.finding.zh}\n{decisive.finding.en}"))
+        console.print(Text(_plain(f"{decisive.finding.zh}\n{decisive.finding.en}")))
     level = report.level.label
     console.print(
         Text(f"上链证明级别：{_LEVELS[level]} / anchor level: {level} · 截至 / as of {fields.utc_text(report.as_of)}")

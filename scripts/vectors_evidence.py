@@ -1,0 +1,318 @@
+"""Make the test vectors of evidence bundles in tests/vectors/evidence (docs/formats.md sections 8 and 9).
+
+Usage: python scripts/vectors_evidence.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ledger.canonical import canonical_bytes
+from ledger.cli.seals import CadesSeals
+from ledger.evidence import EvidenceBundle
+from ledger.fields import base64_text, utc_text
+from ledger.merkle import inclusion_proof
+from ledger.statement import LedgerDomain
+from ledger.types import BuildingIdentifier, Role, Seal, UnitProject
+from ledger.verify import verify_bundle
+from scripts.sample_evidence import (
+    BLOCK_TIME,
+    DEFAULT_ROSTER,
+    DOMAIN,
+    NOW,
+    SEAL_BY,
+    SIGNING_TIME,
+    START,
+    UNIT_PROJECT,
+    Handover,
+    attest,
+    derived,
+    key_store,
+    roster,
+    trust_file,
+    with_high_s,
+)
+
+DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "evidence"
+GOOD = Handover()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A bundle and what a verifier must say of it at the default level."""
+
+    name: str
+    bundle: bytes
+    verdict: str
+    step: str
+    reason: str
+
+
+def _sealed(value: EvidenceBundle) -> bytes:
+    return value.to_bytes()
+
+
+def _edited(edit: Callable[[list[dict[str, Any]]], object]) -> bytes:
+    document = GOOD.bundle().to_json()
+    edit(document["items"])
+    return canonical_bytes(document)
+
+
+def _item(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    return next(item for item in items if item["type"] == name)
+
+
+def accepted() -> Iterator[Case]:
+    """Yield bundles that pass."""
+    for index in range(len(GOOD.entries)):
+        yield Case(f"document_{index}", _sealed(GOOD.bundle(index)), "PASSED", "", "")
+    joint = replace(GOOD, roster=roster({"designer": "surveyor"}))
+    yield Case("survey_and_design_in_one_hand", _sealed(joint.bundle()), "PASSED", "", "")
+    general = replace(GOOD, roster=roster({"designer": "contractor", "surveyor": "contractor"}))
+    yield Case("general_contracting", _sealed(general.bundle()), "PASSED", "", "")
+
+
+def edited() -> Iterator[Case]:
+    """Yield bundles edited after sealing."""
+
+    def case(name: str, reason: str, edit: Callable[[list[dict[str, Any]]], object], step: str = "form") -> Case:
+        verdict = "INDETERMINATE" if reason == "unknown_item" else "FAILED"
+        return Case(name, _edited(edit), verdict, step, reason)
+
+    def seals(items: list[dict[str, Any]]) -> list[int]:
+        return [index for index, item in enumerate(items) if item["type"] == "seal"]
+
+    def swap(items: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+        first, second = (items[index] for index in seals(items)[:2])
+        for name in names:
+            first[name], second[name] = second[name], first[name]
+
+    def alien_base64(items: list[dict[str, Any]]) -> None:
+        seal = _item(items, "seal")  # 64 bytes leave four spare bits in the last digit
+        last = seal["signature"][-3]
+        alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        seal["signature"] = seal["signature"][:-3] + alphabet[alphabet.index(last) | 1] + "=="
+
+    refused = "form_refused"
+    yield case("missing_seal", refused, lambda items: items.pop(seals(items)[2]))
+    yield case("sixth_seal", refused, lambda items: items.insert(seals(items)[-1], items[seals(items)[-1]]))
+    yield case("duplicate_seal", refused, lambda items: items.__setitem__(seals(items)[1], items[seals(items)[0]]))
+    yield case("seals_out_of_order", refused, lambda items: swap(items, tuple(_item(items, "seal"))))
+    yield case(
+        "swapped_seals",
+        "seals_hash",
+        lambda items: swap(items, ("signing_time", "signature", "certificate")),
+        "anchor",
+    )
+    yield case("unknown_item", "unknown_item", lambda items: items.append({"type": "timestamp", "token": "AA=="}))
+    yield case("repeated_entry", refused, lambda items: items.insert(0, items[0]))
+    yield case("misplaced_item", refused, lambda items: items.append(items.pop(0)))
+    yield case(
+        "unused_certificate",
+        refused,
+        lambda items: items.insert(
+            _place(items), {"type": "certificate", "der": base64_text(key_store("stranger").certificate.der)}
+        ),
+    )
+    yield case("unknown_member", refused, lambda items: _item(items, "building").update(name="x"))
+    yield case("missing_member", refused, lambda items: _item(items, "entry")["entry"].pop("salt"))
+    yield case("base64_with_spare_bits", refused, alien_base64)
+    yield case("renamed_document", "documents_root", _rename, "document")
+    yield case(
+        "changed_digest",
+        "documents_root",
+        lambda items: _item(items, "entry")["entry"].update(sha256="00" * 32),
+        "document",
+    )
+    yield case(
+        "tree_one_larger", "document_count", lambda items: _item(items, "inclusion_proof").update(_shape(6)), "document"
+    )
+    yield case(
+        "proof_of_another_index",
+        "documents_root",
+        lambda items: _item(items, "inclusion_proof").update(leaf_index=3),
+        "document",
+    )
+    yield case(
+        "undeclared_building", "building_key", lambda items: _item(items, "building").update(value="440106-X"), "keys"
+    )
+    yield case(
+        "declared_joint_appointment_not_held",
+        refused,
+        lambda items: _item(items, "roster").update(joint_appointments=[["surveyor", "designer"]]),
+    )
+    yield case(
+        "organisation_renamed",
+        "parties_failed",
+        lambda items: _item(items, "roster")["organisations"][0].update(name="广州他人有限公司"),
+        "parties",
+    )
+
+
+def _place(items: list[dict[str, Any]]) -> int:
+    """Return where the stranger's certificate belongs by its id."""
+    stranger = key_store("stranger").certificate.certificate_id
+    later = [key for key in GOOD.bundle().certificates if key > stranger]
+    first = next(index for index, item in enumerate(items) if item["type"] == "certificate")
+    return first + len(GOOD.bundle().certificates) - len(later)
+
+
+def _rename(items: list[dict[str, Any]]) -> None:
+    entry = _item(items, "entry")["entry"]
+    entry["path"] = entry["path"].replace("002", "902")
+
+
+def _shape(size: int) -> dict[str, Any]:
+    leaves = [entry.leaf_hash for entry in GOOD.entries]
+    proof = inclusion_proof((leaves * 2)[:size], 2)
+    return {"tree_size": size, "path": [item.hex() for item in proof.path]}
+
+
+def resealed() -> Iterator[Case]:
+    """Yield bundles whose seals are genuine, over or by something else."""
+    bundle = GOOD.bundle()
+    yield Case(
+        "high_s", _sealed(_with_seals(with_high_s(bundle.seals, Role.DESIGNER))), "FAILED", "parties", "parties_failed"
+    )
+    other_chain = LedgerDomain(DOMAIN.chain_id + 1, DOMAIN.verifying_contract)
+    other_contract = LedgerDomain(DOMAIN.chain_id, bytes(20))
+    for name, domain in (("other_chain", other_chain), ("other_contract", other_contract)):
+        yield Case(name, _sealed(replace(GOOD, domain=domain).bundle()), "FAILED", "ledger", "other_ledger")
+        yield Case(
+            f"sealed_over_{name}",
+            _sealed(GOOD.bundle(sealed_domain=domain)),
+            "FAILED",
+            "parties",
+            "parties_failed",
+        )
+    other_building = UnitProject(BuildingIdentifier("yunshang", "440106-TH0002"), UNIT_PROJECT.code)
+    elsewhere = replace(GOOD, unit_project=other_building).bundle()
+    yield Case(
+        "other_building", _sealed(replace(elsewhere, unit_project=UNIT_PROJECT)), "FAILED", "keys", "building_key"
+    )
+    others = replace(GOOD, roster=roster({"owner": "stranger"})).bundle()
+    yield Case("other_roster", _sealed(replace(others, roster=DEFAULT_ROSTER)), "FAILED", "keys", "roster_hash")
+    late = replace(GOOD, seal_by=SEAL_BY - 8 * 86400)
+    yield Case("after_deadline", _sealed(late.bundle()), "FAILED", "deadline", "after_deadline")
+    for name, key, verdict, reason in (
+        ("seal_of_another_organisation", key_store("stranger"), "FAILED", "parties_failed"),
+        ("unknown_issuer", key_store("owner", issuer="other root"), "INDETERMINATE", "parties_undecided"),
+    ):
+        yield Case(name, _sealed(GOOD.bundle(keys={Role.OWNER: key})), verdict, "parties", reason)
+    expired = {Role.OWNER: key_store("owner", not_after=SIGNING_TIME + timedelta(minutes=1))}
+    yield Case(
+        "recorded_after_expiry", _sealed(GOOD.bundle(keys=expired)), "INDETERMINATE", "parties", "parties_undecided"
+    )
+    yield Case(
+        "sealed_long_after_the_block",
+        _sealed(GOOD.bundle(block_time=SIGNING_TIME - timedelta(seconds=301))),
+        "FAILED",
+        "parties",
+        "parties_failed",
+    )
+    future = GOOD.bundle(block_time=NOW + timedelta(days=1))
+    yield Case("block_in_the_future", _sealed(future), "FAILED", "anchor", "attestation_seal")
+    yield Case("no_anchor", _sealed(GOOD.bundle(anchored=False)), "INDETERMINATE", "anchor", "anchor_none")
+    yield Case("not_accepted", _sealed(GOOD.bundle(accepted=False)), "INDETERMINATE", "decision", "decision_unknown")
+    unpinned = key_store("archive", not_before=START + timedelta(days=1))
+    yield Case(
+        "archive_not_pinned", _sealed(GOOD.bundle(archive=unpinned)), "INDETERMINATE", "anchor", "archive_not_pinned"
+    )
+    another = replace(GOOD, seal_by=SEAL_BY + 1).bundle()
+    yield Case(
+        "attestation_of_another_submission",
+        _sealed(replace(bundle, anchor=another.anchor)),
+        "FAILED",
+        "anchor",
+        "seals_hash",
+    )
+    yield Case(
+        "acceptance_of_another_submission",
+        _sealed(replace(bundle, acceptance=another.acceptance)),
+        "FAILED",
+        "decision",
+        "acceptance_seal",
+    )
+
+
+def _with_seals(seals: tuple[Seal, ...]) -> EvidenceBundle:
+    bundle = GOOD.bundle()
+    anchor = attest(bundle.submission_id, seals, key_store("archive"), DOMAIN, BLOCK_TIME)
+    return replace(bundle, seals=seals, anchor=anchor)
+
+
+def serialised() -> Iterator[Case]:
+    """Yield bundles whose bytes are not the canonical ones."""
+    good = GOOD.bundle().to_bytes()
+    later = copy.deepcopy(GOOD.bundle().to_json()) | {"format": "yunshang-evidence/v2"}
+    for name, data in (
+        ("white_space", good.replace(b",", b", ", 1)),
+        ("duplicate_member", good.replace(b'"code":"1#', b'"code":"2#","code":"1#', 1)),
+        ("truncated", good[:-1]),
+        ("fraction", good.replace(b'"leaf_index":2', b'"leaf_index":2.0', 1)),
+        ("lone_surrogate", good.replace(b'"code":"1#', b'"code":"\\ud800#', 1)),
+    ):
+        yield Case(name, data, "FAILED", "form", "form_refused")
+    yield Case("later_version", canonical_bytes(later), "INDETERMINATE", "form", "unknown_item")
+
+
+def cases() -> list[Case]:
+    """Return all cases in order."""
+    return [*accepted(), *edited(), *resealed(), *serialised()]
+
+
+def documents() -> dict[str, str]:
+    """Return the files by name, after letting the verifier confirm what each case says."""
+    trust = trust_file()
+    listed = []
+    for case in cases():
+        report = verify_bundle(case.bundle, trust, seal_checker=CadesSeals(), now=NOW)
+        step = report.decisive
+        met = (report.outcome.value, step.name if step else "", step.finding.reason if step else "")
+        if met != (case.verdict, case.step, case.reason):
+            raise SystemExit(f"expected {case.name} to give {case.verdict} {case.step} {case.reason}, got {met}")
+        listed.append(
+            {
+                "name": case.name,
+                "verdict": case.verdict,
+                "step": case.step or None,
+                "reason": case.reason or None,
+                "bundle": base64_text(case.bundle),
+            }
+        )
+    vectors = {"format": "yunshang-vectors-evidence/v1", "as_of": utc_text(NOW), "cases": listed}
+    archive = {"private_key": f"{derived('archive'):064x}", "block_time": utc_text(BLOCK_TIME)}
+    return {
+        "cases.json": json.dumps(vectors | {"archive": archive}, ensure_ascii=False, indent=1) + "\n",
+        "bundle.json": GOOD.bundle().to_bytes().decode("utf-8"),
+        "trust.json": trust.to_bytes().decode("utf-8"),
+    }
+
+
+def main() -> int:
+    """Write the files, or with --check compare them; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
+    check = parser.parse_args().check
+    differing = 0
+    for name, text in documents().items():
+        path = DIRECTORY / name
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(text.encode("utf-8"))
+        elif not path.is_file() or path.read_bytes() != text.encode("utf-8"):
+            print(f"expected {name} as generated, got another content", file=sys.stderr)
+            differing += 1
+    return 1 if differing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
