@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
+from sqlalchemy import Select
 from sqlmodel import Session, col
 
 from archive_api.certificates.repository import CertificateRepository
@@ -74,7 +76,8 @@ class ServicePages:
             projects = ProjectRepository(session)
             row = projects.building(hex32(building_key))
             shown = ProjectService(session, self._services).show_building(row)
-            units = session.scalars(projects.unit_projects(row).order_by(col(UnitProject.code)).limit(_UNIT_PROJECTS))
+            query: Select[Any] = projects.unit_projects(row)
+            units = session.scalars(query.order_by(col(UnitProject.code)).limit(_UNIT_PROJECTS))
             return BuildingPage(
                 building=presenting.building_row(shown),
                 aliases=tuple((alias.scheme, alias.value) for alias in shown.aliases),
@@ -83,7 +86,8 @@ class ServicePages:
 
     def _unit_project(self, session: Session, unit: UnitProject) -> UnitProjectView:
         projects, service = ProjectRepository(session), ProjectService(session, self._services)
-        rosters = session.scalars(projects.rosters(unit).order_by(col(RosterRow.version).desc()).limit(_ROSTERS))
+        versions: Select[Any] = projects.rosters(unit)
+        rosters = session.scalars(versions.order_by(col(RosterRow.version).desc()).limit(_ROSTERS))
         query = SubmissionRepository(session).search(
             building_key=None, unit_project_key=unit.unit_project_key, state=None
         )
