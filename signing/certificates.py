@@ -200,6 +200,7 @@ def load_p256_certificate(der_bytes: bytes) -> tuple[x509.Certificate, ec.Ellipt
         raise MalformedError(
             f"expected an X.509 certificate in DER, got other bytes: {error}", where="certificate"
         ) from error
+    key = _p256_key(certificate)
     signature = der.decode_ecdsa_signature(certificate.signature)
     if not all(0 < int.from_bytes(half, "big") < P256_ORDER for half in (signature[:32], signature[32:])):
         raise MalformedError("expected r and s between 1 and n - 1, got another range", where="certificate.signature")
@@ -207,7 +208,7 @@ def load_p256_certificate(der_bytes: bytes) -> tuple[x509.Certificate, ec.Ellipt
         raise MalformedError(
             "expected not_before at or before not_after, got the reverse", where="certificate.validity"
         )
-    return certificate, _p256_key(certificate)
+    return certificate, key
 
 
 def _check_head(der_bytes: bytes) -> None:

@@ -30,7 +30,7 @@ from signing.certificates import (
     load_p256_certificate,
     parse_certificate,
 )
-from signing.errors import MalformedError, NotFoundError, PolicyError
+from signing.errors import MalformedError, NotFoundError, PolicyError, SigningError
 
 __all__ = ["TrustRoots", "validate_path"]
 
@@ -45,7 +45,7 @@ class TrustRoots:
         certificates: the roots' DER, in the order given.
     """
 
-    certificates: tuple[bytes, ...]
+    certificates: tuple[bytes, ...] = field(repr=False)
     _loaded: tuple[x509.Certificate, ...] = field(repr=False, compare=False)
     _store: Store | None = field(repr=False, compare=False)
 
@@ -168,9 +168,11 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
 
 
 def _load_authority(der_bytes: bytes, where: str) -> x509.Certificate:
-    certificate, _ = load_p256_certificate(der_bytes)
     try:
+        certificate, _ = load_p256_certificate(der_bytes)
         extensions = certificate.extensions
+    except SigningError as error:
+        raise type(error)(str(error), code=error.code, where=where, actual=error.actual) from error
     except UNREADABLE as error:
         raise MalformedError(f"expected readable extensions, got {error}", where=where) from error
     try:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from signing.certificates import certificate_id, certificate_pem, parse_certificate
+from signing.errors import SigningError
+from signing.keystore import InMemoryKeyStore
+
+
+def test_reads_every_field(key_store: InMemoryKeyStore) -> None:
+    der = key_store.certificate.der
+    parsed = parse_certificate(der)
+    reference = x509.load_der_x509_certificate(der)
+    assert parsed.organisation_code == "91440101MA5WECT01N"
+    assert parsed.organisation_name == "广州示例建设投资有限公司"
+    assert parsed.serial_number == reference.serial_number
+    assert parsed.issuer == reference.issuer.public_bytes()
+    assert parsed.not_before.isoformat() == "2026-01-01T00:00:00+00:00"
+    assert parsed.not_after.isoformat() == "2029-01-01T00:00:00+00:00"
+    assert parsed.certificate_id == certificate_id(der) == hashlib.sha256(der).digest()
+    numbers = parsed.verifying_key.public_numbers()
+    assert parsed.public_key == numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+
+
+def test_pem_holds_the_same_bytes(key_store: InMemoryKeyStore) -> None:
+    loaded = x509.load_pem_x509_certificate(certificate_pem(key_store.certificate.der).encode("ascii"))
+    assert loaded == key_store.certificate.x509
+    assert key_store.certificate.pem == certificate_pem(key_store.certificate.der)
+
+
+def test_hands_the_code_to_the_validator(key_store: InMemoryKeyStore) -> None:
+    seen: list[str] = []
+    parse_certificate(key_store.certificate.der, validate_code=seen.append)
+    assert seen == ["91440101MA5WECT01N"]
+
+
+def test_passes_the_validators_error_on(key_store: InMemoryKeyStore) -> None:
+    def refuse(code: str) -> str:
+        raise LookupError(code)
+
+    with pytest.raises(LookupError, match="91440101MA5WECT01N"):
+        parse_certificate(key_store.certificate.der, validate_code=refuse)
+
+
+def test_text_of_a_certificate_holds_no_key(key_store: InMemoryKeyStore) -> None:
+    assert "public_key" not in repr(key_store.certificate)
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_changed_bytes_are_another_certificate_or_refused(data: st.DataObject, key_store: InMemoryKeyStore) -> None:
+    der = bytearray(key_store.certificate.der)
+    position = data.draw(st.integers(0, len(der) - 1))
+    der[position] ^= data.draw(st.integers(1, 255))
+    try:
+        parsed = parse_certificate(bytes(der))
+    except SigningError:
+        return
+    assert parsed.certificate_id != key_store.certificate.certificate_id
+    assert parsed.x509.public_bytes(Encoding.DER) == bytes(der)
