@@ -1,12 +1,18 @@
 """The errors of the API and, in one table, the HTTP status each is answered with."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from ledger import errors as ledger_errors
+from signing import errors as signing_errors
+
 __all__ = [
     "ApiError",
     "ConflictError",
+    "HouseError",
     "MalformedError",
     "MismatchError",
     "NotFoundError",
@@ -84,28 +90,42 @@ class TransportError(ApiError):
     default_code = "engine_unreachable"
 
 
-STATUS_BY_ERROR: Final[Mapping[type[ApiError], HTTPStatus]] = {
-    MalformedError: HTTPStatus(422),
+HouseError = ApiError | ledger_errors.LedgerError | signing_errors.SigningError
+
+_UNPROCESSABLE: Final = HTTPStatus(422)
+STATUS_BY_ERROR: Final[Mapping[type[Exception], HTTPStatus]] = {
+    MalformedError: _UNPROCESSABLE,
     MismatchError: HTTPStatus.CONFLICT,
     ConflictError: HTTPStatus.CONFLICT,
     NotFoundError: HTTPStatus.NOT_FOUND,
-    PolicyError: HTTPStatus(422),
+    PolicyError: _UNPROCESSABLE,
     TooLargeError: HTTPStatus(413),
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     TransportError: HTTPStatus.SERVICE_UNAVAILABLE,
-    ApiError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    ledger_errors.MalformedError: _UNPROCESSABLE,
+    ledger_errors.MismatchError: HTTPStatus.CONFLICT,
+    ledger_errors.NotFoundError: HTTPStatus.NOT_FOUND,
+    ledger_errors.PolicyError: _UNPROCESSABLE,
+    ledger_errors.TransportError: HTTPStatus.SERVICE_UNAVAILABLE,
+    signing_errors.MalformedError: _UNPROCESSABLE,
+    signing_errors.MismatchError: HTTPStatus.CONFLICT,
+    signing_errors.NotFoundError: _UNPROCESSABLE,
+    signing_errors.PolicyError: _UNPROCESSABLE,
+    signing_errors.TransportError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
-def status_of(error: ApiError) -> HTTPStatus:
+def status_of(error: HouseError) -> HTTPStatus:
     """The HTTP status of an error, by its nearest listed class.
 
     Args:
-        error: any error of this package.
+        error: any error of the three packages.
 
     Returns:
         The status; 500 for a class without an entry of its own.
     """
+    if error.code == "store_full":
+        return HTTPStatus.INSUFFICIENT_STORAGE
     for kind in type(error).__mro__:
         if kind in STATUS_BY_ERROR:
             return STATUS_BY_ERROR[kind]

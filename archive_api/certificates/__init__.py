@@ -1,0 +1,1 @@
+"""Sealing certificates and the organisations that hold them."""

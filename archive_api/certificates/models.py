@@ -1,0 +1,33 @@
+"""Rows of certificates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+__all__ = ["CertificateRow"]
+
+
+class CertificateRow(SQLModel, table=True):
+    """A sealing certificate; `certificate_id` is SHA-256 of its DER, lowercase hex; `der` is base64."""
+
+    __tablename__ = "certificates"
+    __table_args__ = (UniqueConstraint("issuer", "serial"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    certificate_id: str = Field(max_length=64, unique=True)
+    issuer: str = Field(max_length=2000)
+    serial: str = Field(max_length=40)
+    public_key: str = Field(max_length=128, unique=True)
+    organisation_code: str = Field(max_length=18, index=True)
+    organisation_name: str = Field(max_length=200)
+    not_before: datetime
+    not_after: datetime
+    der: str = Field(sa_type=Text)
+    job_id: int = Field(foreign_key="jobs.id")
+    revocation_job_id: int | None = Field(default=None, foreign_key="jobs.id")
+    revocation_code: int | None = None
+    invalidity_time: int | None = Field(default=None, sa_type=BigInteger)
+    created_at: datetime

@@ -1,0 +1,71 @@
+"""What goes in and out about certificates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from archive_api.http import ChainStatus
+
+__all__ = ["CertificateIn", "CertificateOut", "OrganisationOut", "RevocationIn", "RevocationOut"]
+
+ReasonName = Literal[
+    "unspecified",
+    "key_compromise",
+    "ca_compromise",
+    "affiliation_changed",
+    "superseded",
+    "cessation_of_operation",
+    "privilege_withdrawn",
+    "aa_compromise",
+]
+
+
+class CertificateIn(BaseModel):
+    """A sealing certificate to register."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"certificate": "MIIBkTCCATegAwIBAgIUe…"}]}
+    )
+
+    certificate: Annotated[str, Field(description="base64 of the DER.", max_length=20_000)]
+
+
+class RevocationIn(BaseModel):
+    """A revocation to record; it cannot be taken back."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"reason": "key_compromise", "invalidity_time": 1795334400}]}
+    )
+
+    reason: ReasonName
+    invalidity_time: Annotated[int, Field(ge=0, description="Since when not to be trusted, unix seconds.")]
+
+
+class OrganisationOut(BaseModel):
+    """An organisation that holds a certificate."""
+
+    code: str
+    name: str
+
+
+class RevocationOut(ChainStatus):
+    """A revocation."""
+
+    reason: str
+    invalidity_time: int
+
+
+class CertificateOut(ChainStatus):
+    """A sealing certificate."""
+
+    id: str = Field(description="SHA-256 of the DER, hex.")
+    organisation: OrganisationOut
+    serial: str = Field(description="Serial number, hex.")
+    not_before: datetime
+    not_after: datetime
+    certificate: str = Field(description="base64 of the DER.")
+    revocation: RevocationOut | None
+    created_at: datetime

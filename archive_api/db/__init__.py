@@ -1,0 +1,1 @@
+"""The catalogue: one database, its transactions and its migrations."""

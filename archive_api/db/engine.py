@@ -1,0 +1,117 @@
+"""One database and its two kinds of transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, create_engine
+
+from archive_api.errors import StorageFullError, TransportError
+
+__all__ = ["Database", "alembic_config"]
+
+_BEGIN = "yunshang_begin"
+
+
+class Database:
+    """An engine with its transactions; the only place that begins, commits and rolls back.
+
+    SQLite runs in WAL mode with synchronous=FULL: what was committed survives a loss of power. A writing transaction
+    takes the write lock when it begins, so that what it reads cannot change before it writes.
+
+    Args:
+        url: SQLAlchemy URL.
+        busy_timeout_seconds: how long a SQLite writer waits for another.
+    """
+
+    def __init__(self, url: str, *, busy_timeout_seconds: float = 30.0) -> None:
+        self.url = url
+        arguments: dict[str, Any] = {}
+        if url.startswith("sqlite"):
+            arguments = {"check_same_thread": False, "timeout": busy_timeout_seconds}
+        self.engine = create_engine(url, connect_args=arguments)
+        if self.engine.dialect.name == "sqlite":
+            _prepare_sqlite(self.engine)
+        self._reader = self.engine.execution_options(**{_BEGIN: "BEGIN"})
+        self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session that is committed if the block ends, and rolled back if it raises.
+
+        Raises:
+            StorageFullError: the disk is full; nothing was written.
+            TransportError: the database is locked or gone; nothing was written.
+        """
+        with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session over one snapshot, for queries only; what it changes is thrown away."""
+        with _translated(), Session(self._reader, expire_on_commit=False) as session:
+            yield session
+            session.rollback()
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision."""
+        with self._writer.connect() as connection, connection.begin():
+            command.upgrade(alembic_config(self.url, connection=connection), "head")
+
+    def check(self) -> None:
+        """Ask the database for an answer.
+
+        Raises:
+            TransportError: it gave none.
+        """
+        with self.reading() as session:
+            session.connection().execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def alembic_config(url: str, *, connection: object = None) -> Config:
+    """Alembic's configuration, without an ini file.
+
+    Args:
+        url: SQLAlchemy URL.
+        connection: one in a transaction that migrations are to run in, or None.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        reason = str(error.orig)
+        if "full" in reason or "No space" in reason:
+            raise StorageFullError(f"expected room for the catalogue, got: {reason}") from error
+        raise TransportError(f"expected the catalogue to answer, got: {reason}", code="database_unreachable") from error
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late (at the first write): we begin transactions ourselves.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))

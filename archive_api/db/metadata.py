@@ -1,0 +1,22 @@
+"""All tables, for migrations to compare with."""
+
+from __future__ import annotations
+
+from sqlalchemy import MetaData
+from sqlmodel import SQLModel
+
+from archive_api import idempotency
+from archive_api.certificates import models as certificates
+from archive_api.decisions import models as decisions
+from archive_api.outbox import models as outbox
+from archive_api.projects import models as projects
+from archive_api.submissions import models as submissions
+
+__all__ = ["MODELS", "metadata"]
+
+MODELS = (idempotency, certificates, decisions, outbox, projects, submissions)
+
+
+def metadata() -> MetaData:
+    """The tables of every feature."""
+    return SQLModel.metadata

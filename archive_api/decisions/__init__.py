@@ -1,0 +1,1 @@
+"""What the archive decides on a submission, and its receipts."""

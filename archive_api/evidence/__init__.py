@@ -1,0 +1,1 @@
+"""Evidence bundles built from rows and store."""

@@ -1,0 +1,1 @@
+"""Whether the engines answer, and what ledger this is."""

@@ -1,0 +1,66 @@
+"""What routers share: readers of path parameters and the form of answers about the chain."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import Path
+from pydantic import BaseModel, Field
+
+from archive_api.errors import MalformedError
+from archive_api.outbox.models import Job
+from ledger.anchoring import Phase
+
+__all__ = ["ChainStatus", "KeyPath", "RegistrationStatus", "hex32", "registration"]
+
+RegistrationStatus = Literal["pending", "registered", "refused"]
+
+KeyPath = Annotated[
+    str,
+    Path(
+        pattern="^(0x)?[0-9a-f]{64}$",
+        description="32 bytes as lowercase hex, with or without 0x.",
+        openapi_examples={"key": {"value": "0x" + "5d" * 32}},
+    ),
+]
+
+
+class ChainStatus(BaseModel):
+    """Where a registration stands on chain."""
+
+    status: RegistrationStatus = Field(description="registered: in a block; the worker watches it.")
+    final: bool = Field(description="The block cannot be lost any more.")
+    transaction: str | None = None
+    block_number: int | None = None
+    reason_code: str | None = Field(default=None, description="The contract's error, where it refused.")
+    reason_values: dict[str, Any] = {}
+
+
+def registration(job: Job) -> dict[str, Any]:
+    """The members of `ChainStatus` for the thing a job registers."""
+    status: RegistrationStatus = "pending"
+    if job.phase in (Phase.MINED, Phase.FINAL):
+        status = "registered"
+    elif job.phase == Phase.REFUSED:
+        status = "refused"
+    return {
+        "status": status,
+        "final": job.phase == Phase.FINAL,
+        "transaction": job.transaction_hash,
+        "block_number": job.block_number,
+        "reason_code": job.refusal,
+        "reason_values": json.loads(job.refusal_values),
+    }
+
+
+def hex32(text: str) -> str:
+    """A key or id of 32 bytes as 0x and lowercase hex, whichever way it was given.
+
+    Raises:
+        MalformedError: not 64 lowercase hex digits.
+    """
+    digits = text.removeprefix("0x")
+    if len(digits) != 64 or not set(digits) <= set("0123456789abcdef"):
+        raise MalformedError(f"expected 64 lowercase hex digits, got {text[:80]!r}")
+    return "0x" + digits

@@ -1,0 +1,133 @@
+"""What a job asks of the chain, built from the rows it names when it is prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from sqlmodel import Session
+
+from archive_api.certificates.repository import CertificateRepository
+from archive_api.decisions.repository import DecisionRepository
+from archive_api.outbox.models import Job
+from archive_api.projects.repository import ProjectRepository
+from archive_api.seals import core_seal
+from archive_api.submissions.repository import SubmissionRepository
+from ledger.canonical import parse_canonical
+from ledger.cid import cid_to_bytes
+from ledger.ports import calls
+from ledger.statement import SubmissionStatement
+from ledger.types import BuildingIdentifier, Role, Roster, UnitProject
+from signing.certificates import parse_certificate
+
+__all__ = ["CallBuilder"]
+
+
+class CallBuilder:
+    """Builds the call of a job from one session's rows."""
+
+    def __init__(self, session: Session) -> None:
+        self._projects = ProjectRepository(session)
+        self._certificates = CertificateRepository(session)
+        self._submissions = SubmissionRepository(session)
+        self._decisions = DecisionRepository(session)
+        self._builders: Mapping[str, Callable[[str], calls.LedgerCall]] = {
+            "register_certificate": self._register_certificate,
+            "revoke_certificate": self._revoke_certificate,
+            "register_building": self._register_building,
+            "add_alias": self._add_alias,
+            "register_unit_project": self._register_unit_project,
+            "set_roster": self._set_roster,
+            "submit": self._submit,
+            "withdraw": self._withdraw,
+            "accept": self._accept,
+            "return": self._return,
+        }
+
+    def build(self, job: Job) -> calls.LedgerCall:
+        """The call of a job."""
+        return self._builders[job.kind](job.subject)
+
+    def _register_certificate(self, subject: str) -> calls.LedgerCall:
+        parsed = parse_certificate(self._certificates.der(subject))
+        serial = parsed.serial_number
+        return calls.RegisterCertificate(
+            parsed.der,
+            issuer=parsed.issuer,
+            serial=serial.to_bytes((serial.bit_length() + 7) // 8, "big"),
+            key=parsed.public_key,
+            organisation=parsed.organisation_code,
+            not_before=parsed.not_before,
+            not_after=parsed.not_after,
+        )
+
+    def _revoke_certificate(self, subject: str) -> calls.LedgerCall:
+        row = self._certificates.get(subject)
+        return calls.RevokeCertificate(
+            bytes.fromhex(row.certificate_id),
+            row.revocation_code or 0,
+            invalidity_time=datetime.fromtimestamp(row.invalidity_time or 0, UTC),
+        )
+
+    def _register_building(self, subject: str) -> calls.LedgerCall:
+        row = self._projects.building(subject)
+        return calls.RegisterBuilding(BuildingIdentifier(row.scheme, row.value))
+
+    def _add_alias(self, subject: str) -> calls.LedgerCall:
+        alias = self._projects.alias(subject)
+        building = self._projects.building_by_id(alias.building_id)
+        return calls.AddAlias(_bytes(building.building_key), BuildingIdentifier(alias.scheme, alias.value))
+
+    def _register_unit_project(self, subject: str) -> calls.LedgerCall:
+        row = self._projects.unit_project(subject)
+        building = self._projects.building_by_id(row.building_id)
+        identifier = BuildingIdentifier(building.scheme, building.value)
+        return calls.RegisterUnitProject(UnitProject(identifier, row.code), row.name)
+
+    def _set_roster(self, subject: str) -> calls.LedgerCall:
+        key, _, version = subject.partition(":")
+        row = self._projects.roster(self._projects.unit_project(key), int(version))
+        return calls.SetRoster(_bytes(key), Roster.from_json(parse_canonical(row.roster.encode())))
+
+    def _statement(self, submission_id: str) -> SubmissionStatement:
+        message = self._submissions.statement(submission_id).message
+        return SubmissionStatement.from_json(parse_canonical(message.encode()))
+
+    def _submit(self, subject: str) -> calls.LedgerCall:
+        seals = tuple(core_seal(row, Role(row.role)) for row in self._submissions.seals(subject))
+        return calls.Submit(self._statement(subject), seals)
+
+    def _withdraw(self, subject: str) -> calls.LedgerCall:
+        row = self._submissions.get_withdrawal(subject)
+        roster_row = self._projects.roster_by_id(self._submissions.statement(subject).roster_id)
+        roster = Roster.from_json(parse_canonical(roster_row.roster.encode()))
+        return calls.Withdraw(
+            self._statement(subject),
+            _bytes(row.reason_sha256),
+            role=Role(row.role),
+            organisations=tuple(member.code for member in roster.organisations),
+            seal=core_seal(row, Role(row.role)),
+        )
+
+    def _accept(self, subject: str) -> calls.LedgerCall:
+        row = self._decisions.get(subject)
+        return calls.Accept(
+            _bytes(subject),
+            row.accession_number or "",
+            receipt_cid=cid_to_bytes(row.document_cid),
+            seal=core_seal(row, None),
+        )
+
+    def _return(self, subject: str) -> calls.LedgerCall:
+        row = self._decisions.get(subject)
+        return calls.ReturnToParties(
+            _bytes(subject),
+            sha256(row.document.encode()).digest(),
+            reasons_cid=cid_to_bytes(row.document_cid),
+            seal=core_seal(row, None),
+        )
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))

@@ -1,0 +1,1 @@
+"""Buildings, their unit projects and rosters."""

@@ -1,0 +1,63 @@
+"""What the features are built on: engines, trust and time, made once by `composition` and handed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from archive_api.db.engine import Database
+from archive_api.pagination import Cursors
+from archive_api.settings import Settings
+from ledger.ports.blobs import BlobStore
+from ledger.ports.chain import AnchorChain, Clock, LedgerReader
+from ledger.trust import TrustFile
+
+__all__ = ["LedgerChain", "Services", "ServicesDep"]
+
+
+class LedgerChain(AnchorChain, LedgerReader, Protocol):
+    """Both sides of the chain in one adapter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything a feature may use.
+
+    Attributes:
+        settings: what the server was started with.
+        database: the catalogue.
+        store: content.
+        chain: the node, writing and reading.
+        trust: CA roots, contracts and the archive's certificates, from the server's own trust file.
+        clock: the time.
+        cursors: makes cursors of pages.
+    """
+
+    settings: Settings
+    database: Database
+    store: BlobStore
+    chain: LedgerChain
+    trust: TrustFile
+    clock: Clock
+    cursors: Cursors
+
+    def now(self) -> datetime:
+        """The present time in UTC."""
+        return self.clock.now()
+
+    def close(self) -> None:
+        """Give back what is open."""
+        self.database.close()
+
+
+def _services(request: Request) -> Services:
+    services = request.app.state.services
+    if not isinstance(services, Services):
+        raise TypeError(f"expected Services in the application's state, got {type(services).__name__}")
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

@@ -1,0 +1,1 @@
+"""Submissions: draft, content, statement, seals, withdrawal."""

@@ -1,0 +1,191 @@
+"""How a submission is answered: one document from all rows that belong to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlmodel import Session
+
+from archive_api.decisions.repository import DecisionRepository
+from archive_api.http import registration
+from archive_api.outbox.models import Job
+from archive_api.outbox.repository import JobRepository
+from archive_api.projects.models import RosterRow
+from archive_api.projects.repository import ProjectRepository
+from archive_api.seals import signing_text
+from archive_api.services import Services
+from archive_api.submissions.models import SealRow, StatementRow, Submission, WithdrawalRow
+from archive_api.submissions.repository import SubmissionRepository
+from archive_api.submissions.schemas import (
+    AnchorOut,
+    BuildingRef,
+    DecisionRef,
+    Relation,
+    RosterRef,
+    SealOut,
+    StatementOut,
+    SubmissionOut,
+    UnitProjectRef,
+    WithdrawalOut,
+)
+from ledger.anchoring import Phase
+from ledger.canonical import parse_json
+from ledger.statement import SubmissionStatement, typed_data
+from ledger.types import ROLES, Role, Roster
+
+__all__ = ["SubmissionPresenter"]
+
+
+class SubmissionPresenter:
+    """Shows submissions of one session.
+
+    Args:
+        session: any.
+        services: the server's.
+    """
+
+    def __init__(self, session: Session, services: Services) -> None:
+        self._services = services
+        self._projects = ProjectRepository(session)
+        self._submissions = SubmissionRepository(session)
+        self._decisions = DecisionRepository(session)
+        self._jobs = JobRepository(session)
+
+    def show(self, row: Submission) -> SubmissionOut:
+        """A submission as it is answered."""
+        unit_project = self._projects.unit_project_by_id(row.unit_project_id)
+        building = self._projects.building_by_id(unit_project.building_id)
+        statement = self._submissions.current_statement(row)
+        sequence, previous = self._submissions.next_place(row.unit_project_id)
+        message: dict[str, Any] = {}
+        if statement is not None:
+            message = parse_json(statement.message.encode())
+            sequence = statement.sequence
+            previous = None if int(message["previous"], 16) == 0 else message["previous"]
+        roster_row = self._roster(row, statement)
+        roster = Roster.from_json(parse_json(roster_row.roster.encode()))
+        seals = self._submissions.seals(statement.submission_id) if statement else []
+        given = {seal.role for seal in seals}
+        return SubmissionOut(
+            id=row.ref,
+            submission_id=row.submission_id,
+            state=row.state,
+            state_reason=row.state_reason,
+            building=BuildingRef(
+                building_key=building.building_key, scheme=building.scheme, value=building.value, name=building.name
+            ),
+            unit_project=UnitProjectRef(
+                unit_project_key=unit_project.unit_project_key, code=unit_project.code, name=unit_project.name
+            ),
+            roster=_roster_ref(roster_row),
+            relation=Relation(kind=row.relation_kind, submission=row.relation_submission)
+            if row.relation_kind and row.relation_submission
+            else None,
+            sequence=sequence,
+            previous=previous,
+            document_count=row.document_count,
+            missing_count=row.missing_count,
+            total_bytes=row.total_bytes,
+            documents_root=statement.documents_root if statement else None,
+            content_cid=statement.content_cid if statement else None,
+            seal_by=statement.seal_by if statement else None,
+            seals=[_seal_out(seal, roster) for seal in seals],
+            missing_seals=[role.value for role in ROLES if role.value not in given] if statement else [],
+            withdrawals=[_withdrawal_out(item) for item in self._submissions.withdrawals(row)],
+            anchor=_anchor_out(self._jobs.get(statement.job_id)) if statement and statement.job_id else None,
+            decision=self._decision(statement),
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+    def statement(self, row: Submission, statement: StatementRow) -> StatementOut:
+        """A statement as it is answered."""
+        message = parse_json(statement.message.encode())
+        document = typed_data(self._services.trust.domain, SubmissionStatement.from_json(message))
+        return StatementOut(
+            submission_id=statement.submission_id,
+            payload=statement.payload,
+            statement=document,
+            manifest_sha256=message["manifestSha256"].removeprefix("0x"),
+            manifest_cid=statement.manifest_cid,
+            content_cid=statement.content_cid,
+            roster=_roster_ref(self._projects.roster_by_id(statement.roster_id)),
+            seal_by=statement.seal_by,
+            state=row.state,
+        )
+
+    def _roster(self, row: Submission, statement: StatementRow | None) -> RosterRow:
+        if statement is not None:
+            return self._projects.roster_by_id(statement.roster_id)
+        roster = self._projects.current_roster(self._projects.unit_project_by_id(row.unit_project_id))
+        if roster is None:
+            # Every version was refused by the contract since the draft was opened: show the last one asked for.
+            roster = self._projects.newest_roster(row.unit_project_id)
+        return roster
+
+    def _decision(self, statement: StatementRow | None) -> DecisionRef | None:
+        decision = self._decisions.find(statement.submission_id) if statement else None
+        if decision is None:
+            return None
+        status = registration(self._jobs.get(decision.job_id))
+        return DecisionRef(
+            kind=decision.kind,
+            status=status["status"],
+            accession_number=decision.accession_number,
+            transaction=status["transaction"],
+            block_number=status["block_number"],
+            reason_code=status["reason_code"],
+        )
+
+
+def _roster_ref(row: RosterRow) -> RosterRef:
+    return RosterRef(version=row.version, roster_hash=row.roster_hash, **parse_json(row.roster.encode()))
+
+
+def _seal_out(row: SealRow, roster: Roster) -> SealOut:
+    member = roster.member(Role(row.role))
+    return SealOut(
+        role=row.role,
+        organisation_code=member.code,
+        organisation_name=member.name,
+        signing_time=signing_text(row),
+        signature=row.signature,
+        certificate_id=row.certificate_id,
+        received_at=row.created_at,
+    )
+
+
+def _withdrawal_out(row: WithdrawalRow) -> WithdrawalOut:
+    return WithdrawalOut(
+        submission_id=row.submission_id,
+        role=row.role,
+        kind=row.kind,
+        reason=row.reason,
+        signing_time=signing_text(row),
+        certificate_id=row.certificate_id,
+        received_at=row.created_at,
+    )
+
+
+_STATUS = {
+    Phase.QUEUED: "pending",
+    Phase.SIGNED: "pending",
+    Phase.BROADCAST: "sent",
+    Phase.REVERTED: "pending",
+    Phase.MINED: "mined",
+    Phase.FINAL: "final",
+    Phase.REFUSED: "refused",
+}
+
+
+def _anchor_out(job: Job) -> AnchorOut:
+    return AnchorOut(
+        status=_STATUS[Phase(job.phase)],
+        transaction=job.transaction_hash,
+        block_number=job.block_number,
+        block_hash=job.block_hash,
+        block_time=job.block_time,
+        gas_used=job.gas_used,
+        reason_code=job.refusal,
+        reason_values=parse_json(job.refusal_values.encode()),
+    )

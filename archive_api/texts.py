@@ -1,0 +1,74 @@
+"""The titles of problem codes: Chinese first, then English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["title_of"]
+
+TITLES: Final[Mapping[str, tuple[str, str]]] = {
+    "accession_number_taken": ("总登记号已被使用", "The accession number is taken"),
+    "base64_not_canonical": ("base64 编码不规范", "The base64 does not re-encode to itself"),
+    "building_exists": ("该房屋建筑已登记", "The building is registered already"),
+    "building_identifier": ("房屋建筑标识不符合其编码规则", "The building identifier breaks its scheme's rules"),
+    "building_scheme": ("未知的标识编码体系", "The identifier scheme is unknown"),
+    "certificate_expired": ("证书不在有效期内", "The certificate is not within its validity"),
+    "certificate_not_registered": ("证书尚未登记上链", "The certificate is not registered on chain"),
+    "certificate_registered": ("该证书已登记", "The certificate is registered already"),
+    "certificate_revoked": ("证书已吊销", "The certificate is revoked"),
+    "check_digit": ("统一社会信用代码校验位不正确", "The organisation code's check digit is wrong"),
+    "commitment_mismatch": ("承诺值与服务器收到的文件不一致", "A commitment disagrees with the files received"),
+    "conflict": ("当前状态不允许此操作", "The present state does not allow this"),
+    "content_mismatch": ("文件内容与登记的条目不一致", "The content differs from its entry"),
+    "content_missing": ("仍有文件未上传", "Content is still missing"),
+    "cursor_malformed": ("翻页游标无效", "The cursor is not valid"),
+    "decision_exists": ("已有最终决定", "There is a final decision already"),
+    "duplicate_path": ("路径重复", "A path appears twice"),
+    "empty_submission": ("没有任何文件", "There is no document"),
+    "engine_unreachable": ("后台引擎暂时无法连接", "An engine could not be reached"),
+    "entries_order": ("条目未按路径排序", "The entries are not in path order"),
+    "idempotency_key_reused": ("幂等键已用于另一请求", "The Idempotency-Key was used for another body"),
+    "internal_error": ("服务器内部错误", "Internal error"),
+    "invalid_seal": ("电子印章验证未通过", "The e-seal does not verify"),
+    "joint_appointment": ("一个单位兼任两方而未申报", "One organisation in two roles without a declared joint appointment"),
+    "key_registered": ("该公钥已登记", "The public key is registered already"),
+    "malformed": ("请求格式不正确", "The request is malformed"),
+    "method_not_allowed": ("不支持此方法", "The method is not allowed"),
+    "mismatch": ("数据不一致", "Two values disagree"),
+    "not_found": ("没有找到", "Not found"),
+    "number_out_of_range": ("数值超出范围", "A number is out of range"),
+    "organisation_code": ("统一社会信用代码格式不正确", "The organisation code is malformed"),
+    "organisation_name_mismatch": ("单位名称与证书不一致", "The organisation's name differs from its certificate"),
+    "refused": ("不符合规则", "Refused by a rule"),
+    "relation_unknown": ("关联的移交批次不存在", "The related submission is unknown"),
+    "role_mismatch": ("印章不属于该责任主体", "The seal is not that party's"),
+    "roster_unknown": ("单位工程尚未登记五方名册", "The unit project has no roster yet"),
+    "seal_by_out_of_range": ("盖章截止时间不合理", "The sealing deadline is out of range"),
+    "seal_by_passed": ("已过盖章截止时间", "The sealing deadline has passed"),
+    "seal_exists": ("该方已盖章", "This party has sealed already"),
+    "state": ("当前状态不允许此操作", "The present state does not allow this"),
+    "statement_withdrawn": ("该声明已撤回", "The statement has been withdrawn"),
+    "storage_full": ("存储空间不足", "No room is left on the disk"),
+    "submission_open": ("该单位工程已有待完成的移交批次", "The unit project has an open submission already"),
+    "too_large": ("内容超过限制", "Too large"),
+    "unit_project_exists": ("该单位工程已登记", "The unit project is registered already"),
+    "unsafe_path": ("路径不安全", "The path is not safe"),
+    "upload_busy": ("该文件正在上传", "The upload is being written to"),
+    "upload_length": ("上传长度与条目不符", "The upload's length is not the entry's"),
+}
+
+_BY_STATUS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("请求不正确", "Bad request"),
+    404: TITLES["not_found"],
+    409: TITLES["conflict"],
+    413: TITLES["too_large"],
+    422: TITLES["refused"],
+    503: TITLES["engine_unreachable"],
+    507: TITLES["storage_full"],
+}
+
+
+def title_of(code: str, status: int) -> tuple[str, str]:
+    """The title of a code in Chinese and English; of its status where the code has none of its own."""
+    return TITLES.get(code) or _BY_STATUS.get(status) or TITLES["internal_error" if status >= 500 else "refused"]

@@ -1,0 +1,1 @@
+"""Verification of files, digests and bundles."""
