@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 import typer
 
-from archive_api.cli import cid, initialise
+from archive_api.cli import (
+    archivist,
+    bench,
+    building,
+    ca,
+    cid,
+    demo,
+    evidence,
+    initialise,
+    node,
+    party,
+    submission,
+    verification,
+)
 from archive_api.cli.failures import INTERRUPTED, OK, describe, interrupted
 from archive_api.cli.output import Output
 
@@ -21,7 +34,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("init")(initialise.init)
+app.command("up")(node.up)
+app.command("demo")(demo.demo)
+app.add_typer(ca.app, name="ca")
+app.add_typer(building.app, name="building")
+app.add_typer(party.app, name="party")
+app.add_typer(submission.app, name="submission")
+app.command("accept")(archivist.accept)
+app.command("return")(archivist.give_back)
+app.add_typer(verification.app, name="verify")
+app.add_typer(evidence.app, name="evidence")
 app.command("cid")(cid.cid)
+app.command("bench")(bench.bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -65,7 +65,7 @@ class Preparation:
 
 def default_folder(source: Path) -> Path:
     """Where a folder's preparation is kept unless said otherwise: beside it."""
-    absolute = source.absolute()
+    absolute = source.resolve()
     return absolute.with_name(absolute.name + ".yunshang")
 
 
@@ -106,7 +106,7 @@ def build_preparation(
             )
     entries.sort(key=lambda entry: entry.path.encode("utf-8"))
     return Preparation(
-        source=source.absolute(),
+        source=source.resolve(),
         unit_project=unit_project,
         entries=tuple(entries),
         models=tuple(models[digest] for digest in sorted(models)),

@@ -22,6 +22,8 @@ from ledger.types import Roster
 __all__ = ["send_preparation"]
 
 _ROUNDS: Final = 8
+# Locked by a writer that is about to notice that its line broke; or a server that is starting.
+_PASSING: Final = frozenset({423, 502, 503, 504})
 
 
 def send_preparation(
@@ -129,7 +131,7 @@ def _send_files(client: ArchiveClient, ref: str, preparation: Preparation, folde
             try:
                 uploader.send(files, progress=advance)
             except (TransportError, ProblemError) as e:
-                lost = isinstance(e, TransportError) or e.status >= 500
+                lost = isinstance(e, TransportError) or e.status in _PASSING
                 if not lost or attempt == _ROUNDS - 1:
                     raise
                 time.sleep(min(0.5 * 2**attempt, 10.0))
