@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 import datetime
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
-from signing import errors
+from signing import der, errors
 from signing.cades import parse_cms
-from signing.certificates import parse_certificate
+from signing.certificates import P256_ORDER, parse_certificate
 from signing.errors import SigningError
-from signing.paths import TrustRoots
+from signing.paths import TrustRoots, validate_path
 from signing.verification import Outcome, Reason, check_cms, check_seal
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "seal"
@@ -162,3 +164,58 @@ def flip(data: bytes, bit: int) -> bytes:
     changed = bytearray(data)
     changed[bit // 8] ^= 1 << bit % 8
     return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unsigned_attribute",
+        "signed_attribute_too_many",
+        "signing_time_generalized",
+        "esscert_of_another_certificate",
+        "digest_algorithm_null",
+        "high_s",
+        "certificate_too_many",
+        "version_3",
+        "trailing_bytes",
+    ],
+)
+def test_openssl_takes_what_is_refused_here(name: str, tmp_path: Path) -> None:
+    """The signatures of these are right: it is the template, not a broken signature, that refuses them."""
+    cms = next(case["cms"] for case in HOSTILE_CMS["cms"] if case["name"] == name)
+    (tmp_path / "seal.p7s").write_bytes(base64.b64decode(cms))
+    (tmp_path / "payload.bin").write_bytes(bytes.fromhex(HOSTILE_CMS["payload"]))
+    (tmp_path / "trust.pem").write_text(ROOTS.pem)
+    command = ["openssl", "cms", "-verify", "-inform", "DER", "-in", "seal.p7s", "-content", "payload.bin", "-binary"]
+    trust = ["-CAfile", "trust.pem", "-purpose", "any", "-attime", str(int(AT.timestamp())), "-out", "out"]
+    subprocess.run([*command, *trust], cwd=tmp_path, capture_output=True, check=True)
+
+
+def test_certificate_under_a_flipped_signature_is_another_one() -> None:
+    """n - s in the CA's signature makes a second certificate, valid but with another id: no seal moves to it."""
+    vector = seal_vector()
+    good = base64.b64decode(vector["certificate"])
+    signature = x509.load_der_x509_certificate(good).signature
+    pair = der.decode_ecdsa_signature(signature)
+    other = der.encode_ecdsa_signature(pair[:32] + (P256_ORDER - int.from_bytes(pair[32:], "big")).to_bytes(32, "big"))
+    outer = der.Reader(good).enter(der.SEQUENCE, "certificate")
+    head = outer.element(der.SEQUENCE, "tbs") + outer.element(der.SEQUENCE, "algorithm")
+    flipped = der.encode(der.SEQUENCE, head, der.encode(der.BIT_STRING, b"\x00", other))
+    first, second = parse_certificate(good), parse_certificate(flipped)
+    validate_path(second, ROOTS, at=AT)
+    assert (first.issuer, first.serial_number, first.public_key) == (
+        second.issuer,
+        second.serial_number,
+        second.public_key,
+    )
+    assert first.certificate_id != second.certificate_id
+    verdict = check_seal(
+        bytes.fromhex(vector["payload"]),
+        datetime.datetime.fromisoformat(vector["signing_time"]),
+        base64.b64decode(vector["signature"]),
+        flipped,
+        roots=ROOTS,
+        organisation=vector["organisation_code"],
+        at=AT,
+    )
+    assert verdict.reason is Reason.SIG_CRYPTO_FAILURE
