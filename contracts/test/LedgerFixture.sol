@@ -171,11 +171,21 @@ abstract contract LedgerFixture is TestBase {
         ledger.returnToParties(id, "reasons", _cid(), _seal(i, _payload(structHash)));
     }
 
-    /// @dev Withdraws a statement as a role with the seal of the i-th certificate.
+    /// @dev Withdraws a statement of the five parties as a role with the seal of the i-th certificate.
     function _withdraw(IArchiveLedger.Submission memory statement, uint8 role, uint256 i) internal {
+        _withdraw(statement, _five(), role, i);
+    }
+
+    /// @dev The same for another roster.
+    function _withdraw(
+        IArchiveLedger.Submission memory statement,
+        bytes18[5] memory roster,
+        uint8 role,
+        uint256 i
+    ) internal {
         bytes32 id = keccak256(_payload(_hash(statement)));
         bytes32 structHash = keccak256(abi.encode(Statements.WITHDRAWAL, id, bytes32("reason")));
-        ledger.withdraw(statement, "reason", role, _five(), _seal(i, _payload(structHash)));
+        ledger.withdraw(statement, "reason", role, roster, _seal(i, _payload(structHash)));
     }
 
     /// @dev The CID of some file.

@@ -60,8 +60,9 @@ contract LedgerHandler is LedgerFixture {
     /// @notice A withdrawal, and the attempt to record it all the same.
     function withdraw(uint256 which, uint8 role) external {
         IArchiveLedger.Submission memory statement = _statement(units[which % 2], ++_salt);
-        Seal[5] memory five = _sealAll(statement);
-        _withdraw(statement, role % 5, role % 5);
+        bytes18[5] memory roster = _roster(statement.unitProjectKey);
+        Seal[5] memory five = _sealAs(roster, ledger.submissionPayload(statement));
+        _withdraw(statement, roster, role % 5, _holderOf(roster[role % 5]));
         withdrawn.push(_id(statement));
         try ledger.submit(statement, five) {
             ++intrusions;
@@ -139,11 +140,9 @@ contract LedgerHandler is LedgerFixture {
 
     /// @dev Submits; `wrong` from 6 on spoils the seals, `choice` says which and how.
     function _submit(IArchiveLedger.Submission memory statement, uint256 wrong, uint256 choice) private {
-        uint64 version = projects.unitProject(_known(statement.unitProjectKey)).rosterVersion;
-        bytes18[5] memory roster = projects.roster(_known(statement.unitProjectKey), version).organisations;
+        bytes18[5] memory roster = _roster(_known(statement.unitProjectKey));
         bytes memory payload = ledger.submissionPayload(statement);
-        Seal[5] memory five;
-        for (uint256 i = 0; i < 5; ++i) five[i] = _seal(_holderOf(roster[i]), payload);
+        Seal[5] memory five = _sealAs(roster, payload);
         uint256 role = choice / 8;
         uint256 holder = choice % 8;
         if (wrong == 6 && organisations[holder] == roster[role]) wrong = 7;
@@ -165,6 +164,16 @@ contract LedgerHandler is LedgerFixture {
         } catch {
             if (wrong == 0) ++intrusions;
         }
+    }
+
+    /// @dev The current roster of a unit project.
+    function _roster(bytes32 unit_) private view returns (bytes18[5] memory) {
+        return projects.roster(unit_, projects.unitProject(unit_).rosterVersion).organisations;
+    }
+
+    /// @dev The seals of a roster's organisations over a payload.
+    function _sealAs(bytes18[5] memory roster, bytes memory payload) private view returns (Seal[5] memory five) {
+        for (uint256 i = 0; i < 5; ++i) five[i] = _seal(_holderOf(roster[i]), payload);
     }
 
     /// @dev The unit project itself, or the first one for a key that is none.

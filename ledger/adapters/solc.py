@@ -91,20 +91,21 @@ def find_node() -> Path:
     return Path(on_path)
 
 
-def compile_contracts(project: Path) -> dict[str, CompiledContract]:
-    """Compile the deployed contracts; warnings are errors.
+def compile_contracts(project: Path, contracts: Sequence[str] = CONTRACTS) -> dict[str, CompiledContract]:
+    """Compile contracts; warnings are errors.
 
     Args:
         project: The project's folder, with `contracts/` and `node_modules/` (solc, OpenZeppelin).
+        contracts: Their names; a contract has a file of its name.
 
     Returns:
-        One compiled contract for each name in `CONTRACTS`.
+        One compiled contract for each name.
 
     Raises:
         NotFoundError: Node, the compiler or an imported source is missing.
         MalformedError: The compiler refused the sources or warned about them.
     """
-    names = {name: _source_of(project, name) for name in CONTRACTS}
+    names = {name: _source_of(project, name) for name in contracts}
     request = {
         "language": "Solidity",
         "sources": {
@@ -136,7 +137,7 @@ def compile_contracts(project: Path) -> dict[str, CompiledContract]:
 
 def _source_of(project: Path, contract: str) -> str:
     """The source name of a contract: its path within the project."""
-    for folder in ("contracts", "contracts/suites"):
+    for folder in ("contracts", "contracts/suites", "contracts/test"):
         if (project / folder / f"{contract}.sol").is_file():
             return f"{folder}/{contract}.sol"
     raise NotFoundError(f"expected a source of {contract}, got none")

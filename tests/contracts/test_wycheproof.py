@@ -1,0 +1,88 @@
+"""Wycheproof's P-256/SHA-256 vectors through the suite on a chain; see tests/vectors/wycheproof/README.md."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from harness import P256_ORDER, PROJECT, Anvil, Deployment, Refused, deploy
+from web3.contract import Contract
+
+from ledger.adapters.solc import compile_contracts
+
+VECTORS = json.loads((PROJECT / "tests/vectors/wycheproof/ecdsa_secp256r1_sha256_p1363.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def suite(node: Anvil) -> Contract:
+    """P256Suite with the payload itself as what is signed; the first account stores keys."""
+    compiled = compile_contracts(PROJECT, ("P256SuiteVectors",))["P256SuiteVectors"]
+    return deploy(node.w3, compiled.contract_name, node.w3.eth.accounts[0], source=compiled.to_json())
+
+
+def _verify(suite: Contract, handle: int, message: bytes, signature: bytes) -> bool:
+    return bool(suite.functions.verifySeal(handle, bytes(32), message, bytes(8), signature).call())
+
+
+def _register(suite: Contract, key: bytes) -> int:
+    sender: Any = {"from": suite.w3.eth.accounts[0]}
+    suite.w3.eth.wait_for_transaction_receipt(suite.functions.register(key).transact(sender))
+    return int(suite.functions.keyCount().call())
+
+
+def test_every_vector(suite: Contract) -> None:
+    seen: Counter[str] = Counter()
+    for group in VECTORS["testGroups"]:
+        key = bytes.fromhex(group["uncompressed"])
+        assert key[0] == 4 and len(key) == 65
+        handle = _register(suite, key[1:])
+        for test in group["tests"]:
+            message, signature = bytes.fromhex(test["msg"]), bytes.fromhex(test["sig"])
+            s = int.from_bytes(signature[32:], "big")
+            low = len(signature) == 64 and s <= P256_ORDER // 2
+            accepted = _verify(suite, handle, message, signature)
+            where = f"tcId {test['tcId']}: {test['comment']}"
+            assert accepted == (test["result"] == "valid" and low), where
+            seen[f"{test['result']}, {'low s' if low else 'other'}"] += 1
+            if test["result"] == "valid" and not low:
+                normalised = signature[:32] + (P256_ORDER - s).to_bytes(32, "big")
+                assert _verify(suite, handle, message, normalised), where
+    assert sum(seen.values()) == VECTORS["numberOfTests"] == 262
+    # Whatever the file says, all kinds are in it: the loop above can fail.
+    assert seen["valid, low s"] > 50 and seen["valid, other"] > 50 and seen["invalid, low s"] > 20
+
+
+ON_CURVE = bytes.fromhex(VECTORS["testGroups"][0]["uncompressed"])[1:]
+FIELD = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
+SECP256K1_GENERATOR = bytes.fromhex(
+    "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+    "483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8"
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "error"),
+    [
+        pytest.param(bytes(64), "InvalidKey", id="zero"),
+        pytest.param(ON_CURVE[:63] + bytes([ON_CURVE[63] ^ 1]), "InvalidKey", id="off the curve"),
+        pytest.param(SECP256K1_GENERATOR, "InvalidKey", id="on another curve"),
+        pytest.param(FIELD.to_bytes(32, "big") + ON_CURVE[32:], "InvalidKey", id="x is the field's size"),
+        pytest.param(b"\x04" + ON_CURVE, "InvalidKeyLength", id="with its SEC1 prefix"),
+        pytest.param(ON_CURVE[:63], "InvalidKeyLength", id="a byte short"),
+        pytest.param(b"", "InvalidKeyLength", id="empty"),
+    ],
+)
+def test_refuses_keys_that_are_none(chain: Deployment, key: bytes, error: str) -> None:
+    party = chain.authority.issue("91440101MA59A00066", chain.now(), chain.now() + 100)
+    call = chain.seals.functions.registerCertificate(party.certificate.as_input(key=key))
+    with pytest.raises(Refused) as refused:
+        chain.send(call)
+    assert refused.value.name == error
+
+
+def test_only_the_registry_stores_keys(chain: Deployment) -> None:
+    with pytest.raises(Refused) as refused:
+        chain.send(chain.suite.functions.register(ON_CURVE))
+    assert refused.value.name == "UnauthorizedRegistry"
