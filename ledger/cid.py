@@ -296,7 +296,8 @@ def file_tree_bytes(size: int, *, profile: Profile = UNIXFS_V1_2025) -> int:
 
 def hamt_key(name: bytes) -> int:
     """Return the 64 bits that place a name in a HAMT, most significant byte first."""
-    return mmh3.hash64(name, 0, True, False)[0]
+    # By keyword: mmh3 5.3.1 reads a positional `signed` from the argument before it.
+    return mmh3.hash64(name, signed=False)[0]
 
 
 class DirectoryBuilder:
