@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import RawIOBase
 from typing import BinaryIO, Final
 
 from ledger.cid import BlockSink, Buffer, Cid, FileCid, Tree, build_submission_tree, file_tree_bytes, parse_cid
@@ -16,11 +17,14 @@ __all__ = [
     "Disagreement",
     "FileDigester",
     "FileDigests",
+    "Readable",
     "compare",
     "digest_stream",
     "submission_tree",
 ]
 
+Readable = BinaryIO | RawIOBase
+"""A binary stream; a `BlobReader` too."""
 _PIECE_BYTES: Final = 1 << 20
 _SHOWN: Final = 20
 
@@ -79,7 +83,7 @@ class FileDigester:
         return FileDigests(path, content.size, content.sha256, self._sm3.digest(), content.cid, content.tree_bytes)
 
 
-def digest_stream(source: BinaryIO, path: str = "", *, on_block: BlockSink | None = None) -> FileDigests:
+def digest_stream(source: Readable, path: str = "", *, on_block: BlockSink | None = None) -> FileDigests:
     """Read a stream to its end, once, in constant memory.
 
     Args:

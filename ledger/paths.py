@@ -159,7 +159,7 @@ def propose_name(raw: bytes, *, taken: Iterable[str] = ()) -> str:
 
     Args:
         raw: the name as it is on the disk: UTF-8, else taken for GB 18030 (which contains GBK), else the bytes that are
-            no text become `_`.
+            no text become `_`. (A GBK name whose bytes happen to be UTF-8 as well cannot be told from one that is.)
         taken: names it must differ from.
 
     Returns:

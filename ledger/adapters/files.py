@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from ledger.cid import BlockSink
 from ledger.entries import DocumentEntry
 from ledger.errors import LedgerError, MismatchError, NotFoundError, TransportError
-from ledger.ingest import ContentMismatchError, FileDigester, FileDigests, compare
+from ledger.ingest import ContentMismatchError, FileDigester, FileDigests, Readable, compare
 from ledger.paths import PathProblem, Problem, UnsafePathsError, check_name, propose_name, sort_key
 from ledger.ports.blobs import BlobStore
 
@@ -302,7 +302,7 @@ def _changed(found: FoundFile, what: str, expected: object, actual: object) -> M
 
 def recompute(
     entries: Sequence[DocumentEntry],
-    opener: Callable[[int], BinaryIO],
+    opener: Callable[[int], Readable],
     *,
     workers: int | None = None,
     progress: Progress | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from io import RawIOBase
 from typing import BinaryIO, Final, Protocol
 
 from ledger.cid import BlockSink, Buffer, Cid, FileCid, FileContent
@@ -65,7 +66,7 @@ class BlobStore(Protocol):
     def cids(self) -> Iterator[Cid]:
         """Yield the CID of every block, in no particular order."""
 
-    def put_file(self, source: BinaryIO) -> FileContent:
+    def put_file(self, source: BinaryIO | RawIOBase) -> FileContent:
         """Store a file from a stream, in memory of a chunk or two; it is durable after `flush`.
 
         Args:
