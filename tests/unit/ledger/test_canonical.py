@@ -1,0 +1,88 @@
+"""Canonical JSON against rfc8785, and the strict reader."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import rfc8785
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger.canonical import MAX_SAFE_INTEGER, canonical_bytes, parse_canonical, parse_json
+from ledger.errors import MalformedError
+from ledger.types import Role
+
+TEXT = st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-MAX_SAFE_INTEGER, MAX_SAFE_INTEGER) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES)
+def test_agrees_with_rfc8785_and_reads_back(value: Any) -> None:
+    data = canonical_bytes(value)
+    assert data == rfc8785.dumps(value)
+    assert parse_canonical(data) == value
+
+
+def test_sorts_names_by_utf16() -> None:
+    # U+10000 sorts before U+FFFD in UTF-16, after it in UTF-8.
+    assert canonical_bytes({"\ufffd": 1, "\U00010000": 2}) == '{"\U00010000":2,"\ufffd":1}'.encode()
+
+
+def test_takes_enumerated_text() -> None:
+    assert canonical_bytes([Role.OWNER]) == b'["owner"]'
+
+
+@pytest.mark.parametrize(
+    "value", [1.0, float("nan"), 2**53, -(2**53), "\ud800", {"\ud800": 1}, {1: 2}, {"a": [0.5]}, b"x", object()]
+)
+def test_refuses_what_no_format_has(value: Any) -> None:
+    with pytest.raises(MalformedError):
+        canonical_bytes(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"a":1,"a":1}', "duplicate_member"),
+        (b'{"x":{"a":1,"b":2,"a":3}}', "duplicate_member"),
+        (b"1.0", "number_out_of_range"),
+        (b"1e2", "number_out_of_range"),
+        (b"-0", "number_out_of_range"),
+        (b"9007199254740992", "number_out_of_range"),
+        (b"1" * 5000, "number_out_of_range"),
+        (b"NaN", "number_out_of_range"),
+        (b"-Infinity", "number_out_of_range"),
+        (b'"\\ud800"', "lone_surrogate"),
+        (b'{"\\udc00":1}', "lone_surrogate"),
+        (b"\xef\xbb\xbf{}", "not_json"),
+        (b'"\xff"', "not_json"),
+        (b"{} {}", "not_json"),
+        (b"", "not_json"),
+        (b"[" * 100_000, "too_deep"),
+        (b"[" * 65 + b"]" * 65, "too_deep"),
+        (b'{"a":' * 65 + b"1" + b"}" * 65, "too_deep"),
+    ],
+)
+def test_reader_refuses(data: bytes, code: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        parse_json(data)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("data", [b'{"a": 1}', b"{}\n", b'{"b":1,"a":2}', b'"\\u0041"', b'"\\/"'])
+def test_canonical_reader_refuses_another_serialisation(data: bytes) -> None:
+    parse_json(data)
+    with pytest.raises(MalformedError) as caught:
+        parse_canonical(data)
+    assert caught.value.code == "not_canonical"
+
+
+def test_reader_counts_depth_outside_strings_only() -> None:
+    assert parse_json(b"[" * 64 + b"]" * 64)
+    assert parse_json(b'["' + b"[" * 1000 + b'"]') == ["[" * 1000]
+    assert parse_json(b'["' + b'\\"[' * 1000 + b'"]') == ['"[' * 1000]

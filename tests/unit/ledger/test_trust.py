@@ -1,0 +1,58 @@
+"""The trust file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ledger.errors import MalformedError
+from ledger.trust import TrustFile, ValidatorSet
+from scripts.sample_evidence import DOMAIN, trust_file
+
+
+def test_round_trip() -> None:
+    validators = (ValidatorSet(0, 9, (bytes(20),)), ValidatorSet(10, None, (b"\x01" * 20, b"\x02" * 20)))
+    trust = replace(trust_file(), validators=validators)
+    assert TrustFile.parse(trust.to_bytes()) == trust
+    assert trust.domain == DOMAIN
+
+
+def test_white_space_and_order_are_free() -> None:
+    value = json.loads(trust_file().to_bytes())
+    reordered = json.dumps(dict(reversed(value.items()))).encode()
+    assert TrustFile.parse(reordered) == trust_file()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda value: value.update(format="yunshang-trust/v2"),
+        lambda value: value.update(rpc="http://127.0.0.1:8545"),
+        lambda value: value.update(ca_roots=[]),
+        lambda value: value["ca_roots"].append("AB=="),
+        lambda value: value.pop("ledger"),
+        lambda value: value["ledger"].update(chain_id="1"),
+        lambda value: value["ledger"].update(chain_id=0),
+        lambda value: value["ledger"].update(genesis_hash="0x00"),
+        lambda value: value["ledger"]["contracts"].pop("p256_suite"),
+        lambda value: value["ledger"]["contracts"]["archive_ledger"].update(address="0x" + "AB" * 20),
+        lambda value: value["ledger"]["archive"].update(organisation="12440100MB2WECT034"),
+        lambda value: value["ledger"].update(validators=[{"from_block": 5, "to_block": 4, "addresses": []}]),
+        lambda value: value["ledger"].update(validators=None),
+    ],
+)
+def test_refuses(edit: Callable[[dict[str, Any]], object]) -> None:
+    value = json.loads(trust_file().to_bytes())
+    edit(value)
+    with pytest.raises(MalformedError):
+        TrustFile.parse(json.dumps(value).encode())
+
+
+def test_refuses_what_is_not_json() -> None:
+    for data in (b"", b"-----BEGIN CERTIFICATE-----", b'{"format":1,"format":1}'):
+        with pytest.raises(MalformedError):
+            TrustFile.parse(data)
