@@ -1,0 +1,20 @@
+"""Engines for the suites of the ports."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from chain_engines import ENGINES, Engine
+
+
+@pytest.fixture(scope="session", params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A chain with the ledger's contracts on it, one for the whole run; tests use names of their own."""
+    with ENGINES[request.param](tmp_path_factory.mktemp("chain")) as running:
+        yield running

@@ -1,0 +1,322 @@
+"""One suite for every engine of the chain's two ports."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from chain_engines import Engine
+from chain_parties import Parties, new_unit_project, statement_over
+
+from ledger.adapters.evm import EvmChain, EvmLedgerReader, contract_addresses, deploy_contracts, relay_address
+from ledger.adapters.processes import free_port
+from ledger.errors import MalformedError, MismatchError, PolicyError, TransportError
+from ledger.hashing import keccak256
+from ledger.merkle import inclusion_proof, leaf_hash
+from ledger.ports.calls import (
+    Accept,
+    AddAlias,
+    FillNonce,
+    RegisterBuilding,
+    RegisterUnitProject,
+    ReturnToParties,
+    RevokeCertificate,
+    SetRoster,
+    Submit,
+    Withdraw,
+)
+from ledger.ports.chain import DocumentStatus, SubmissionStatus
+from ledger.statement import Acceptance, Return, SubmissionStatement, Withdrawal, seals_hash, submission_id
+from ledger.types import BuildingIdentifier, Role, UnitProject
+
+ZERO = bytes(32)
+LEAVES = [leaf_hash(f"entry {number}".encode()) for number in range(5)]
+RAW_CID = bytes.fromhex("01551220") + hashlib.sha256(b"receipt").digest()
+
+
+def register(engine: Engine) -> tuple[Parties, UnitProject]:
+    """Register a new unit project with its parties."""
+    parties, unit_project = engine.new_parties(), new_unit_project()
+    engine.do(
+        *(organisation.registration() for organisation in parties.organisations),
+        RegisterBuilding(unit_project.building),
+        RegisterUnitProject(unit_project, "一号楼"),
+        SetRoster(unit_project.key, parties.roster),
+    )
+    return parties, unit_project
+
+
+def first_statement(parties: Parties, unit_project: UnitProject) -> SubmissionStatement:
+    return statement_over(LEAVES, unit_project, parties.roster, sequence=1, previous=ZERO)
+
+
+def submit(engine: Engine, parties: Parties, statement: SubmissionStatement) -> bytes:
+    engine.do(Submit(statement, parties.seals(engine.domain, statement)))
+    return submission_id(statement.payload(engine.domain))
+
+
+def test_records_a_sealed_submission_and_tells_where(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    statement = first_statement(parties, unit_project)
+    seals = parties.seals(engine.domain, statement)
+    receipt = engine.do(Submit(statement, seals))
+    recorded = engine.chain.submission(submission_id(statement.payload(engine.domain)))
+    assert recorded is not None
+    assert recorded.status is SubmissionStatus.ANCHORED
+    assert (recorded.block, recorded.transaction_hash) == (receipt.block, receipt.transaction_hash)
+    assert (recorded.documents_root, recorded.document_count) == (statement.documents_root, 5)
+    assert (recorded.sequence, recorded.seals_hash) == (1, seals_hash(seals))
+
+
+def test_a_submission_that_is_recorded_already_is_a_success_without_effect(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    statement = first_statement(parties, unit_project)
+    identifier = submit(engine, parties, statement)
+    before = engine.chain.submission(identifier)
+    submit(engine, parties, statement)
+    assert engine.chain.submission(identifier) == before
+
+
+def test_accepts_and_returns_with_the_archives_seal(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    first = first_statement(parties, unit_project)
+    identifier = submit(engine, parties, first)
+    second = replace(first, sequence=2, previous=identifier)
+    other = submit(engine, parties, second)
+    number, reasons = f"2026-{secrets.token_hex(4)}", secrets.token_bytes(32)
+    accepted = parties.archive.seal(engine.domain, Acceptance(identifier, number))
+    returned = parties.archive.seal(engine.domain, Return(other, reasons))
+    engine.do(
+        parties.archive.registration(),
+        Accept(identifier, number, receipt_cid=RAW_CID, seal=accepted),
+        ReturnToParties(other, reasons, reasons_cid=RAW_CID, seal=returned),
+    )
+    statuses = [record and record.status for record in map(engine.chain.submission, (identifier, other))]
+    assert statuses == [SubmissionStatus.ACCEPTED, SubmissionStatus.RETURNED]
+
+
+def test_withdraws_before_it_is_recorded(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    statement, reason = first_statement(parties, unit_project), secrets.token_bytes(32)
+    identifier = submission_id(statement.payload(engine.domain))
+    owner = parties.organisations[0]
+    engine.do(
+        Withdraw(
+            statement,
+            reason,
+            role=Role.OWNER,
+            organisations=tuple(organisation.code for organisation in parties.organisations),
+            seal=owner.seal(engine.domain, Withdrawal(identifier, reason), Role.OWNER),
+        )
+    )
+    recorded = engine.chain.submission(identifier)
+    assert recorded is not None
+    assert (recorded.status, recorded.seals_hash) == (SubmissionStatus.WITHDRAWN, None)
+    with pytest.raises(PolicyError) as caught:
+        engine.chain.prepare(Submit(statement, parties.seals(engine.domain, statement)), engine.chain.next_nonce())
+    assert caught.value.code == "SubmissionIsWithdrawn"
+
+
+def test_asks_the_contract_about_a_document(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    identifier = submit(engine, parties, first_statement(parties, unit_project))
+    path = inclusion_proof(LEAVES, 3).path
+    ask = engine.chain.verify_document
+    included = DocumentStatus(True, SubmissionStatus.ANCHORED)
+    assert ask(identifier, LEAVES[3], leaf_index=3, path=path) == included
+    assert not ask(identifier, LEAVES[2], leaf_index=3, path=path).included
+    assert ask(ZERO, LEAVES[3], leaf_index=3, path=path) == DocumentStatus(False, SubmissionStatus.NONE)
+
+
+def test_tells_a_certificates_validity_and_revocation(engine: Engine) -> None:
+    organisation = engine.new_parties().organisations[0]
+    registration = organisation.registration()
+    assert engine.chain.certificate(organisation.certificate_id) is None
+    engine.do(registration)
+    record = engine.chain.certificate(organisation.certificate_id)
+    assert record is not None
+    assert (record.organisation, record.suite_id) == (organisation.code, 1)
+    assert (record.not_before, record.not_after) == (registration.not_before, registration.not_after)
+    assert (record.revoked_at, record.reason) == (None, None)
+    invalid_since = datetime.now(UTC).replace(microsecond=0) - timedelta(days=9)
+    receipt = engine.do(RevokeCertificate(organisation.certificate_id, 1, invalidity_time=invalid_since))
+    record = engine.chain.certificate(organisation.certificate_id)
+    assert record is not None
+    assert (record.invalidity_time, record.reason) == (invalid_since, 1)
+    assert record.revoked_at == datetime.fromtimestamp(receipt.block.timestamp, UTC)
+
+
+def test_events_hold_what_a_rebuild_needs(engine: Engine) -> None:
+    first_block = engine.chain.head().number + 1
+    parties, unit_project = register(engine)
+    alias = BuildingIdentifier("yunshang", f"B-{secrets.token_hex(6)}")
+    engine.do(AddAlias(unit_project.building.key, alias))
+    statement = first_statement(parties, unit_project)
+    identifier = submit(engine, parties, statement)
+    events = list(engine.chain.events(from_block=first_block))
+    assert [event.name for event in events if event.contract != "p256_suite"] == [
+        *["CertificateRegistered"] * 5,
+        *("BuildingRegistered", "UnitProjectRegistered", "RosterSet", "BuildingAliasAdded", "SubmissionAnchored"),
+    ]
+    anchored = events[-1].values
+    assert anchored["submissionId"] == identifier
+    assert anchored["statement"]["contentCid"] == statement.content_cid  # type: ignore[index]
+    assert [seal["certificateId"] for seal in anchored["seals"]] == [  # type: ignore[attr-defined]
+        organisation.certificate_id for organisation in parties.organisations
+    ]
+    assert [event.values["der"] for event in events if event.name == "CertificateRegistered"] == [
+        organisation.der for organisation in parties.organisations
+    ]
+    places = [(event.block.number, event.log_index) for event in events]
+    assert places == sorted(set(places))
+
+
+def test_a_refusal_names_the_contracts_error_and_its_values(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    statement = replace(first_statement(parties, unit_project), sequence=7)
+    call = Submit(statement, parties.seals(engine.domain, statement))
+    nonce = engine.chain.next_nonce()
+    with pytest.raises(PolicyError) as caught:
+        engine.chain.prepare(call, nonce)
+    assert caught.value.code == "SequenceMismatch"
+    assert dict(caught.value.values) == {"expected": 1, "actual": 7}
+    assert engine.chain.next_nonce() == nonce
+
+
+def test_a_refusal_gives_organisation_codes_as_text(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    statement = first_statement(parties, unit_project)
+    seals = list(parties.seals(engine.domain, statement))
+    seals[0] = parties.organisations[1].seal(engine.domain, statement, Role.OWNER)
+    with pytest.raises(PolicyError) as caught:
+        engine.chain.prepare(Submit(statement, tuple(seals)), engine.chain.next_nonce())
+    assert caught.value.code == "SealOrganisationMismatch"
+    assert caught.value.values["actual"] == parties.organisations[1].code
+
+
+def test_refuses_seals_out_of_role_order_before_asking(engine: Engine) -> None:
+    parties, unit_project = engine.new_parties(), new_unit_project()
+    statement = first_statement(parties, unit_project)
+    with pytest.raises(MalformedError):
+        engine.chain.prepare(Submit(statement, parties.seals(engine.domain, statement)[::-1]), 0)
+
+
+def test_simulates_after_what_is_under_way(engine: Engine) -> None:
+    unit_project, nonce = new_unit_project(), engine.chain.next_nonce()
+    first = engine.chain.prepare(RegisterBuilding(unit_project.building), nonce)
+    engine.chain.broadcast(first.raw)
+    second = engine.chain.prepare(RegisterUnitProject(unit_project, "一号楼"), nonce + 1)
+    engine.chain.broadcast(second.raw)
+    assert engine.wait(second.transaction_hash).succeeded
+
+
+def test_sending_again_is_a_success_pooled_or_mined(engine: Engine) -> None:
+    transaction = engine.chain.prepare(RegisterBuilding(new_unit_project().building), engine.chain.next_nonce())
+    engine.chain.broadcast(transaction.raw)
+    engine.chain.broadcast(transaction.raw)
+    receipt = engine.wait(transaction.transaction_hash)
+    engine.chain.broadcast(transaction.raw)
+    assert engine.chain.receipt(transaction.transaction_hash) == receipt
+
+
+def test_a_nonce_used_by_another_is_told_apart(engine: Engine) -> None:
+    nonce = engine.chain.next_nonce()
+    loser = engine.chain.prepare(RegisterBuilding(new_unit_project().building), nonce)
+    engine.do(RegisterBuilding(new_unit_project().building))
+    with pytest.raises(PolicyError) as caught:
+        engine.chain.broadcast(loser.raw)
+    assert caught.value.code == "nonce_used"
+    assert engine.chain.receipt(loser.transaction_hash) is None
+
+
+def test_filling_a_nonce_frees_what_waits_behind_it(engine: Engine) -> None:
+    nonce = engine.chain.next_nonce()
+    waiting = engine.chain.prepare(RegisterBuilding(new_unit_project().building), nonce + 1)
+    engine.chain.broadcast(waiting.raw)
+    assert engine.chain.receipt(waiting.transaction_hash) is None
+    engine.chain.broadcast(engine.chain.prepare(FillNonce(), nonce).raw)
+    assert engine.wait(waiting.transaction_hash).succeeded
+
+
+def test_deploying_again_finds_the_same_contracts(engine: Engine) -> None:
+    again = deploy_contracts(
+        engine.rpc_url,
+        chain_id=engine.identity.chain_id,
+        relay_key=engine.relay_key,
+        archive_organisation=engine.new_parties().archive.code,
+        final_block=engine.chain.final_block_number,
+    )
+    assert again == engine.identity
+    assert engine.contracts == contract_addresses(relay_address(engine.relay_key))
+    assert keccak256(b"") not in {contract.code_keccak256 for contract in again.contracts.values()}
+
+
+def test_deploying_with_a_key_that_was_used_is_refused(engine: Engine) -> None:
+    with pytest.raises(PolicyError) as caught:
+        deploy_contracts(
+            engine.rpc_url,
+            chain_id=engine.identity.chain_id,
+            relay_key=engine.relay_key,
+            archive_organisation=engine.new_parties().organisations[0].code,
+            final_block=engine.chain.final_block_number,
+        )
+    assert caught.value.code == "nonce_used"
+
+
+def test_another_chain_behind_the_address_is_refused(engine: Engine) -> None:
+    reader = EvmLedgerReader(engine.rpc_url, chain_id=engine.identity.chain_id + 1, contracts=engine.contracts)
+    with pytest.raises(MismatchError) as caught:
+        reader.submission(ZERO)
+    assert (caught.value.code, caught.value.actual) == ("chain_id", engine.identity.chain_id)
+
+
+def test_another_genesis_behind_the_address_is_refused(engine: Engine) -> None:
+    reader = EvmLedgerReader(
+        engine.rpc_url, chain_id=engine.identity.chain_id, contracts=engine.contracts, genesis_hash=b"\x01" * 32
+    )
+    with pytest.raises(MismatchError) as caught:
+        reader.identity()
+    assert caught.value.code == "genesis_hash"
+
+
+def test_addresses_without_the_contracts_are_no_answer(engine: Engine) -> None:
+    nowhere = dict.fromkeys(engine.contracts, b"\x11" * 20)
+    reader = EvmLedgerReader(engine.rpc_url, chain_id=engine.identity.chain_id, contracts=nowhere)
+    with pytest.raises(TransportError) as caught:
+        reader.submission(ZERO)
+    assert caught.value.code == "no_contract"
+
+
+def test_a_node_that_is_down_is_a_transport_error_without_the_address(engine: Engine) -> None:
+    address = f"http://user:secret@127.0.0.1:{free_port('127.0.0.1')}"
+    down = EvmChain(
+        address, chain_id=engine.identity.chain_id, relay_key=engine.relay_key, contracts=engine.contracts
+    )
+    asked = [
+        lambda: down.prepare(RegisterBuilding(new_unit_project().building), 0),
+        lambda: down.broadcast(b"\x01"),
+        lambda: down.receipt(ZERO),
+        down.head,
+        down.final_block_number,
+        down.next_nonce,
+        down.identity,
+        lambda: down.submission(ZERO),
+        lambda: down.certificate(ZERO),
+        lambda: down.verify_document(ZERO, ZERO, leaf_index=0, path=()),
+        lambda: list(down.events()),
+    ]
+    for ask in asked:
+        with pytest.raises(TransportError) as caught:
+            ask()
+        assert caught.value.code == "rpc_unreachable"
+        assert "secret" not in str(caught.value)
+
+
+def test_nothing_shows_the_relay_key(engine: Engine) -> None:
+    transaction = engine.chain.prepare(FillNonce(), engine.chain.next_nonce())
+    shown = repr(transaction) + repr(engine.chain) + str(vars(engine.chain))
+    assert engine.relay_key.hex() not in shown
+    assert transaction.raw.hex() not in shown
