@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from archive_api.decisions.schemas import ReceiptOut
 from archive_api.projects.schemas import BuildingOut, RosterMemberModel, RosterOut
 from archive_api.submissions.schemas import AnchorOut, SealOut, SubmissionOut
 from archive_api.texts import title_of
@@ -13,16 +14,20 @@ from archive_api.web.views import (
     AnchorLevelView,
     AnchorView,
     BuildingRow,
+    CheckedFile,
     EventView,
     PartyVerdictView,
     PartyView,
+    ReceiptPage,
     ReportView,
     RosterView,
     SealView,
     Sentence,
     StepView,
     SubmissionRow,
+    VerdictPage,
 )
+from ledger import fields
 from ledger.entries import DocumentEntry
 from ledger.report import Finding, PartyVerdict, VerificationReport
 from ledger.statement import LedgerDomain
@@ -34,14 +39,17 @@ __all__ = [
     "entry_facts",
     "events",
     "problem_sentence",
+    "receipt_page",
     "report_view",
     "roster_view",
     "seal_views",
     "statement_values",
     "submission_row",
+    "verdict_page",
 ]
 
 BEIJING_OFFSET = timedelta(hours=8)
+_BEST_FIRST = ("passed", "indeterminate", "failed")
 _FACTS = (
     "title",
     "document_number",
@@ -235,3 +243,69 @@ def _party_verdicts(parties: Sequence[PartyVerdict], serials: Mapping[bytes, str
 
 def _sentence(finding: Finding) -> Sentence:
     return Sentence(code=finding.reason, zh=finding.zh, en=finding.en)
+
+
+def verdict_page(
+    subject: str, reports: Sequence[VerificationReport], *, file: CheckedFile | None, serials: Mapping[bytes, str]
+) -> VerdictPage:
+    """The answer to what was dropped: the best verdict of the documents it may be, and the report on each.
+
+    Args:
+        subject: file, digest or bundle.
+        reports: on the evidence of each match; none: nothing like it is recorded here, which says nothing about it.
+        file: the file's digests, or None.
+        serials: certificate serial numbers (hex) by certificate id.
+    """
+    views = tuple(report_view(report, serials) for report in reports)
+    best = next((view for outcome in _BEST_FIRST for view in views if view.outcome == outcome), None)
+    return VerdictPage(
+        subject=subject,
+        outcome=best.outcome if best else _BEST_FIRST[1],
+        reason=best.reason if best else Sentence(code="not_archived", zh="", en=""),
+        file=file,
+        reports=views,
+    )
+
+
+def receipt_page(
+    receipt: ReceiptOut,
+    *,
+    submission: SubmissionOut,
+    building: BuildingRow,
+    seals: tuple[SealView, ...],
+    anchor: AnchorView | None,
+    archive_serial: str,
+    accepted_time: int | None,
+) -> ReceiptPage:
+    """The receipt as it is printed.
+
+    Args:
+        receipt: stored by the archive, its CID on chain.
+        submission: that was accepted.
+        building: it belongs to.
+        seals: of the five parties, judged.
+        anchor: block of the submission.
+        archive_serial: serial number of the archive's certificate, hex.
+        accepted_time: block time of the acceptance, unix seconds.
+    """
+    document = receipt.receipt
+    archive = document["archive"]
+    return ReceiptPage(
+        submission_id=receipt.submission_id,
+        accession_number=document["accession_number"],
+        accepted_at=_unix(accepted_time),
+        archive=PartyView(role="archive", code=archive["organisation"], name=archive["name"]),
+        archive_certificate_serial=archive_serial,
+        archive_signing_time=fields.utc_time(document["acceptance"]["signing_time"], "acceptance.signing_time"),
+        transaction=receipt.transaction,
+        building=building,
+        unit_project_code=document["unit_project"]["code"],
+        unit_project_name=document["unit_project"]["name"],
+        sequence=submission.sequence,
+        document_count=submission.document_count,
+        total_bytes=document["total_bytes"],
+        documents_root=submission.documents_root,
+        content_cid=submission.content_cid,
+        seals=seals,
+        anchor=anchor,
+    )

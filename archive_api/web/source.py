@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,30 +10,41 @@ from sqlalchemy import Select
 from sqlmodel import Session, col
 
 from archive_api.certificates.repository import CertificateRepository
+from archive_api.decisions.repository import DecisionRepository
+from archive_api.decisions.service import DecisionService
+from archive_api.documents.router import recorded_entry
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
+from archive_api.outbox.repository import JobRepository
 from archive_api.projects.models import Building, RosterRow, UnitProject
 from archive_api.projects.repository import ProjectRepository
 from archive_api.projects.service import ProjectService
 from archive_api.seals import core_seal
 from archive_api.services import Services
-from archive_api.submissions.models import EntryRow, StatementRow, Submission
+from archive_api.submissions.models import EntryRow, StatementRow, Submission, SubmissionState
 from archive_api.submissions.presenter import SubmissionPresenter
 from archive_api.submissions.repository import RECORDED, SubmissionRepository
 from archive_api.submissions.schemas import SubmissionOut
+from archive_api.verification.service import VerificationService
 from archive_api.web import presenting
 from archive_api.web.views import (
     BuildingPage,
     BuildingRow,
+    CheckedFile,
     DocumentPage,
     DocumentRow,
     Page,
+    ReceiptPage,
+    ReturnReasonView,
     SubmissionPage,
     UnitProjectView,
+    VerdictPage,
 )
 from ledger.canonical import parse_canonical, parse_json
 from ledger.entries import DocumentEntry
+from ledger.report import VerificationReport
 from ledger.types import Role
+from ledger.verify import FileDigest
 from signing.paths import TrustRoots
 from signing.verification import SealVerdict, check_seal
 
@@ -43,6 +55,7 @@ _DOCUMENTS = 50
 _UNIT_PROJECTS = 200
 _SUBMISSIONS = 50
 _ROSTERS = 20
+_REASONS = 500
 
 
 class ServicePages:
@@ -54,6 +67,7 @@ class ServicePages:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._verification = VerificationService(services)
 
     def buildings(self, query: str, cursor: str | None) -> Page[BuildingRow]:
         """The buildings, newest first."""
@@ -128,7 +142,7 @@ class ServicePages:
                 anchor=presenting.anchor_view(shown.anchor, self._services.trust.domain),
                 events=presenting.events(shown, verdicts),
                 accession_number=shown.decision.accession_number if shown.decision else None,
-                return_reasons=(),
+                return_reasons=_return_reasons(session, row),
             )
 
     def _building_row(self, session: Session, submission: Submission) -> BuildingRow:
@@ -163,26 +177,103 @@ class ServicePages:
             )
         return verdicts
 
+    def receipt(self, submission_id: str) -> ReceiptPage:
+        """The receipt of an accepted submission; each party's seal is judged anew."""
+        identifier = hex32(submission_id)
+        with self._services.database.reading() as session:
+            receipt = DecisionService(session, self._services).receipt(identifier)
+            submissions = SubmissionRepository(session)
+            row = submissions.get(identifier)
+            shown = SubmissionPresenter(session, self._services).show(row)
+            verdicts = self._seal_verdicts(session, shown, submissions.statement(identifier))
+            decision = DecisionRepository(session).get(identifier)
+            return presenting.receipt_page(
+                receipt,
+                submission=shown,
+                building=self._building_row(session, row),
+                seals=presenting.seal_views(shown, verdicts),
+                anchor=presenting.anchor_view(shown.anchor, self._services.trust.domain),
+                archive_serial=CertificateRepository(session).get(decision.certificate_id).serial,
+                accepted_time=JobRepository(session).get(decision.job_id).block_time,
+            )
+
     def document(self, submission_id: str, index: int) -> DocumentPage:
         """One document of a recorded submission."""
+        identifier = hex32(submission_id)
         with self._services.database.reading() as session:
-            submissions = SubmissionRepository(session)
-            row = submissions.get(hex32(submission_id))
-            entry = submissions.entry(row, index)
-            unit = ProjectRepository(session).unit_project_by_id(row.unit_project_id)
+            entry = recorded_entry(session, identifier, index)
+            row = SubmissionRepository(session).get(identifier)
             shown = SubmissionPresenter(session, self._services).show(row)
             value = DocumentEntry.from_json(parse_canonical(entry.entry.encode()))
             return DocumentPage(
-                submission_id=hex32(submission_id),
-                submission_ref=hex32(submission_id),
+                submission_id=identifier,
+                submission_ref=identifier,
                 building=self._building_row(session, row),
-                unit_project_name=unit.name,
+                unit_project_name=shown.unit_project.name,
                 sequence=shown.sequence,
                 state=row.state,
                 row=_document_row(entry, row),
                 facts=presenting.entry_facts(value),
                 content_link=value.security_level in (None, "public") and entry.content_bytes is not None,
             )
+
+    def verify_file(self, file: CheckedFile) -> VerdictPage:
+        """The evidence of every recorded document with this content, compared with the file."""
+        matches = self._verification.digest(file.sha256, file=_digest(file))
+        return self._verdict("file", [match.report for match in matches], file=file)
+
+    def verify_digest(self, file_sha256: str) -> VerdictPage:
+        """The evidence of every recorded document with this digest."""
+        matches = self._verification.digest(file_sha256)
+        return self._verdict("digest", [match.report for match in matches], file_sha256=file_sha256)
+
+    def verify_bundle(self, bundle: bytes, files: Sequence[CheckedFile]) -> VerdictPage:
+        """The verdict on a bundle, by the server's trust file and node."""
+        file = files[0] if files else None
+        report = self._verification.bundle(bundle, file=_digest(file) if file else None)
+        return self._verdict("bundle", [report], file=file)
+
+    def _verdict(
+        self,
+        subject: str,
+        reports: Sequence[VerificationReport],
+        *,
+        file: CheckedFile | None = None,
+        file_sha256: str | None = None,
+    ) -> VerdictPage:
+        if file_sha256 is not None:
+            # The row that led here is not believed: the sealed entry has to hold the digest.
+            reports = [report for report in reports if report.subject["document"]["sha256"] == file_sha256]
+        with self._services.database.reading() as session:
+            serials = _serials(CertificateRepository(session), reports)
+        return presenting.verdict_page(subject, reports, file=file, serials=serials)
+
+
+def _digest(file: CheckedFile) -> FileDigest:
+    return FileDigest(file.size, bytes.fromhex(file.sha256), bytes.fromhex(file.sm3), file.cid)
+
+
+def _serials(certificates: CertificateRepository, reports: Sequence[VerificationReport]) -> dict[bytes, str]:
+    """Serial numbers of the certificates that are known here; shown beside the verdict, never part of it."""
+    wanted = {party.certificate_id for report in reports for party in report.parties if party.certificate_id}
+    found = {identifier: certificates.find(identifier.hex()) for identifier in wanted}
+    return {identifier: row[0].serial for identifier, row in found.items() if row is not None}
+
+
+def _return_reasons(session: Session, submission: Submission) -> tuple[ReturnReasonView, ...]:
+    decision = DecisionRepository(session).find(submission.submission_id) if submission.submission_id else None
+    if decision is None or submission.state != SubmissionState.RETURNED:
+        return ()
+    submissions = SubmissionRepository(session)
+    reasons = parse_json(decision.document.encode())["reasons"][:_REASONS]
+    return tuple(
+        ReturnReasonView(
+            index=item["leaf_index"],
+            title=None if item["leaf_index"] is None else submissions.entry(submission, item["leaf_index"]).title,
+            reason=item["reason"],
+        )
+        for item in reasons
+    )
 
 
 def _start(cursor: str | None) -> int:

@@ -286,7 +286,8 @@ class SamplePages:
         return self._verdict("digest", file_sha256, None)
 
     def verify_bundle(self, bundle: bytes, files: Sequence[CheckedFile]) -> VerdictPage:
-        outcome = "failed" if b"altered" in bundle else "passed"
+        altered = b"altered" in bundle or any(file.sha256 != KNOWN_SHA256 for file in files)
+        outcome = "failed" if altered else "passed"
         return VerdictPage(
             subject="bundle",
             outcome=outcome,
@@ -299,13 +300,11 @@ class SamplePages:
         if file_sha256 == hashlib.sha256(b"engine down").hexdigest():
             raise TransportError("expected a node, got nothing")
         known = {KNOWN_SHA256: "passed", UNREACHABLE_SHA256: "indeterminate"}
-        outcome = known.get(file_sha256, "failed")
+        outcome = known.get(file_sha256)
         return VerdictPage(
             subject=subject,
-            outcome=outcome,
-            reason=Sentence(code="not_archived", zh="本馆没有收录。", en="Not archived.")
-            if outcome == "failed"
-            else None,
+            outcome=outcome or "indeterminate",
+            reason=None if outcome else Sentence(code="not_archived", zh="", en=""),
             file=file,
-            reports=() if outcome == "failed" else (_report(outcome),),
+            reports=(_report(outcome),) if outcome else (),
         )

@@ -16,6 +16,9 @@ BUNDLE = b'{"format":"yunshang-evidence/v1","items":[]}'
 BOUNDARY = "----box"
 
 
+ALTERED = bytes([KNOWN_FILE[0] ^ 1]) + KNOWN_FILE[1:]
+
+
 def drop(client: TestClient, *files: tuple[str, bytes], status: int = 200) -> Markup:
     response = client.post("/verify", files=[("file", (name, content)) for name, content in files])
     assert response.status_code == status, response.text
@@ -47,11 +50,17 @@ def test_a_good_file_passes_step_by_step(pages: TestClient) -> None:
 
 
 def test_an_altered_file_does_not_pass(pages: TestClient) -> None:
-    altered = bytes([KNOWN_FILE[0] ^ 1]) + KNOWN_FILE[1:]
-    page = drop(pages, ("报告.pdf", altered))
+    page = drop(pages, ("报告.pdf", ALTERED))
+    assert page.one("section", class_="verdict--indeterminate")
+    assert "逐字节相同" in page.one("p", class_="verdict__reason").text
+    assert not page.all("li", class_="step")
+
+
+def test_an_altered_file_fails_against_its_bundle(pages: TestClient) -> None:
+    page = drop(pages, ("报告.pdf", ALTERED), ("evidence.json", BUNDLE))
     assert page.one("section", class_="verdict--failed")
     assert "不通过" in page.one("h1").text
-    assert not page.all("li", class_="step")
+    assert len(page.all("li", class_="step--failed")) == 1
 
 
 def test_could_not_check_is_neither_passed_nor_failed(pages: TestClient) -> None:
@@ -73,7 +82,7 @@ def test_a_bundle_with_its_file_is_one_verdict(pages: TestClient) -> None:
 
 def test_a_file_of_no_bytes_gets_a_verdict(pages: TestClient) -> None:
     page = drop(pages, ("empty.txt", b""))
-    assert page.one("section", class_="verdict--failed")
+    assert page.one("section", class_="verdict--indeterminate")
     assert hashlib.sha256(b"").hexdigest() in page.text
 
 
@@ -84,7 +93,7 @@ def test_a_hostile_file_name_is_shown_as_it_is(pages: TestClient) -> None:
 
 
 def test_garbage_with_a_digest_of_its_own_does_not_pass(pages: TestClient) -> None:
-    assert drop(pages, ("garbage", bytes(range(256)) * 64)).one("section", class_="verdict--failed")
+    assert drop(pages, ("garbage", bytes(range(256)) * 64)).one("section", class_="verdict--indeterminate")
 
 
 def test_an_empty_form_asks_for_a_file(pages: TestClient) -> None:
