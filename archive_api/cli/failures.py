@@ -86,7 +86,7 @@ def _house_error(error: BaseException) -> Failure | None:
                 return Failure(exit_code, code, f"{zh}：{error}", str(error))
     bases = (ledger_errors.LedgerError, signing_errors.SigningError, api_errors.ApiError)
     if isinstance(error, bases):
-        return Failure(FAILED, "failed", f"操作失败：{error}", str(error))
+        return Failure(FAILED, error.code, f"操作失败：{error}", str(error))
     return None
 
 

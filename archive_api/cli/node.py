@@ -36,4 +36,6 @@ def up(
 
         yunshang up --home var/home --json
     """
-    raise NotImplementedError(home, parent, as_json, os, signal, threading, time, Path, forget_server, record_server, Output)
+    raise NotImplementedError(
+        home, parent, as_json, os, signal, threading, time, Path, forget_server, record_server, Output
+    )

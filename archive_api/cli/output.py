@@ -36,8 +36,8 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.error_console = Console(stderr=True, highlight=False)
-        self.result_console = self.error_console if as_json else Console(highlight=False)
+        self.error_console = Console(stderr=True, highlight=False, emoji=False)
+        self.result_console = self.error_console if as_json else Console(highlight=False, emoji=False)
 
     def note(self, zh: str, en: str) -> None:
         """Say what is being done, on standard error."""

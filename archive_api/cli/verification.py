@@ -159,13 +159,15 @@ def _show_remote(output: Output, document: Mapping[str, Any]) -> None:
     verdict = str(document.get("verdict"))
     zh = {"PASSED": "通过", "FAILED": "未通过"}.get(verdict, "无法判定")
     output.say(f"档案馆的结论：{zh}", f"the archive says: {verdict}", style="bold")
-    items = document.get("items") or document.get("documents") or []
-    output.table(
-        "在档文件 Documents on record",
-        ["题名 title", "路径 path", "移交 submission", "序号 index"],
-        [
-            [item.get("title"), item.get("path"), item.get("submission_id"), item.get("leaf_index", item.get("index"))]
-            for item in items
-        ],
-    )
+    matches = [match["document"] for match in document.get("matches", ())]
+    if matches:
+        output.table(
+            "在档文件 Documents on record",
+            ["题名 title", "路径 path", "移交 submission"],
+            [[item["title"], item["path"], item["submission_id"]] for item in matches],
+        )
+    elif document.get("reason") == "not_recorded":
+        output.warn(
+            "档案馆没有这份文件的记录；这不说明文件的真伪", "not on record here, which says nothing about the file"
+        )
     output.result(document)
