@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, MismatchError
 from ledger.evidence import EvidenceBundle
 from ledger.ports.chain import CertificateRecord, ChainIdentity, RecordedSubmission, SubmissionStatus
 from ledger.report import Finding, Outcome
@@ -182,6 +182,8 @@ def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, 
         if isinstance(record, Finding):
             return record
         revoked = _revocations(witness, (seal.certificate_id for seal in bundle.seals))
+    except MismatchError as error:
+        return Finding.of("wrong_chain", str(error))
     except LedgerError as error:  # whatever a node answers, it is no answer about the bundle
         return Finding.of("chain_unreachable", str(error))
     time = block_time(record.block.timestamp)

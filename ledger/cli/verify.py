@@ -27,6 +27,7 @@ __all__ = ["EXIT_CODES", "EXIT_USAGE", "digest_file", "main"]
 EXIT_CODES = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INDETERMINATE: 2}
 EXIT_USAGE = 3
 _PIECE_BYTES = 1 << 20
+_RPC_SECONDS = 15.0
 _EPILOG = """\
 退出码 / exit codes: 0 通过 passed, 1 未通过 failed, 2 无法判定 could not check, 3 用法错误 usage
 
@@ -127,6 +128,10 @@ def digest_file(path: Path) -> FileDigest:
 
 
 def _witness(url: str, trust: TrustFile) -> ChainWitness:
-    from ledger.adapters.evm import open_reader  # noqa: PLC0415 - web3 takes a second to import
+    from ledger.adapters.evm.reader import EvmLedgerReader  # noqa: PLC0415 - web3 takes a second to import
 
-    return open_reader(url, trust.chain_id, {name: pin.address for name, pin in trust.contracts.items()})
+    addresses = {name: pin.address for name, pin in trust.contracts.items()}
+    try:
+        return EvmLedgerReader(url, chain_id=trust.chain_id, contracts=addresses, timeout_seconds=_RPC_SECONDS)
+    except ValueError as error:
+        raise TransportError("expected the address of a node, got another text", where="--rpc") from error
