@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import solcx
 from solcx.exceptions import SolcError
@@ -106,11 +107,9 @@ def compile_contracts(project: Path, contracts: Sequence[str] = CONTRACTS) -> di
         MalformedError: The compiler refused the sources or warned about them.
     """
     names = {name: _source_of(project, name) for name in contracts}
-    request = {
+    request: dict[str, object] = {
         "language": "Solidity",
-        "sources": {
-            name: {"content": text} for name, text in sorted(_sources(project, names).items())
-        },
+        "sources": {name: {"content": text} for name, text in sorted(_sources(project, names).items())},
         "settings": {
             **SETTINGS,
             "outputSelection": {
@@ -173,7 +172,7 @@ def _resolve(importer: str, imported: str) -> str:
     return "/".join(parts)
 
 
-def _run(project: Path, request: dict[str, object]) -> dict[str, object]:
+def _run(project: Path, request: dict[str, object]) -> dict[str, Any]:
     """Run the compiler on a standard JSON request."""
     compiler = project / "node_modules" / "solc"
     if not compiler.is_dir():
@@ -184,7 +183,7 @@ def _run(project: Path, request: dict[str, object]) -> dict[str, object]:
         binary.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
         binary.chmod(0o700)
         try:
-            output: dict[str, object] = solcx.compile_standard(request, solc_binary=binary)
+            output: dict[str, Any] = solcx.compile_standard(request, solc_binary=binary)
         except SolcError as error:
             raise MalformedError(f"expected sources that compile, got: {error.message}") from error
     return output

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness import Anvil, Deployment
+from chain_harness import Anvil, Deployment
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from harness import PROJECT
+from chain_harness import PROJECT
 
 from contracts import artifact
 from ledger.adapters.solc import CONTRACTS, compile_contracts

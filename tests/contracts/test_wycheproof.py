@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from harness import P256_ORDER, PROJECT, Anvil, Deployment, Refused, deploy
+from chain_harness import P256_ORDER, PROJECT, Anvil, Deployment, RefusedError, deploy
 from web3.contract import Contract
 
 from ledger.adapters.solc import compile_contracts
@@ -77,12 +77,12 @@ SECP256K1_GENERATOR = bytes.fromhex(
 def test_refuses_keys_that_are_none(chain: Deployment, key: bytes, error: str) -> None:
     party = chain.authority.issue("91440101MA59A00066", chain.now(), chain.now() + 100)
     call = chain.seals.functions.registerCertificate(party.certificate.as_input(key=key))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         chain.send(call)
     assert refused.value.name == error
 
 
 def test_only_the_registry_stores_keys(chain: Deployment) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         chain.send(chain.suite.functions.register(ON_CURVE))
     assert refused.value.name == "UnauthorizedRegistry"

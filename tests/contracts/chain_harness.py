@@ -11,11 +11,11 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -23,10 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from eth_account.messages import encode_typed_data
-from eth_utils import keccak
+from eth_utils.crypto import keccak
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import ContractCustomError
+from web3.logs import DISCARD
 
 from contracts import artifact
 
@@ -43,9 +44,13 @@ CODES = (
 )
 ARCHIVE = "12440100455350000A"
 ZERO = bytes(32)
+_ANVIL_OPTIONS = ("--silent", "--base-fee", "0", "--gas-price", "0", "--accounts", "3")
 SealTuple = tuple[bytes, int, bytes, bytes]
 
-STATEMENTS: Mapping[str, tuple[tuple[str, str], ...]] = {
+Members = tuple[tuple[str, str], ...]
+DOMAIN: Members = (("name", "string"), ("version", "string"), ("chainId", "uint256"), ("verifyingContract", "address"))
+
+STATEMENTS: Mapping[str, Members] = {
     "Submission": (
         ("buildingKey", "bytes32"),
         ("unitProjectKey", "bytes32"),
@@ -218,8 +223,7 @@ class Anvil:
         binary = next((PROJECT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil"))
         chain_id = 1_000_000 + secrets.randbelow(1_000_000_000)
         self._process = subprocess.Popen(
-            [str(binary), "--port", str(port), "--chain-id", str(chain_id), "--silent"]
-            + ["--base-fee", "0", "--gas-price", "0", "--accounts", "3"],
+            [str(binary), "--port", str(port), "--chain-id", str(chain_id), *_ANVIL_OPTIONS],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
@@ -247,7 +251,7 @@ class Anvil:
         return self.w3.provider.make_request(method, list(params))["result"]  # type: ignore[arg-type]
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A contract refused: the custom error's name and values."""
 
     def __init__(self, name: str, values: dict[str, Any]) -> None:
@@ -262,7 +266,7 @@ def deploy(w3: Web3, name: str, *arguments: Any, source: Mapping[str, Any] | Non
     factory = w3.eth.contract(abi=found["abi"], bytecode=found["bytecode"])
     tx_hash = factory.constructor(*arguments).transact({"from": w3.eth.accounts[0]})
     receipt = w3.eth.wait_for_transaction_receipt(tx_hash)
-    return w3.eth.contract(address=receipt["contractAddress"], abi=found["abi"])
+    return cast(Contract, w3.eth.contract(address=receipt["contractAddress"], abi=found["abi"]))
 
 
 class Deployment:
@@ -271,16 +275,18 @@ class Deployment:
     def __init__(self, node: Anvil) -> None:
         self.node = node
         self.w3 = node.w3
-        self.admin, self.stranger = self.w3.eth.accounts[:2]
+        accounts = list(self.w3.eth.accounts)
+        self.admin: str = accounts[0]
+        self.stranger: str = accounts[1]
         self.seals = deploy(self.w3, "SealRegistry", self.admin)
         self.suite = deploy(self.w3, "P256Suite", self.seals.address)
         self.projects = deploy(self.w3, "ProjectRegistry", self.admin)
         registries = (self.seals.address, self.projects.address)
         self.ledger = deploy(self.w3, "ArchiveLedger", self.admin, *registries, ARCHIVE.encode())
-        self._errors = {
+        self._errors: dict[bytes, dict[str, Any]] = {
             bytes(keccak(text=f"{item['name']}({','.join(_kind(i) for i in item['inputs'])})"))[:4]: item
             for name in ("ArchiveLedger", "SealRegistry", "ProjectRegistry", "P256Suite")
-            for item in artifact(name)["abi"]
+            for item in cast(list[dict[str, Any]], artifact(name)["abi"])
             if item["type"] == "error"
         }
         for contract, role in (
@@ -293,12 +299,16 @@ class Deployment:
 
         self.authority = Authority()
         self.building = building_key("yunshang", "GZ-0001")
-        self.unit = unit_project_key(self.building, "01")
         self.send(self.projects.functions.registerBuilding(self.building, "yunshang", "GZ-0001"))
-        self.send(self.projects.functions.registerUnitProject(self.building, self.unit, "01", "一号楼"))
-        self.set_roster(CODES)
+        self.new_unit_project("01")
         self.parties = tuple(self.enrol(code) for code in CODES)
         self.archive = self.enrol(ARCHIVE)
+
+    def new_unit_project(self, code: str) -> None:
+        """Register a unit project with the five parties as its roster and turn to it."""
+        self.unit = unit_project_key(self.building, code)
+        self.send(self.projects.functions.registerUnitProject(self.building, self.unit, code, "一号楼"))
+        self.set_roster(CODES)
 
     def now(self) -> int:
         """The newest block's time."""
@@ -313,7 +323,7 @@ class Deployment:
         """Send a call and return its receipt.
 
         Raises:
-            Refused: The contract reverted with a custom error.
+            RefusedError: The contract reverted with a custom error.
         """
         options = {"from": sender or self.admin}
         self.call(function, sender=sender)
@@ -327,7 +337,7 @@ class Deployment:
         """Simulate a call and return what it returns.
 
         Raises:
-            Refused: The contract reverted with a custom error.
+            RefusedError: The contract reverted with a custom error.
         """
         try:
             return function.call({"from": sender or self.admin})
@@ -335,7 +345,9 @@ class Deployment:
             data = bytes.fromhex(str(error.data)[2:])
             item = self._errors[data[:4]]
             values = self.w3.codec.decode([_kind(i) for i in item["inputs"]], data[4:])
-            raise Refused(item["name"], dict(zip((i["name"] for i in item["inputs"]), values, strict=True))) from error
+            raise RefusedError(
+                item["name"], dict(zip((i["name"] for i in item["inputs"]), values, strict=True))
+            ) from error
 
     def enrol(self, organisation: str, *, before: int = -86_400, after: int = 10 * 365 * 86_400) -> Party:
         """Issue and register a certificate, valid from and to these seconds from now."""
@@ -349,8 +361,7 @@ class Deployment:
 
     def payload(self, primary_type: str, message: Mapping[str, Any], **domain: Any) -> bytes:
         """The 66 bytes sealed, by eth_account; members of the domain can be changed."""
-        fields = ("name", "string"), ("version", "string"), ("chainId", "uint256"), ("verifyingContract", "address")
-        types = {"EIP712Domain": fields, primary_type: STATEMENTS[primary_type]}
+        types: dict[str, Members] = {"EIP712Domain": DOMAIN, primary_type: STATEMENTS[primary_type]}
         signable = encode_typed_data(
             full_message={
                 "types": {name: [{"name": n, "type": t} for n, t in kinds] for name, kinds in types.items()},
@@ -436,11 +447,25 @@ def _kind(item: Mapping[str, Any]) -> str:
     return str(item["type"])
 
 
-def refusal(action: Callable[[], object]) -> Refused | None:
-    """What an action was refused with, or None if it wasn't."""
-    try:
-        action()
-    except Refused as error:
-        return error
-    return None
+def emitted(event: Any, receipt: Any) -> dict[str, Any]:
+    """The values of the one event of its kind in a receipt."""
+    (log,) = event().process_receipt(receipt, errors=DISCARD)
+    return dict(log["args"])
 
+
+def refused(chain: Deployment, call: Any, name: str, **values: Any) -> None:
+    """Assert that a call is refused with this error and these values, and leaves nothing behind."""
+    before = chain.w3.eth.block_number
+    try:
+        chain.send(call)
+    except RefusedError as error:
+        assert error.name == name
+        assert {key: error.values[key] for key in values} == values
+    else:
+        raise AssertionError(f"expected {name}, got a success")
+    assert chain.w3.eth.block_number == before
+
+
+def code(role: int) -> bytes:
+    """A role's organisation as bytes18."""
+    return CODES[role].encode()
