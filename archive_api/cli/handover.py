@@ -83,7 +83,7 @@ class HandOver:
         """
         self.output.note("由文件重新计算全部承诺", "recomputing every commitment from the files")
         checked = review(self.client, ref, self.trust, self.output, digests=digests)
-        state = self.client.submission(ref)
+        state: Mapping[str, Any] = self.client.submission(ref)
         if state["state"] == "sealing":
             self._seal(ref, checked, state)
         state = self._anchored(ref)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def ensure_projects(client: ArchiveClient, root: Path, output: Output) -> None:
     output.note("等待登记上链", "waiting for the registrations to be on chain")
     for party in (ARCHIVE, *PARTIES):
         identifier = open_key(root, party.code).certificate.certificate_id.hex()
-        _wait_registered(lambda identifier=identifier: client.certificate(identifier), party.name)
+        _wait_registered(partial(client.certificate, identifier), party.name)
     _wait_registered(lambda: client.building(building_key), BUILDING.name)
     _wait_registered(lambda: client.unit_project(key), UNIT_PROJECT.name)
     _wait_registered(lambda: client.unit_project(key)["roster"], "五方名册")
