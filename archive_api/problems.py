@@ -122,9 +122,7 @@ def _house_error(request: Request, error: Exception) -> JSONResponse:
     if status >= 500:
         _LOG.warning("%s %s: %s", request.method, request.url.path, error)
     headers = {"Retry-After": "2"} if status == 503 else None
-    return problem_response(
-        request, status, error.code, str(error), values=_shown_values(error), headers=headers
-    )
+    return problem_response(request, status, error.code, str(error), values=_shown_values(error), headers=headers)
 
 
 def _shown_values(error: HouseError) -> dict[str, Any]:
@@ -158,9 +156,7 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    found = [
-        {"where": ".".join(str(part) for part in item["loc"]), "reason": item["msg"]} for item in error.errors()
-    ]
+    found = [{"where": ".".join(str(part) for part in item["loc"]), "reason": item["msg"]} for item in error.errors()]
     detail = "; ".join(f"{item['where']}: {item['reason']}" for item in found[:10])
     return problem_response(request, 422, "malformed", detail, values={"errors": found[:50]})
 

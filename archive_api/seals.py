@@ -34,9 +34,20 @@ _CODES = {
 class SealColumns(Protocol):
     """The columns that every stored seal has."""
 
-    signing_time: int
-    signature: str
-    certificate_id: str
+    @property
+    def signing_time(self) -> int:
+        """Unix seconds."""
+        ...
+
+    @property
+    def signature(self) -> str:
+        """base64 of r‖s."""
+        ...
+
+    @property
+    def certificate_id(self) -> str:
+        """Hex, 32 bytes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol
@@ -9,6 +10,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from archive_api.db.engine import Database
+from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.settings import Settings
 from ledger.ports.blobs import BlobStore
@@ -34,6 +36,8 @@ class Services:
         trust: CA roots, contracts and the archive's certificates, from the server's own trust file.
         clock: the time.
         cursors: makes cursors of pages.
+        worker: how the worker is doing.
+        on_close: gives back what is open.
     """
 
     settings: Settings
@@ -43,6 +47,8 @@ class Services:
     trust: TrustFile
     clock: Clock
     cursors: Cursors
+    worker: WorkerMonitor
+    on_close: tuple[Callable[[], None], ...] = ()
 
     def now(self) -> datetime:
         """The present time in UTC."""
@@ -50,7 +56,8 @@ class Services:
 
     def close(self) -> None:
         """Give back what is open."""
-        self.database.close()
+        for close in self.on_close:
+            close()
 
 
 def _services(request: Request) -> Services:

@@ -31,7 +31,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "idempotency_key_reused": ("幂等键已用于另一请求", "The Idempotency-Key was used for another body"),
     "internal_error": ("服务器内部错误", "Internal error"),
     "invalid_seal": ("电子印章验证未通过", "The e-seal does not verify"),
-    "joint_appointment": ("一个单位兼任两方而未申报", "One organisation in two roles without a declared joint appointment"),
+    "joint_appointment": ("一个单位兼任两方而未申报", "One organisation in two roles, not declared as joint"),
     "key_registered": ("该公钥已登记", "The public key is registered already"),
     "malformed": ("请求格式不正确", "The request is malformed"),
     "method_not_allowed": ("不支持此方法", "The method is not allowed"),

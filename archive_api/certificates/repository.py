@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 
-from sqlalchemy import Select, func
+from sqlalchemy import func
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from archive_api.certificates.models import CertificateRow
 from archive_api.errors import NotFoundError
@@ -59,12 +60,12 @@ class CertificateRepository:
         """The certificate with this public key (hex of x‖y)."""
         return self._session.exec(select(CertificateRow).where(CertificateRow.public_key == public_key)).one_or_none()
 
-    def search(self, organisation: str | None) -> Select[tuple[CertificateRow]]:
+    def search(self, organisation: str | None) -> SelectOfScalar[CertificateRow]:
         """All certificates, or an organisation's."""
         query = select(CertificateRow)
         return query if organisation is None else query.where(CertificateRow.organisation_code == organisation)
 
-    def organisations(self) -> Select[tuple[CertificateRow]]:
+    def organisations(self) -> SelectOfScalar[CertificateRow]:
         """The newest certificate of each organisation."""
         newest = select(func.max(CertificateRow.id)).group_by(CertificateRow.organisation_code)
         return select(CertificateRow).where(col(CertificateRow.id).in_(newest))

@@ -11,7 +11,7 @@ __all__ = ["AttestationRow", "DecisionRow"]
 
 
 class DecisionRow(SQLModel, table=True):
-    """The archive's one final decision; `document` is the receipt or the reasons, canonical JSON under `document_cid`."""
+    """The archive's one final decision; `document` is the receipt or the reasons: canonical JSON under its CID."""
 
     __tablename__ = "decisions"
 

@@ -65,10 +65,14 @@ class JobRepository:
         flying = (col(Job.id) != job.id) & col(Job.phase).in_(IN_FLIGHT)
         return self._session.exec(select(func.count()).select_from(Job).where(older | flying)).one()
 
+    def count_in_flight(self) -> int:
+        """How many jobs are signed or broadcast."""
+        return self._session.exec(select(func.count()).select_from(Job).where(col(Job.phase).in_(IN_FLIGHT))).one()
+
     def count_by_phase(self) -> dict[str, int]:
         """How many jobs are in each phase."""
         rows = self._session.exec(select(Job.phase, func.count()).group_by(Job.phase)).all()
-        return {phase: count for phase, count in rows}
+        return dict(rows)
 
     def held_nonces(self, first: int) -> Sequence[int]:
         """Nonces from `first` on that transactions of the journal hold."""

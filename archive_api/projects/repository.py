@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, func, or_
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from archive_api.errors import NotFoundError
 from archive_api.outbox.models import Job
@@ -26,7 +27,7 @@ class ProjectRepository:
         self._session.add(row)
         self._session.flush()
 
-    def buildings(self, text: str | None) -> Select[tuple[Building]]:
+    def buildings(self, text: str | None) -> SelectOfScalar[Building]:
         """Buildings whose name or identifier contains a text; all for None."""
         query = select(Building)
         if text:
@@ -70,7 +71,7 @@ class ProjectRepository:
         """An alias by its key (0x-hex)."""
         return self._session.exec(select(BuildingAlias).where(BuildingAlias.alias_key == alias_key)).one()
 
-    def unit_projects(self, building: Building) -> Select[tuple[UnitProject]]:
+    def unit_projects(self, building: Building) -> SelectOfScalar[UnitProject]:
         """The unit projects of a building."""
         return select(UnitProject).where(UnitProject.building_id == building.id)
 
@@ -90,7 +91,7 @@ class ProjectRepository:
         """A unit project by its row number."""
         return self._session.get_one(UnitProject, unit_project_id)
 
-    def rosters(self, unit_project: UnitProject) -> Select[tuple[RosterRow]]:
+    def rosters(self, unit_project: UnitProject) -> SelectOfScalar[RosterRow]:
         """All versions of a unit project's roster."""
         return select(RosterRow).where(RosterRow.unit_project_id == unit_project.id)
 
@@ -117,7 +118,7 @@ class ProjectRepository:
     def roster(self, unit_project: UnitProject, version: int) -> RosterRow:
         """One version of a unit project's roster."""
         query = self.rosters(unit_project).where(RosterRow.version == version)
-        return self._session.scalars(query).one()
+        return self._session.exec(query).one()
 
     def roster_by_id(self, roster_id: int) -> RosterRow:
         """A roster by its row number."""

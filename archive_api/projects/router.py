@@ -92,13 +92,9 @@ def router() -> APIRouter:
             return ProjectService(session, services).unit_project(hex32(unit_project_key))
 
     @routes.post("/unit-projects/{unit_project_key}/rosters", status_code=201, response_model=RosterOut)
-    def set_roster(
-        unit_project_key: KeyPath, body: RosterIn, services: ServicesDep, creation: CreationDep
-    ) -> Response:
+    def set_roster(unit_project_key: KeyPath, body: RosterIn, services: ServicesDep, creation: CreationDep) -> Response:
         """Set the five parties as a new version; the current one again changes nothing."""
-        return creation.run(
-            lambda session: ProjectService(session, services).set_roster(hex32(unit_project_key), body)
-        )
+        return creation.run(lambda session: ProjectService(session, services).set_roster(hex32(unit_project_key), body))
 
     @routes.get("/unit-projects/{unit_project_key}/rosters", response_model=Page[RosterOut])
     def list_rosters(

@@ -128,7 +128,7 @@ class ContentReceiver:
                     index = _index(member)
                     if index in members or member.size > limit:
                         raise MalformedError(
-                            f"expected each index once with at most {limit} bytes, got {member.name!r} of {member.size}",
+                            f"expected each index once, at most {limit} bytes, got {member.name!r} of {member.size}",
                             code="pack_malformed",
                         )
                     members[index] = _read_member(pack.extractfile(member), member)

@@ -1,13 +1,13 @@
 """Freezing a draft: every commitment computed again from the server's own bytes, then compared with the client's.
 
- 1. the draft is complete: at least one document, every content durable
- 2. its place: sequence and previous from what is recorded; no other open submission of the unit project
- 3. the manifest, built from our own rows, equals the client's, member by member
- 4. models name documents of the submission, so that their fingerprints are of files handed over
- 5. entries, manifest and directories are stored; the content CID follows from them
- 6. the statement, built from our manifest, equals the client's
- 7. it was not withdrawn before, and its deadline lies ahead
- 8. store durable, then statement and state in one short transaction, if nothing changed meanwhile
+1. the draft is complete: at least one document, every content durable
+2. its place: sequence and previous from what is recorded; no other open submission of the unit project
+3. the manifest, built from our own rows, equals the client's, member by member
+4. models name documents of the submission, so that their fingerprints are of files handed over
+5. entries, manifest and directories are stored; the content CID follows from them
+6. the statement, built from our manifest, equals the client's
+7. it was not withdrawn before, and its deadline lies ahead
+8. store durable, then statement and state in one short transaction, if nothing changed meanwhile
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Index, Text, text
+from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 __all__ = [
@@ -61,10 +61,14 @@ class EntryRow(SQLModel, table=True):
     """One document entry; `entry` is its canonical JSON, `content_bytes` the DAG's size once the content is durable."""
 
     __tablename__ = "entries"
-    __table_args__ = (Index("entries_missing", "submission_pk", "content_bytes"),)
+    __table_args__ = (
+        UniqueConstraint("submission_pk", "leaf_index"),
+        Index("entries_missing", "submission_pk", "content_bytes"),
+    )
 
-    submission_pk: int = Field(foreign_key="submissions.id", primary_key=True)
-    leaf_index: int = Field(primary_key=True)
+    id: int | None = Field(default=None, primary_key=True)
+    submission_pk: int = Field(foreign_key="submissions.id")
+    leaf_index: int
     path: str = Field(sa_type=Text)
     title: str = Field(sa_type=Text)
     media_type: str = Field(max_length=200)

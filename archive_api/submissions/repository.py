@@ -71,9 +71,7 @@ class SubmissionRepository:
 
     def open_one(self, unit_project_id: int) -> Submission | None:
         """The unit project's submission between statement and anchor, if there is one."""
-        query = select(Submission).where(
-            Submission.unit_project_id == unit_project_id, col(Submission.state).in_(OPEN)
-        )
+        query = select(Submission).where(Submission.unit_project_id == unit_project_id, col(Submission.state).in_(OPEN))
         return self._session.exec(query).one_or_none()
 
     def next_place(self, unit_project_id: int) -> tuple[int, str | None]:
@@ -128,7 +126,8 @@ class SubmissionRepository:
         Raises:
             NotFoundError: the submission has none with this index.
         """
-        row = self._session.get(EntryRow, (submission.id, leaf_index))
+        query = select(EntryRow).where(EntryRow.submission_pk == submission.id, EntryRow.leaf_index == leaf_index)
+        row = self._session.exec(query).one_or_none()
         if row is None:
             raise NotFoundError(
                 f"expected an index below {submission.document_count}, got {leaf_index}", index=leaf_index
@@ -147,9 +146,7 @@ class SubmissionRepository:
     def leaf_hashes(self, submission: Submission) -> list[bytes]:
         """All leaf hashes in leaf order, 32 bytes each."""
         query = (
-            select(EntryRow.leaf_hash)
-            .where(EntryRow.submission_pk == submission.id)
-            .order_by(col(EntryRow.leaf_index))
+            select(EntryRow.leaf_hash).where(EntryRow.submission_pk == submission.id).order_by(col(EntryRow.leaf_index))
         )
         return [bytes.fromhex(text) for text in self._session.exec(query)]
 

@@ -46,7 +46,13 @@ _STATES = "^(draft|sealing|sealed|anchored|anchor_refused|accepted|returned)$"
 def router() -> APIRouter:
     """The routes, uploads apart."""
     routes = APIRouter(tags=["submissions"])
+    _add_drafts(routes)
+    _add_statements(routes)
+    _add_seals(routes)
+    return routes
 
+
+def _add_drafts(routes: APIRouter) -> None:
     @routes.post("/submissions", status_code=201, response_model=SubmissionOut)
     def create_submission(body: SubmissionIn, services: ServicesDep, creation: CreationDep) -> Response:
         """Open a draft of a unit project's next submission."""
@@ -59,6 +65,7 @@ def router() -> APIRouter:
 
     @routes.get("/submissions", response_model=Page[SubmissionOut])
     def list_submissions(
+        *,
         services: ServicesDep,
         building_key: Annotated[str | None, Query()] = None,
         unit_project_key: Annotated[str | None, Query()] = None,
@@ -115,6 +122,8 @@ def router() -> APIRouter:
             submissions = SubmissionRepository(session)
             return Missing(missing=list(submissions.missing(submissions.get(ref))))
 
+
+def _add_statements(routes: APIRouter) -> None:
     @routes.post(
         "/submissions/{ref}/statement", status_code=201, response_model=StatementOut, openapi_extra=STATEMENT_BODY
     )
@@ -158,6 +167,8 @@ def router() -> APIRouter:
             raise ConflictError(f"expected the content of {entry.path!r}, got none yet", code="content_missing")
         return content_response(request, services.store, entry)
 
+
+def _add_seals(routes: APIRouter) -> None:
     @routes.post("/submissions/{ref}/seals", response_model=SubmissionOut)
     def add_seal(ref: RefPath, body: SealIn, services: ServicesDep) -> SubmissionOut:
         """Add a party's seal; the same seal again changes nothing. The fifth one sends the submission on chain."""
@@ -174,8 +185,6 @@ def router() -> APIRouter:
             return SubmissionPresenter(session, services).show(row)
 
         return creation.run(run, status=200)
-
-    return routes
 
 
 def _frozen(session: Session, ref: str) -> tuple[Submission, StatementRow]:

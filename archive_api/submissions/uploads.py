@@ -152,7 +152,7 @@ class DurableUploads(TusStorage):
         return [path.name for path in self._folder.iterdir() if _NAME.fullmatch(path.name)]
 
     @contextlib.asynccontextmanager
-    async def lock(self, uid: str) -> AsyncIterator[None]:
+    async def lock(self, uid: str) -> AsyncIterator[None]:  # type: ignore[override]
         """Have an upload for oneself, or be refused (3)."""
         if uid in self._busy:
             raise HTTPException(423, "expected one writer of an upload, got a second one", {"Retry-After": "1"})
@@ -194,8 +194,8 @@ def uploads_router(storage: DurableUploads, *, max_bytes: int, days_to_keep: int
         max_size=max_bytes,
         days_to_keep=days_to_keep,
         upload_complete_dep=_completion(storage),
-        pre_create_dep=_admission,
-        file_dep=_naming,
+        pre_create_dep=_admission,  # type: ignore[arg-type]
+        file_dep=_naming,  # type: ignore[arg-type]
         tags=["uploads"],
         storage=storage,
     )
@@ -243,9 +243,7 @@ async def _admission(
 
 
 def _completion(storage: DurableUploads) -> Callable[..., Any]:
-    async def dependency(
-        services: ServicesDep, ref: RefDep
-    ) -> Callable[[str, dict[str, str]], Awaitable[None]]:
+    async def dependency(services: ServicesDep, ref: RefDep) -> Callable[[str, dict[str, str]], Awaitable[None]]:
         async def complete(location: str, metadata: dict[str, str]) -> None:
             path = Path(location)
             try:
@@ -268,5 +266,3 @@ def _target(metadata: dict[str, str]) -> UploadTarget:
     if pack is None and index is not None and index.isascii() and index.isdecimal() and len(index) <= 9:
         return UploadTarget(int(index))
     raise MalformedError("expected Upload-Metadata with either index or pack, got neither or both")
-
-

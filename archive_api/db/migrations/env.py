@@ -10,9 +10,7 @@ from archive_api.db.metadata import metadata
 
 def run(connection: Connection) -> None:
     """Run the migrations asked for over a connection."""
-    context.configure(
-        connection=connection, target_metadata=metadata(), render_as_batch=True, compare_type=True
-    )
+    context.configure(connection=connection, target_metadata=metadata(), render_as_batch=True, compare_type=True)
     with context.begin_transaction():
         context.run_migrations()
 

@@ -1,0 +1,81 @@
+"""The application: every feature's routes under `/api/v1`, the pages at the root."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from archive_api.certificates.router import router as certificates
+from archive_api.decisions.router import router as decisions
+from archive_api.documents.router import router as documents
+from archive_api.evidence.router import router as evidence
+from archive_api.health.router import router as health
+from archive_api.problems import PROBLEM_RESPONSES, add_problem_handlers
+from archive_api.projects.router import router as projects
+from archive_api.services import Services
+from archive_api.settings import Settings
+from archive_api.submissions.router import router as submissions
+from archive_api.submissions.uploads import DurableUploads, uploads_router
+from archive_api.verification.router import router as verification
+from archive_api.web.router import install
+from archive_api.web.source import ServicePages
+
+__all__ = ["API_PREFIX", "create_app"]
+
+API_PREFIX = "/api/v1"
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+_DESCRIPTION = """
+城建档案的封存、上链、接收与查验。The archive ledger of urban construction records.
+
+Refusals are problem+json (RFC 9457) with a stable `code`. Lists are pages with an opaque cursor. Creations take an
+`Idempotency-Key`. Files are uploaded with tus 1.0. What is sealed is defined in docs/formats.md; compute it yourself.
+"""
+
+
+def create_app(settings: Settings, services: Services) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: what the server was started with.
+        services: built by `composition.build_services`.
+    """
+    app = FastAPI(
+        title="云上城建档案 Yunshang archive ledger",
+        version="1.0.0",
+        description=_DESCRIPTION,
+        openapi_url=f"{API_PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.services = services
+    add_problem_handlers(app)
+    app.middleware("http")(_secure)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts), www_redirect=False)
+    uploads = DurableUploads(settings.uploads_dir)
+    uploads.sweep(older_than_seconds=settings.upload_days * 86_400)
+    api = APIRouter(prefix=API_PREFIX, responses=PROBLEM_RESPONSES)
+    for feature in (health, projects, certificates, submissions, decisions, documents, evidence, verification):
+        api.include_router(feature())
+    api.include_router(
+        uploads_router(uploads, max_bytes=settings.max_upload_bytes, days_to_keep=settings.upload_days),
+        prefix="/submissions/{ref}",
+    )
+    app.include_router(api)
+    install(app, ServicePages(services))
+    return app
+
+
+async def _secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await call_next(request)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -1,0 +1,76 @@
+"""The one place where the server's services are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from archive_api.db.engine import Database
+from archive_api.errors import MalformedError
+from archive_api.outbox.monitor import WorkerMonitor
+from archive_api.pagination import Cursors
+from archive_api.services import LedgerChain, Services
+from archive_api.settings import Settings
+from ledger.adapters.blocks import BlockStore
+from ledger.adapters.clock import SystemClock
+from ledger.ports.blobs import BlobStore
+from ledger.ports.chain import Clock
+from ledger.trust import TrustFile
+
+__all__ = ["build_services"]
+
+
+def build_services(
+    settings: Settings,
+    *,
+    final_block: Callable[[], int] | None = None,
+    chain: LedgerChain | None = None,
+    store: BlobStore | None = None,
+    clock: Clock | None = None,
+) -> Services:
+    """Build what the features need; the catalogue is brought to its newest schema.
+
+    Args:
+        settings: what the server is started with.
+        final_block: says which block is final, such as `EmbeddedNode.final_block_number`; None: by confirmations.
+        chain, store, clock: other engines than the settings name, or None.
+
+    Raises:
+        MalformedError: the trust file or relay key is not one.
+        TransportError: an engine on this machine cannot be opened.
+    """
+    settings.uploads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    trust = TrustFile.parse(settings.trust_path.read_bytes())
+    database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
+    database.migrate()
+    closing = [database.close]
+    if store is None:
+        store = blocks = BlockStore(settings.blocks_dir)
+        closing.append(blocks.close)
+    return Services(
+        settings=settings,
+        database=database,
+        store=store,
+        chain=chain or _evm_chain(settings, trust, final_block),
+        trust=trust,
+        clock=clock or SystemClock(),
+        cursors=Cursors(settings.secret.get_secret_value().encode()),
+        worker=WorkerMonitor(),
+        on_close=tuple(closing),
+    )
+
+
+def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> LedgerChain:
+    from ledger.adapters.evm import EvmChain  # noqa: PLC0415 - web3 takes a second to import
+
+    try:
+        relay_key = bytes.fromhex(settings.relay_key.get_secret_value().removeprefix("0x"))
+    except ValueError as error:
+        raise MalformedError("expected a relay key as hex, got something else") from error
+    return EvmChain(
+        settings.rpc_url,
+        chain_id=trust.chain_id,
+        relay_key=relay_key,
+        contracts={name: pin.address for name, pin in trust.contracts.items()},
+        genesis_hash=trust.genesis_hash,
+        final_block=final_block,
+    )

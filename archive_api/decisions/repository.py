@@ -1,0 +1,61 @@
+"""Queries over decisions and attestations."""
+
+from __future__ import annotations
+
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from archive_api.decisions.models import AttestationRow, DecisionRow
+from archive_api.errors import NotFoundError
+
+__all__ = ["DecisionRepository"]
+
+
+class DecisionRepository:
+    """Decisions and attestations, in one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, row: DecisionRow | AttestationRow) -> None:
+        """Add a row."""
+        self._session.add(row)
+        self._session.flush()
+
+    def remove(self, row: DecisionRow) -> None:
+        """Take out a decision that the contract refused."""
+        self._session.delete(row)
+        self._session.flush()
+
+    def find(self, submission_id: str) -> DecisionRow | None:
+        """The decision on a submission, or None."""
+        return self._session.exec(select(DecisionRow).where(DecisionRow.submission_id == submission_id)).one_or_none()
+
+    def get(self, submission_id: str) -> DecisionRow:
+        """The decision on a submission.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        row = self.find(submission_id)
+        if row is None:
+            raise NotFoundError(f"expected a decision on {submission_id}, got none")
+        return row
+
+    def by_accession_number(self, accession_number: str) -> DecisionRow | None:
+        """The decision with an accession number."""
+        query = select(DecisionRow).where(DecisionRow.accession_number == accession_number)
+        return self._session.exec(query).one_or_none()
+
+    def receipts(self) -> SelectOfScalar[DecisionRow]:
+        """All acceptances."""
+        return select(DecisionRow).where(DecisionRow.kind == "accepted")
+
+    def newest_attestation(self, submission_id: str) -> AttestationRow | None:
+        """The attestation that counts."""
+        query = (
+            select(AttestationRow)
+            .where(AttestationRow.submission_id == submission_id)
+            .order_by(col(AttestationRow.id).desc())
+        )
+        return self._session.exec(query.limit(1)).one_or_none()

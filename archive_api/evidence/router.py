@@ -1,0 +1,27 @@
+"""The route of evidence bundles."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from archive_api.documents.router import IndexPath
+from archive_api.evidence.service import EvidenceService
+from archive_api.http import KeyPath
+from archive_api.services import ServicesDep
+
+__all__ = ["router"]
+
+
+def router() -> APIRouter:
+    """The routes."""
+    routes = APIRouter(tags=["evidence"])
+
+    @routes.get("/evidence/{submission_id}/{index}", response_class=Response)
+    def get_evidence(submission_id: KeyPath, index: IndexPath, services: ServicesDep) -> Response:
+        """One document's evidence bundle, canonical JSON: check it with `yunshang-verify` and your own trust file."""
+        with services.database.reading() as session:
+            bundle = EvidenceService(session, services).bundle(submission_id, index)
+        headers = {"Content-Disposition": f'attachment; filename="evidence-{submission_id[-64:][:8]}-{index}.json"'}
+        return Response(bundle, media_type="application/json", headers=headers)
+
+    return routes

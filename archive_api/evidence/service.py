@@ -1,0 +1,116 @@
+"""Evidence bundles, built from rows and never believed because of them: verifiers check every value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from sqlmodel import Session
+
+from archive_api.certificates.repository import CertificateRepository
+from archive_api.decisions.repository import DecisionRepository
+from archive_api.documents.router import recorded_entry
+from archive_api.http import hex32
+from archive_api.outbox.repository import JobRepository
+from archive_api.projects.repository import ProjectRepository
+from archive_api.seals import core_seal
+from archive_api.services import Services
+from archive_api.submissions.models import EntryRow
+from archive_api.submissions.repository import SubmissionRepository
+from ledger.anchoring import Phase
+from ledger.canonical import parse_canonical
+from ledger.entries import DocumentEntry
+from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
+from ledger.merkle import MerkleTree
+from ledger.statement import SubmissionStatement
+from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
+
+__all__ = ["EvidenceService"]
+
+
+@lru_cache(maxsize=8)
+def _tree(leaf_hashes: bytes) -> MerkleTree:
+    return MerkleTree([leaf_hashes[start : start + 32] for start in range(0, len(leaf_hashes), 32)])
+
+
+class EvidenceService:
+    """Builds evidence from one session's rows.
+
+    Args:
+        session: any.
+        services: the server's.
+    """
+
+    def __init__(self, session: Session, services: Services) -> None:
+        self._session = session
+        self._services = services
+        self._projects = ProjectRepository(session)
+        self._submissions = SubmissionRepository(session)
+        self._certificates = CertificateRepository(session)
+        self._decisions = DecisionRepository(session)
+        self._jobs = JobRepository(session)
+
+    def bundle(self, submission_id: str, index: int) -> bytes:
+        """One document's evidence as canonical bytes.
+
+        Args:
+            submission_id: hex, with or without 0x.
+            index: leaf index.
+
+        Raises:
+            NotFoundError: no such document, or its submission is not recorded.
+        """
+        return self._build(hex32(submission_id), recorded_entry(self._session, submission_id, index)).to_bytes()
+
+    def bundles_of(self, rows: Sequence[EntryRow]) -> Iterator[tuple[EntryRow, bytes]]:
+        """The evidence of several documents."""
+        for row in rows:
+            submission_id = self._submissions.by_row(row.submission_pk).submission_id
+            if submission_id is not None:
+                yield row, self._build(submission_id, row).to_bytes()
+
+    def _build(self, submission_id: str, row: EntryRow) -> EvidenceBundle:
+        statement = self._submissions.statement(submission_id)
+        submission = self._submissions.by_row(statement.submission_pk)
+        unit_project = self._projects.unit_project_by_id(submission.unit_project_id)
+        building = self._projects.building_by_id(unit_project.building_id)
+        roster_row = self._projects.roster_by_id(statement.roster_id)
+        seals = [core_seal(seal, Role(seal.role)) for seal in self._submissions.seals(submission_id)]
+        acceptance, anchor = self._acceptance(submission_id), self._attestation(submission_id)
+        archive_seals = [item.seal for item in (acceptance, anchor) if item is not None]
+        tree = _tree(b"".join(self._submissions.leaf_hashes(submission)))
+        return EvidenceBundle.build(
+            DocumentEntry.from_json(parse_canonical(row.entry.encode())),
+            tree.proof(row.leaf_index),
+            domain=self._services.trust.domain,
+            statement=SubmissionStatement.from_json(parse_canonical(statement.message.encode())),
+            unit_project=UnitProject(BuildingIdentifier(building.scheme, building.value), unit_project.code),
+            roster=Roster.from_json(parse_canonical(roster_row.roster.encode())),
+            seals=seals,
+            certificates=[self._der(seal) for seal in [*seals, *archive_seals]],
+            acceptance=acceptance,
+            anchor=anchor,
+        )
+
+    def _der(self, seal: Seal) -> bytes:
+        return self._certificates.der(seal.certificate_id.hex())
+
+    def _acceptance(self, submission_id: str) -> AcceptanceItem | None:
+        row = self._decisions.find(submission_id)
+        if row is None or row.kind != "accepted" or row.accession_number is None:
+            return None
+        if self._jobs.get(row.job_id).phase not in (Phase.MINED, Phase.FINAL):
+            return None
+        return AcceptanceItem(row.accession_number, core_seal(row, None))
+
+    def _attestation(self, submission_id: str) -> AnchorAttestation | None:
+        row = self._decisions.newest_attestation(submission_id)
+        if row is None:
+            return None
+        return AnchorAttestation(
+            bytes.fromhex(row.seals_hash[2:]),
+            block_number=row.block_number,
+            block_hash=bytes.fromhex(row.block_hash[2:]),
+            block_time=row.block_time,
+            seal=core_seal(row, None),
+        )

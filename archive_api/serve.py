@@ -1,0 +1,214 @@
+"""One process for a desk: embedded node, worker, API and pages over a home, until SIGINT or SIGTERM.
+
+Start: lock the home, start the node, deploy the contracts the first time (or compare them), open the catalogue, start
+the worker, listen. Stop: the same backwards, so that the node's last dump holds what the worker sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+
+from archive_api.app import create_app
+from archive_api.composition import build_services
+from archive_api.errors import ConflictError, MismatchError, TransportError
+from archive_api.home import ContractSite, Home, write_private
+from archive_api.settings import Settings
+from archive_api.worker import Worker
+from ledger.adapters.anvil import EmbeddedNode
+from ledger.ports.chain import ChainIdentity
+from ledger.trust import ContractPin, TrustFile
+
+__all__ = ["ServerAddress", "ensure_ledger", "locked_home", "run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAddress:
+    """Where a running server is reached: base URL of API and pages, and the node's RPC URL."""
+
+    api: str
+    rpc_url: str
+
+
+def run(
+    home: Home,
+    *,
+    ready_callback: Callable[[ServerAddress], None],
+    stop: threading.Event | None = None,
+    port: int | None = None,
+) -> None:
+    """Serve a home until SIGINT, SIGTERM or `stop`.
+
+    Args:
+        home: an initialised home.
+        ready_callback: called once, when requests are answered.
+        stop: set from another thread to end; signals are heeded in the main thread only.
+        port: loopback port of the API; None: the home's own.
+
+    Raises:
+        ConflictError: another server has this home.
+        MismatchError: the node is not on this home's chain, or the contracts there are others.
+        TransportError: node, port or disk cannot be used.
+    """
+    stop = stop or threading.Event()
+    with ExitStack() as stack:
+        stack.enter_context(_signals(stop))
+        stack.enter_context(locked_home(home))
+        node = EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, port=home.config.rpc_port)
+        stack.enter_context(node)
+        home = ensure_ledger(home, node)
+        settings = Settings.for_home(home, rpc_url=node.rpc_url, port=port)
+        services = build_services(settings, final_block=node.final_block_number)
+        stack.callback(services.close)
+        app = create_app(settings, services)
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        worker = Worker(services, services.worker)
+        worker.start()
+        stack.callback(worker.stop)
+        address = ServerAddress(api=f"http://{settings.host}:{listener.getsockname()[1]}", rpc_url=node.rpc_url)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            timeout_graceful_shutdown=10,
+        )
+        _Server(config, stop=stop, on_ready=lambda: ready_callback(address)).run(sockets=[listener])
+
+
+@contextmanager
+def locked_home(home: Home) -> Iterator[None]:
+    """Hold a home's lock: one server a home.
+
+    Raises:
+        ConflictError: another process holds it.
+    """
+    home.server_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with home.lock_path.open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConflictError(
+                f"expected a home without a server, got {home.root} in use", code="home_in_use"
+            ) from error
+        yield
+
+
+def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
+    """Deploy the contracts of a new home and write its trust file; compare those of one that has them.
+
+    May be repeated after a crash at any point: the deployment's transactions are the same every time.
+
+    Raises:
+        MismatchError: genesis block or contracts are not the home's own.
+        TransportError: the node could not be asked.
+    """
+    from ledger.adapters.evm import EvmLedgerReader, deploy_contracts  # noqa: PLC0415 - web3 is slow to import
+
+    config = home.config
+    if not config.contracts:
+        identity = deploy_contracts(
+            node.rpc_url,
+            chain_id=config.chain_id,
+            relay_key=home.relay_key(),
+            archive_organisation=config.archive_organisation,
+            final_block=node.final_block_number,
+        )
+        home = home.with_ledger(genesis_hash=_hex(identity.genesis_hash), contracts=_sites(identity))
+    else:
+        addresses = {name: bytes.fromhex(site.address[2:]) for name, site in config.contracts.items()}
+        identity = EvmLedgerReader(node.rpc_url, chain_id=config.chain_id, contracts=addresses).identity()
+        found = (_hex(identity.genesis_hash), _sites(identity))
+        if found != (config.genesis_hash, dict(config.contracts)):
+            raise MismatchError(
+                f"expected the chain and contracts of {home.config_path}, got others from the node",
+                code="ledger_mismatch",
+                expected=config.genesis_hash,
+                actual=_hex(identity.genesis_hash),
+            )
+    if not home.trust_path.exists():
+        write_private(home.trust_path, _trust(home).to_bytes())
+        home.trust_path.chmod(0o644)
+    return home
+
+
+def _trust(home: Home) -> TrustFile:
+    config = home.config
+    return TrustFile(
+        ca_roots=tuple(base64.b64decode(root) for root in config.ca_roots),
+        chain_id=config.chain_id,
+        genesis_hash=bytes.fromhex((config.genesis_hash or "")[2:]),
+        contracts={
+            name: ContractPin(bytes.fromhex(site.address[2:]), bytes.fromhex(site.code_keccak256[2:]))
+            for name, site in config.contracts.items()
+        },
+        archive_organisation=config.archive_organisation,
+        archive_certificates=tuple(base64.b64decode(der) for der in config.archive_certificates),
+    )
+
+
+def _sites(identity: ChainIdentity) -> Mapping[str, ContractSite]:
+    return {
+        name: ContractSite(address=_hex(contract.address), code_keccak256=_hex(contract.code_keccak256))
+        for name, contract in identity.contracts.items()
+    }
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server((host, port), backlog=512)
+    except OSError as error:
+        raise TransportError(f"expected {host}:{port} to be free, got: {error.strerror}", code="port_in_use") from error
+    with listener:
+        yield listener
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Make SIGINT and SIGTERM an orderly end, from the first moment to the last."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it is ready and heeds an event."""
+
+    def __init__(self, config: uvicorn.Config, *, stop: threading.Event, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop = stop
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        return self._stop.is_set() or await super().on_tick(counter)
