@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from ledger.canonical import MAX_SAFE_INTEGER
 from ledger.cid import parse_cid
 from ledger.errors import MalformedError
+from ledger.paths import check_paths
 
 __all__ = [
     "base64_bytes",
@@ -210,16 +210,10 @@ def document_path(value: Any, where: str) -> str:
     """
     if not isinstance(value, str) or not value:
         raise _refuse("a path", value, where)
-    reason = ""
-    if any(segment in ("", ".", "..") for segment in value.split("/")):
-        reason = "without empty, '.' or '..' segments"
-    elif "\\" in value or any(unicodedata.category(sign) in ("Cc", "Cs") for sign in value):
-        reason = "without backslashes, control characters and surrogates"
-    elif not unicodedata.is_normalized("NFC", value):
-        reason = "in Unicode NFC"
-    if reason:
+    problems = check_paths([value])
+    if problems:
         raise MalformedError(
-            f"expected a relative path {reason}, got {value!r}",
+            f"expected a safe relative path, got {problems[0].shown!r}, which {problems[0].problem.en}",
             code="unsafe_path",
             where=where,
             actual=value,
