@@ -67,7 +67,15 @@ interface IArchiveLedger {
         Status status;
     }
 
-    /// @notice A submission was recorded. Statement and seals rebuild the sealed payload and all five CMS files.
+    /**
+     * @notice A submission was recorded. Statement and seals rebuild the sealed payload and all five CMS files.
+     * @param submissionId keccak256 of the sealed payload.
+     * @param buildingKey The statement's building.
+     * @param unitProjectKey The statement's unit project.
+     * @param sealsHash keccak256(abi.encode(Seal[5])).
+     * @param statement What was sealed.
+     * @param seals The five seals in role order.
+     */
     event SubmissionAnchored(
         bytes32 indexed submissionId,
         bytes32 indexed buildingKey,
@@ -78,12 +86,28 @@ interface IArchiveLedger {
     );
 
     /// @notice The archive accepted a submission.
+    /// @param submissionId The submission.
+    /// @param accessionNumber The archive's number for it.
+    /// @param receiptCid Binary CIDv1 of the receipt.
+    /// @param seal The archive's seal.
     event SubmissionAccepted(bytes32 indexed submissionId, string accessionNumber, bytes receiptCid, Seal seal);
 
     /// @notice The archive returned a submission.
+    /// @param submissionId The submission.
+    /// @param reasonsSha256 SHA-256 of the reasons' canonical JSON.
+    /// @param reasonsCid Binary CIDv1 of the reasons.
+    /// @param seal The archive's seal.
     event SubmissionReturned(bytes32 indexed submissionId, bytes32 reasonsSha256, bytes reasonsCid, Seal seal);
 
-    /// @notice One of the five withdrew a submission before it was recorded; it can't be submitted any more.
+    /**
+     * @notice One of the five withdrew a submission before it was recorded; it can't be submitted any more.
+     * @param submissionId The submission.
+     * @param buildingKey The statement's building.
+     * @param unitProjectKey The statement's unit project.
+     * @param reasonSha256 SHA-256 of the reason's canonical JSON.
+     * @param role The role that withdrew, 0 to 4.
+     * @param seal That role's seal.
+     */
     event SubmissionWithdrawn(
         bytes32 indexed submissionId,
         bytes32 indexed buildingKey,
@@ -146,6 +170,9 @@ interface IArchiveLedger {
 
     /**
      * @notice Records a submission with its five seals; one that is recorded already is a success without effect.
+     * @dev A seal says who sealed which statement, and the roster within the statement says in which roles. So an
+     * organisation that holds two roles by a declared joint appointment may give the same seal for both; anyone else's
+     * second use of a seal fails by its organisation.
      * @param statement The statement sealed.
      * @param seals The five seals in role order.
      * @return submissionId keccak256 of the sealed payload.

@@ -34,12 +34,23 @@ interface IProjectRegistry {
     }
 
     /// @notice A building was registered.
+    /// @param buildingKey Its key.
+    /// @param scheme The identifier's scheme.
+    /// @param value The identifier.
     event BuildingRegistered(bytes32 indexed buildingKey, string scheme, string value);
 
     /// @notice A building got a further identifier.
+    /// @param buildingKey The building.
+    /// @param aliasKey The key of the further identifier.
+    /// @param scheme The further identifier's scheme.
+    /// @param value The further identifier.
     event BuildingAliasAdded(bytes32 indexed buildingKey, bytes32 indexed aliasKey, string scheme, string value);
 
     /// @notice A unit project was registered.
+    /// @param unitProjectKey Its key.
+    /// @param buildingKey Its building.
+    /// @param code Its code within the building.
+    /// @param name Its name.
     event UnitProjectRegistered(
         bytes32 indexed unitProjectKey,
         bytes32 indexed buildingKey,
@@ -47,7 +58,14 @@ interface IProjectRegistry {
         string name
     );
 
-    /// @notice A unit project got a new version of its roster.
+    /**
+     * @notice A unit project got a new version of its roster.
+     * @param unitProjectKey The unit project.
+     * @param version Counted from 1.
+     * @param rosterHash keccak256(abi.encode(bytes32[5])).
+     * @param organisations The five codes in role order.
+     * @param jointAppointments The declared pairs, as in {Roster}.
+     */
     event RosterSet(
         bytes32 indexed unitProjectKey,
         uint64 indexed version,

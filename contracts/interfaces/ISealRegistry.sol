@@ -78,9 +78,23 @@ interface ISealRegistry {
     }
 
     /// @notice A suite was added.
+    /// @param suiteId Its id, 1 to 127.
+    /// @param suite The implementation.
     event SuiteAdded(uint8 indexed suiteId, ISuite indexed suite);
 
-    /// @notice A certificate was registered; holds all that a rebuild of the catalogue needs.
+    /**
+     * @notice A certificate was registered; holds all that a rebuild of the catalogue needs.
+     * @param certificateId SHA-256 of the DER.
+     * @param organisation Unified social credit code, 18 ASCII characters.
+     * @param suiteId The suite of its key.
+     * @param handle The key's handle within the suite.
+     * @param notBefore First second of validity, unix seconds.
+     * @param notAfter Last second of validity, unix seconds.
+     * @param issuer The issuer's Name, DER.
+     * @param serial The serial number, minimal big-endian.
+     * @param key The public key in the encoding of its suite.
+     * @param der The certificate, DER.
+     */
     event CertificateRegistered(
         bytes32 indexed certificateId,
         bytes18 indexed organisation,
@@ -94,7 +108,14 @@ interface ISealRegistry {
         bytes der
     );
 
-    /// @notice A certificate was revoked.
+    /**
+     * @notice A certificate was revoked.
+     * @param certificateId SHA-256 of the DER.
+     * @param organisation Whose certificate it was.
+     * @param reason RFC 5280 CRLReason.
+     * @param invalidityTime Since when the key is not to be trusted, unix seconds.
+     * @param revokedAt Block time, unix seconds.
+     */
     event CertificateRevoked(
         bytes32 indexed certificateId,
         bytes18 indexed organisation,

@@ -214,16 +214,17 @@ def flip_authority_signature(der: bytes) -> bytes:
 
 
 class Anvil:
-    """An anvil of one's own on a free loopback port; a context manager."""
+    """An anvil of one's own on a free loopback port, of its newest fork or another one; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hardfork: str | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         binary = next((PROJECT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil"))
         chain_id = 1_000_000 + secrets.randbelow(1_000_000_000)
         self._process = subprocess.Popen(
-            [str(binary), "--port", str(port), "--chain-id", str(chain_id), *_ANVIL_OPTIONS],
+            [str(binary), "--port", str(port), "--chain-id", str(chain_id), *_ANVIL_OPTIONS]
+            + (["--hardfork", hardfork] if hardfork else []),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )

@@ -177,6 +177,20 @@ def test_refuses_a_roster_that_is_no_longer_current(chain: Deployment) -> None:
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"buildingKey": sha256(b"other")}, id="another building"),
+        pytest.param({"unitProjectKey": sha256(b"other")}, id="another unit project"),
+        pytest.param({"rosterHash": roster_hash(CODES[::-1])}, id="another roster"),
+    ],
+)
+def test_refuses_seals_over_another_place(chain: Deployment, changes: dict[str, Any]) -> None:
+    statement = chain.statement()
+    seals = chain.seal_all(chain.payload("Submission", statement | changes))
+    refused(chain, chain.submit_call(statement, seals), "InvalidSeal", index=0)
+
+
+@pytest.mark.parametrize(
     "member", ["manifestSha256", "documentsRoot", "documentCount", "bimRoot", "contentCid", "sealBy"]
 )
 def test_refuses_a_statement_changed_after_sealing(chain: Deployment, member: str) -> None:
