@@ -58,7 +58,6 @@ class Database:
         """A session over one snapshot, for queries only; what it changes is thrown away."""
         with _translated(), Session(self._reader, expire_on_commit=False) as session:
             yield session
-            session.rollback()
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision."""
