@@ -63,10 +63,13 @@ _MODEL_MEMBERS = (
 )
 
 
+_EMPTY = b"{}"
+
+
 def _json_object(value: Any, where: str) -> bytes:
     if not isinstance(value, Mapping):
         raise MalformedError(f"expected an object, got {value!r}", where=where)
-    return canonical_bytes(dict(value))
+    return canonical_bytes(dict(value)) if value else _EMPTY
 
 
 def _json_objects(value: Any, where: str) -> bytes:
@@ -76,7 +79,9 @@ def _json_objects(value: Any, where: str) -> bytes:
 
 
 def _thaw(value: bytes | None) -> Any:
-    return None if value is None else parse_canonical(value)
+    if value is None:
+        return None
+    return parse_canonical(value) if value != _EMPTY else {}
 
 
 @dataclass(frozen=True, slots=True)

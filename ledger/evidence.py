@@ -60,6 +60,9 @@ class AcceptanceItem:
     accession_number: str
     seal: Seal
 
+    def __post_init__(self) -> None:
+        self.statement(bytes(32))  # the statement's own rules
+
     def statement(self, submission: bytes) -> Acceptance:
         """Return what was sealed, for a submission id of 32 bytes."""
         return Acceptance(submission, self.accession_number)

@@ -21,6 +21,7 @@ from ledger.types import ROLES, Role, Seal
 __all__ = [
     "DOMAIN_NAME",
     "DOMAIN_VERSION",
+    "MAX_ACCESSION_NUMBER_BYTES",
     "PAYLOAD_BYTES",
     "Acceptance",
     "Anchored",
@@ -42,6 +43,7 @@ __all__ = [
 DOMAIN_NAME = "Yunshang ArchiveLedger"
 DOMAIN_VERSION = "1"
 PAYLOAD_BYTES = 66
+MAX_ACCESSION_NUMBER_BYTES = 64
 _DOMAIN_TYPE = (
     ("name", "string"),
     ("version", "string"),
@@ -213,7 +215,7 @@ class SubmissionStatement(_Struct):
 
 @dataclass(frozen=True, slots=True)
 class Acceptance(_Struct):
-    """The archive accepts: submission id (32 bytes) and accession number (总登记号)."""
+    """The archive accepts: submission id (32 bytes) and accession number (总登记号, 1 to 64 bytes of UTF-8)."""
 
     primary_type: ClassVar[str] = "Acceptance"
     members: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -222,6 +224,17 @@ class Acceptance(_Struct):
     )
     submission_id: bytes
     accession_number: str
+
+    def __post_init__(self) -> None:
+        _Struct.__post_init__(self)
+        length = len(self.accession_number.encode("utf-8"))
+        if length > MAX_ACCESSION_NUMBER_BYTES:
+            raise MalformedError(
+                f"expected an accession number of at most {MAX_ACCESSION_NUMBER_BYTES} bytes, got {length}",
+                where="Acceptance.accessionNumber",
+                expected=MAX_ACCESSION_NUMBER_BYTES,
+                actual=length,
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ STATEMENTS = st.one_of(
     st.builds(
         SubmissionStatement, B32, B32, B32, U64, B32, B32, B32, U64, B32, B32.map(b"\x01\x70\x12\x20".__add__), U64
     ),
-    st.builds(Acceptance, B32, st.text(st.characters(codec="utf-8"), min_size=1)),
+    st.builds(Acceptance, B32, st.text(st.characters(codec="utf-8"), min_size=1, max_size=16)),
     st.builds(Return, B32, B32),
     st.builds(Withdrawal, B32, B32),
     st.builds(Anchored, B32, B32, U64, B32, U64),
@@ -95,3 +95,10 @@ def test_submission_refuses(member: str, value: object) -> None:
 def test_a_return_names_reasons() -> None:
     with pytest.raises(MalformedError):
         return_reasons(bytes(32), [])
+
+
+@pytest.mark.parametrize("number", ["", "总" * 22])
+def test_acceptance_refuses_a_number_the_contract_would_refuse(number: str) -> None:
+    assert Acceptance(bytes(32), "总" * 21)
+    with pytest.raises(MalformedError):
+        Acceptance(bytes(32), number)

@@ -1,0 +1,219 @@
+"""Evidence verified through one's own node: real certificates, real contracts, the real command."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chain_engines import ARCHIVE_CODE, Engine
+from chain_parties import new_unit_project, organisation_code
+
+from ledger.cli import main
+from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
+from ledger.identifiers.uscc import validate_uscc
+from ledger.merkle import inclusion_proof
+from ledger.ports.calls import (
+    Accept,
+    RegisterBuilding,
+    RegisterCertificate,
+    RegisterUnitProject,
+    ReturnToParties,
+    RevokeCertificate,
+    SetRoster,
+    Submit,
+)
+from ledger.statement import Acceptance, Anchored, Return, seals_hash, submission_id
+from ledger.trust import ContractPin, TrustFile
+from ledger.types import ROLES, Roster, RosterMember
+from scripts.sample_evidence import Handover, party_seal
+from signing.authority import DevelopmentAuthority
+from signing.keystore import InMemoryKeyStore
+
+NUMBER = "2026-D-000042"
+CID = bytes.fromhex("01551220") + hashlib.sha256(b"receipt").digest()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A recorded handover: its evidence, the archive's key and the trust file's path."""
+
+    engine: Engine
+    bundle: EvidenceBundle
+    archive: InMemoryKeyStore
+    folder: Path
+
+    def accepted(self) -> EvidenceBundle:
+        """Accept on chain; return the evidence with the acceptance."""
+        seal = party_seal(
+            Acceptance(self.bundle.submission_id, NUMBER).payload(self.bundle.domain), self.archive, now(), None
+        )
+        self.engine.do(Accept(self.bundle.submission_id, NUMBER, receipt_cid=CID, seal=seal))
+        return replace(self.bundle, acceptance=AcceptanceItem(NUMBER, seal))
+
+    def verify(
+        self, capsys: pytest.CaptureFixture[str], bundle: EvidenceBundle, *options: str
+    ) -> tuple[int, dict[str, Any]]:
+        """Run yunshang-verify at level observed."""
+        path = self.folder / "bundle.json"
+        path.write_bytes(bundle.to_bytes())
+        arguments = [str(path), "--trust", str(self.folder / "trust.json"), "--json"]
+        code = main([*arguments, "--rpc", self.engine.rpc_url, "--require-anchor", "observed", *options])
+        return code, json.loads(capsys.readouterr().out)
+
+
+def now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=5)
+
+
+def registration(key: InMemoryKeyStore) -> RegisterCertificate:
+    certificate = key.certificate
+    return RegisterCertificate(
+        certificate.der,
+        issuer=certificate.issuer,
+        serial=certificate.serial_number.to_bytes(20, "big").lstrip(b"\0"),
+        key=certificate.public_key,
+        organisation=certificate.organisation_code,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+    )
+
+
+@pytest.fixture
+def recorded(engine: Engine, tmp_path: Path) -> Recorded:
+    """Five parties seal a handover; it is submitted; the archive attests it."""
+    begin = now() - timedelta(days=1)
+    issue_from = DevelopmentAuthority.create("observed root", not_before=begin, not_after=begin + timedelta(days=900))
+    issue = partial(
+        issue_from.issue_key_store, not_before=begin, not_after=begin + timedelta(days=800), validate_code=validate_uscc
+    )
+    first = int.from_bytes(hashlib.sha256(str(tmp_path).encode()).digest()[:2], "big") * 10
+    keys = [issue(code=organisation_code(first + 2 + place), name=f"{role.zh}乙") for place, role in enumerate(ROLES)]
+    archive = issue(code=ARCHIVE_CODE, name="示例市城市建设档案馆")
+    roster = Roster(
+        tuple(
+            RosterMember(role, key.certificate.organisation_code, key.certificate.organisation_name)
+            for role, key in zip(ROLES, keys, strict=True)
+        )
+    )
+    unit_project = new_unit_project()
+    handover = replace(
+        Handover(),
+        unit_project=unit_project,
+        roster=roster,
+        domain=engine.domain,
+        seal_by=int((now() + timedelta(days=1)).timestamp()),
+    )
+    statement = handover.statement()
+    payload, time = statement.payload(engine.domain), now()
+    seals = tuple(party_seal(payload, key, time, role) for role, key in zip(ROLES, keys, strict=True))
+    engine.do(
+        *(registration(key) for key in (*keys, archive)),
+        RegisterBuilding(unit_project.building),
+        RegisterUnitProject(unit_project, "一号楼"),
+        SetRoster(unit_project.key, roster),
+    )
+    block = engine.do(Submit(statement, seals)).block
+    submission, digest = submission_id(payload), seals_hash(seals)
+    anchored = Anchored(submission, digest, block.number, block.block_hash, block.timestamp)
+    bundle = EvidenceBundle.build(
+        handover.entries[2],
+        inclusion_proof([entry.leaf_hash for entry in handover.entries], 2),
+        domain=engine.domain,
+        statement=statement,
+        unit_project=unit_project,
+        roster=roster,
+        seals=seals,
+        certificates=[key.certificate.der for key in (*keys, archive)],
+        anchor=AnchorAttestation(
+            digest,
+            block_number=block.number,
+            block_hash=block.block_hash,
+            block_time=block.timestamp,
+            seal=party_seal(anchored.payload(engine.domain), archive, now(), None),
+        ),
+    )
+    trust = TrustFile(
+        ca_roots=(issue_from.root_certificate,),
+        chain_id=engine.identity.chain_id,
+        genesis_hash=engine.identity.genesis_hash,
+        contracts={
+            name: ContractPin(found.address, found.code_keccak256) for name, found in engine.identity.contracts.items()
+        },
+        archive_organisation=ARCHIVE_CODE,
+        archive_certificates=(archive.certificate.der,),
+    )
+    (tmp_path / "trust.json").write_bytes(trust.to_bytes())
+    return Recorded(engine, bundle, archive, tmp_path)
+
+
+def step(report: dict[str, Any], name: str) -> tuple[str, str]:
+    found = next(item for item in report["steps"] if item["name"] == name)
+    return found["verdict"], found["reason"]
+
+
+def without_archive(bundle: EvidenceBundle) -> EvidenceBundle:
+    used = {seal.certificate_id: bundle.certificate_of(seal) for seal in bundle.seals}
+    return replace(bundle, acceptance=None, anchor=None, certificates=dict(sorted(used.items())))
+
+
+def test_observed_before_and_after_acceptance(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    code, report = recorded.verify(capsys, recorded.bundle)
+    assert (code, report["anchor_level"]) == (0, "observed")
+    assert step(report, "decision") == ("PASSED", "undecided")
+    bundle = recorded.accepted()
+    code, report = recorded.verify(capsys, bundle)
+    assert (code, step(report, "decision")) == (0, ("PASSED", "accepted"))
+    code, report = recorded.verify(capsys, recorded.bundle)
+    assert (code, step(report, "decision")) == (0, ("PASSED", "accepted_on_chain"))
+    code, report = recorded.verify(capsys, without_archive(bundle))  # the node alone is enough
+    assert (code, report["anchor_level"]) == (0, "observed")
+
+
+def test_returned_is_not_a_pass(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    digest, submission = hashlib.sha256(b"reasons").digest(), recorded.bundle.submission_id
+    seal = party_seal(Return(submission, digest).payload(recorded.bundle.domain), recorded.archive, now(), None)
+    recorded.engine.do(ReturnToParties(submission, digest, reasons_cid=CID, seal=seal))
+    code, report = recorded.verify(capsys, recorded.bundle)
+    assert (code, step(report, "decision")) == (1, ("FAILED", "returned"))
+    assert step(report, "parties")[0] == step(report, "anchor")[0] == "PASSED"
+
+
+def test_a_compromise_that_reaches_the_block_is_indeterminate(
+    recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner, surveyor = (seal.certificate_id for seal in recorded.bundle.seals[:2])
+    early = now() - timedelta(hours=2)
+    recorded.engine.do(
+        RevokeCertificate(owner, 1, invalidity_time=early), RevokeCertificate(surveyor, 4, invalidity_time=early)
+    )
+    code, report = recorded.verify(capsys, recorded.bundle)
+    assert code == 2
+    assert [party["verdict"] for party in report["parties"]] == ["INDETERMINATE"] + ["PASSED"] * 4
+    assert report["parties"][0]["reason"] == "revoked_on_chain"
+
+
+def test_other_contract_code_or_genesis_could_not_check(recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recorded.folder / "trust.json"
+    trust = TrustFile.parse(path.read_bytes())
+    pin = trust.contracts["seal_registry"]
+    other = dict(trust.contracts) | {"seal_registry": replace(pin, code_keccak256=bytes(32))}
+    for changed in (replace(trust, contracts=other), replace(trust, genesis_hash=bytes(32))):
+        path.write_bytes(changed.to_bytes())
+        code, report = recorded.verify(capsys, recorded.bundle)
+        assert (code, step(report, "anchor")) == (2, ("INDETERMINATE", "wrong_chain"))
+
+
+def test_a_submission_that_was_never_sent_could_not_check(
+    recorded: Recorded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = without_archive(recorded.bundle)
+    statement = replace(bundle.statement, seal_by=bundle.statement.seal_by + 1)
+    code, report = recorded.verify(capsys, replace(bundle, statement=statement))
+    assert code == 1  # the seals are over another statement
+    assert step(report, "anchor") == ("INDETERMINATE", "not_recorded")
