@@ -1,0 +1,217 @@
+"""The worker, broken at every durable step: each submission is on chain once, and none is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlmodel import Session, col, select
+
+from archive_api.db.engine import Database
+from archive_api.outbox.models import Job, JournalRow
+from archive_api.outbox.monitor import WorkerMonitor
+from archive_api.services import Services
+from archive_api.worker import Worker
+from ledger.anchoring import Phase
+from ledger.errors import TransportError
+from ledger.types import ROLES
+
+from .world import Prepared, World
+
+pytestmark = pytest.mark.xdist_group("api")
+
+
+class CrashError(BaseException):
+    """The process is killed here."""
+
+
+class BrittleDatabase(Database):
+    """Dies at the n-th writing transaction, just before or just after it is committed."""
+
+    def __init__(self, database: Database, *, at: int, committed: bool) -> None:
+        self.__dict__ = dict(database.__dict__)
+        self._left = at
+        self._committed = committed
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        self._left -= 1
+        with super().transaction() as session:
+            yield session
+            if self._left == 0 and not self._committed:
+                raise CrashError
+        if self._left == 0:
+            raise CrashError
+
+
+class BrittleChain:
+    """Dies before or after its first call of one method."""
+
+    def __init__(self, chain: Any, method: str, *, after: bool, error: Callable[[], BaseException] = CrashError) -> None:
+        self._chain = chain
+        self._method = method
+        self._after = after
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        real: Callable[..., Any] = getattr(self._chain, name)
+        if name != self._method:
+            return real
+
+        def brittle(*arguments: Any) -> Any:
+            if self._after:
+                real(*arguments)
+            raise self._error()
+
+        return brittle
+
+
+def crash(services: Services, error: type[BaseException] = CrashError) -> None:
+    worker = Worker(services, WorkerMonitor())
+    deadline = time.monotonic() + 20
+    with pytest.raises(error):
+        while time.monotonic() < deadline:
+            worker.round()
+            time.sleep(0.01)
+
+
+def anchored_once(world: World, prepared: Prepared) -> None:
+    world.settle()
+    shown = world.show(prepared)
+    assert shown["state"] == "anchored"
+    identifier = bytes.fromhex(shown["submission_id"][2:])
+    anchored = [
+        event
+        for event in world.services.chain.events()
+        if event.name == "SubmissionAnchored" and event.values["submissionId"] == identifier
+    ]
+    assert len(anchored) == 1
+    assert anchored[0].transaction_hash == bytes.fromhex(shown["anchor"]["transaction"][2:])
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_anchors_once_when_killed_around_a_commit(world: World, at: int, committed: bool) -> None:
+    prepared = world.sealed()
+    database = BrittleDatabase(world.services.database, at=at, committed=committed)
+    crash(dataclasses.replace(world.services, database=database))
+    anchored_once(world, prepared)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("method", ["next_nonce", "prepare", "broadcast", "receipt"])
+def test_anchors_once_when_killed_around_a_call_of_the_node(world: World, method: str, after: bool) -> None:
+    prepared = world.sealed()
+    crash(dataclasses.replace(world.services, chain=BrittleChain(world.services.chain, method, after=after)))
+    anchored_once(world, prepared)
+
+
+def test_journals_a_transaction_before_it_is_sent(world: World) -> None:
+    prepared = world.sealed()
+    crash(dataclasses.replace(world.services, chain=BrittleChain(world.services.chain, "broadcast", after=False)))
+    with world.services.database.reading() as session:
+        job = session.exec(select(Job).order_by(col(Job.id).desc()).limit(1)).one()
+        journalled = session.exec(select(JournalRow).where(JournalRow.job_id == job.id)).one()
+    assert job.phase == Phase.SIGNED
+    assert journalled.transaction_hash == job.transaction_hash
+    assert world.show(prepared)["state"] == "sealed"
+    anchored_once(world, prepared)
+    with world.services.database.reading() as session:
+        assert session.get_one(Job, job.id).transaction_hash == journalled.transaction_hash
+
+
+@pytest.mark.parametrize("method", ["next_nonce", "prepare", "broadcast", "receipt", "head"])
+def test_waits_while_the_node_is_down(world: World, method: str) -> None:
+    prepared = world.sealed()
+    chain = BrittleChain(world.services.chain, method, after=False, error=_unreachable)
+    crash(dataclasses.replace(world.services, chain=chain), TransportError)
+    anchored_once(world, prepared)
+
+
+def _unreachable() -> TransportError:
+    return TransportError("expected the node to answer, got nothing")
+
+
+def test_shows_a_node_that_is_down_and_gets_on_once_it_is_back(world: World) -> None:
+    monitor = WorkerMonitor()
+    chain = BrittleChain(world.services.chain, "head", after=False, error=_unreachable)
+    services = dataclasses.replace(world.services, chain=chain, worker=monitor)
+    worker = Worker(services, monitor)
+    worker.start()
+    deadline = time.monotonic() + 10
+    while monitor.last_error is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    world.client.app.state.services = services
+    try:
+        readiness = world.get("/readiness", 503)
+        assert not readiness["chain"]["ready"]
+        assert not readiness["worker"]["ready"]
+        assert readiness["database"]["ready"]
+        assert readiness["store"]["ready"]
+    finally:
+        world.client.app.state.services = world.services
+        worker.stop()
+    assert "got nothing" in (monitor.last_error or "")
+
+
+def test_sends_again_what_a_killed_node_forgot(world: World) -> None:
+    prepared = world.sealed()
+    # The transaction is sent, and the node dies before it is in a durable dump.
+    crash(dataclasses.replace(world.services, chain=BrittleChain(world.services.chain, "broadcast", after=True)))
+    process = world.node.process_id
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while world.node.process_id in (process, None) or not world.node.is_ready:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for _ in range(200):
+        try:
+            world.worker.round()
+            break
+        except TransportError:
+            time.sleep(0.05)
+    anchored_once(world, prepared)
+
+
+def test_shows_what_the_contract_refused_and_why(world: World) -> None:
+    prepared = world.frozen(seal_in=2)
+    for role in ROLES:
+        world.seal(prepared, role)
+    time.sleep(3.2)
+    world.settle()
+    shown = world.show(prepared)
+    assert shown["state"] == "anchor_refused"
+    assert shown["state_reason"] == "SealByPassed"
+    assert shown["anchor"]["reason_code"] == "SealByPassed"
+    assert shown["anchor"]["reason_values"]["sealBy"] == prepared.statement.seal_by
+
+
+def test_withdraws_on_chain_what_was_refused_and_makes_the_draft_free_again(world: World) -> None:
+    prepared = world.frozen(seal_in=2)
+    for role in ROLES:
+        world.seal(prepared, role)
+    time.sleep(3.2)
+    world.settle()
+    submission_id = world.show(prepared)["submission_id"]
+    body = world.withdrawal(prepared, ROLES[0])
+    shown = world.post(f"/submissions/{prepared.ref}/withdrawal", body, 200)
+    assert shown["state"] == "draft"
+    world.settle()
+    recorded = world.services.chain.submission(bytes.fromhex(submission_id[2:]))
+    assert recorded is not None
+    assert recorded.status.name == "WITHDRAWN"
+
+
+def test_works_off_a_burst(world: World) -> None:
+    keys = [world.new_building()["building_key"] for _ in range(40)]
+    world.settle()
+    for key in keys:
+        shown = world.get(f"/buildings/{key}")
+        assert (shown["status"], shown["final"]) == ("registered", True)
