@@ -36,6 +36,7 @@ from scripts.sample_evidence import (
     attest,
     derived,
     key_store,
+    organisation_code,
     roster,
     trust_file,
     with_high_s,
@@ -150,11 +151,23 @@ def edited() -> Iterator[Case]:
         lambda items: _item(items, "roster").update(joint_appointments=[["surveyor", "designer"]]),
     )
     yield case(
+        "one_organisation_in_two_roles",
+        refused,
+        lambda items: _item(items, "roster")["organisations"][4].update(code=organisation_code("contractor")),
+    )
+    yield case(
         "organisation_renamed",
         "parties_failed",
         lambda items: _item(items, "roster")["organisations"][0].update(name="广州他人有限公司"),
         "parties",
     )
+
+
+def undeclared() -> Iterator[Case]:
+    """Yield a bundle of a joint appointment that its roster does not declare."""
+    joint = replace(GOOD, roster=roster({"designer": "surveyor"})).bundle().to_json()
+    _item(joint["items"], "roster").update(joint_appointments=[])
+    yield Case("undeclared_joint_appointment", canonical_bytes(joint), "FAILED", "form", "form_refused")
 
 
 def _place(items: list[dict[str, Any]]) -> int:
@@ -266,7 +279,7 @@ def serialised() -> Iterator[Case]:
 
 def cases() -> list[Case]:
     """Return all cases in order."""
-    return [*accepted(), *edited(), *resealed(), *serialised()]
+    return [*accepted(), *edited(), *undeclared(), *resealed(), *serialised()]
 
 
 def documents() -> dict[str, str]:

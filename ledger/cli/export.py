@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ledger.cli.seals import CadesSeals, load_roots
 from ledger.errors import NotFoundError, PolicyError, TransportError
-from ledger.evidence import EvidenceBundle
+from ledger.evidence import MAX_BUNDLE_BYTES, EvidenceBundle
 from ledger.export import evidence_files
 from ledger.trust import TrustFile
 
@@ -41,9 +41,15 @@ def export_evidence(bundle: Path, trust: Path, directory: Path) -> list[Path]:
 
 
 def read_input(path: Path) -> bytes:
-    """Read a file; raises NotFoundError or TransportError naming it."""
+    """Read a bundle or trust file, of which a little more than a bundle may have is enough to refuse it.
+
+    Raises:
+        NotFoundError: not there.
+        TransportError: can't be read.
+    """
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            return stream.read(MAX_BUNDLE_BYTES + 1)
     except FileNotFoundError as error:
         raise NotFoundError("expected a file, got none", where=str(path)) from error
     except OSError as error:

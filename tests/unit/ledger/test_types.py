@@ -172,3 +172,25 @@ def test_base64_with_spare_bits_has_a_code_of_its_own() -> None:
 def test_roles_are_in_roster_order() -> None:
     assert [role.value for role in ROLES] == ["owner", "surveyor", "designer", "contractor", "supervisor"]
     assert Role.OWNER.zh == "建设单位"
+
+
+@given(
+    st.sampled_from(["bafkrei", "bafybei", "bafkrej", "bagkrei", "Bafkrei"]),
+    st.binary(min_size=32, max_size=32),
+    st.data(),
+)
+def test_cids_are_judged_as_by_the_cid_parser(prefix: str, digest: bytes, data: st.DataObject) -> None:
+    from ledger.cid import Cid, parse_cid
+    from ledger.fields import cid_text
+
+    whole = str(Cid(data.draw(st.sampled_from([0x55, 0x70])), digest))
+    assert cid_text(whole, "cid") == whole
+    other = prefix + whole[7:58] + data.draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz234567=A1"))
+    for text in (other, whole[:58], whole + "a", whole.upper(), whole + "\n"):
+        try:
+            parse_cid(text)
+        except MalformedError:
+            with pytest.raises(MalformedError):
+                cid_text(text, "cid")
+        else:
+            assert cid_text(text, "cid") == text
