@@ -75,7 +75,10 @@ contract LedgerHandler is LedgerFixture {
         bytes32 id = recorded[which % recorded.length];
         uint256 signer = holder % 4 == 0 ? holder % 7 : 5;
         try this.decideUnguarded(id, accepts, signer, number) {
-            if (signer != 5 || _memos[id].status != IArchiveLedger.Status.Anchored) ++intrusions;
+            if (signer != 5 || _memos[id].status != IArchiveLedger.Status.Anchored) {
+                ++intrusions;
+                return;
+            }
             _memos[id].status = accepts ? IArchiveLedger.Status.Accepted : IArchiveLedger.Status.Returned;
             accepts ? ++accepted : ++returned;
         } catch {}
