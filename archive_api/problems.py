@@ -21,6 +21,15 @@ __all__ = ["PROBLEM_RESPONSES", "Problem", "add_problem_handlers", "problem_resp
 
 _LOG = logging.getLogger(__name__)
 _SHOWN_CHARACTERS = 500
+# Of what the framework and the upload library refuse by themselves.
+_CODE_BY_STATUS: Final[Mapping[int, str]] = {
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    423: "upload_busy",
+    507: "storage_full",
+}
 
 
 class Problem(BaseModel):
@@ -147,9 +156,7 @@ def _shown(value: object) -> Any:
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    code = {404: "not_found", 405: "method_not_allowed", 409: "conflict", 413: "too_large"}.get(
-        error.status_code, f"http_{error.status_code}"
-    )
+    code = _CODE_BY_STATUS.get(error.status_code, f"http_{error.status_code}")
     return problem_response(request, error.status_code, code, str(error.detail), headers=error.headers)
 
 
