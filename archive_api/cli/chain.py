@@ -26,7 +26,7 @@ def open_reader(home: Path, rpc: str | None, trust: TrustFile) -> LedgerReader:
         MismatchError: another chain or other code behind the address.
         TransportError: the node could not be reached.
     """
-    from ledger.adapters.evm import open_reader as open_evm_reader  # noqa: PLC0415 - web3 takes a second to import
+    from ledger.adapters.evm import EvmLedgerReader  # noqa: PLC0415 - web3 takes a second to import
 
     server = None if rpc else running_server(home)
     address = server.rpc_url if server else rpc
@@ -37,7 +37,8 @@ def open_reader(home: Path, rpc: str | None, trust: TrustFile) -> LedgerReader:
             code="no_rpc",
             exit_code=COULD_NOT_CHECK,
         )
-    reader = open_evm_reader(address, trust.chain_id, {name: pin.address for name, pin in trust.contracts.items()})
+    contracts = {name: pin.address for name, pin in trust.contracts.items()}
+    reader = EvmLedgerReader(address, chain_id=trust.chain_id, contracts=contracts)
     identity = reader.identity()
     pairs: list[tuple[str, object, object]] = [
         ("chain_id", trust.chain_id, identity.chain_id),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import signal
 import threading
-import time
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
 from archive_api.cli.running import forget_server, record_server
+from archive_api.home import load_home
+
+if TYPE_CHECKING:
+    from archive_api.serve import ServerAddress
 
 __all__ = ["up"]
 
@@ -23,12 +25,15 @@ _PARENT_POLL_SECONDS = 1.0
 def up(
     *,
     home: HomeOption = DEFAULT_HOME,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="接口端口，默认按目录设置 Port; default: the home's.")
+    ] = None,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """启动节点、上链任务、接口与网页，直到 Ctrl-C。Start node, worker, API and pages; Ctrl-C stops them cleanly.
 
-    With `--json` one line `{"api": …, "rpc_url": …}` is printed when they are ready.
+    With `--json` exactly one line `{"api": …, "rpc_url": …}` is printed when they are ready.
 
     Examples:
 
@@ -36,6 +41,33 @@ def up(
 
         yunshang up --home var/home --json
     """
-    raise NotImplementedError(
-        home, parent, as_json, os, signal, threading, time, Path, forget_server, record_server, Output
-    )
+    output = Output(as_json)
+    place = load_home(home)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    output.note("启动节点、存储与接口", "starting node, store and API")
+
+    def ready(address: ServerAddress) -> None:
+        record_server(home, api=address.api, rpc_url=address.rpc_url)
+        output.result({"api": address.api, "rpc_url": address.rpc_url})
+        if not as_json:
+            output.say(f"服务地址 {address.api}", "API and pages", style="bold green")
+            output.say(f"节点地址 {address.rpc_url}", "Ethereum node; Ctrl-C stops everything")
+
+    from archive_api.serve import run  # noqa: PLC0415 - the web framework takes a second to import
+
+    stop = threading.Event()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent, stop), daemon=True).start()
+    try:
+        run(place, ready_callback=ready, stop=stop, port=port)
+    finally:
+        forget_server(home)
+    output.note("已停止", "stopped")
+
+
+def _follow(parent: int, stop: threading.Event) -> None:
+    """End with the process that started this one, even where it was killed."""
+    while os.getppid() == parent:
+        if stop.wait(_PARENT_POLL_SECONDS):
+            return
+    stop.set()
