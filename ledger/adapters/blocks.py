@@ -79,7 +79,10 @@ class BlockStore(BlobStore):
             self._index = self._connect()
             return
         try:
-            self._packs.mkdir(parents=True, exist_ok=True)
+            if not self._packs.is_dir():
+                self._packs.mkdir(parents=True, exist_ok=True)
+                sync_folder(folder)
+                sync_folder(folder.parent)
             self._take_lock()
         except OSError as e:
             raise os_error(e, "opening the block store", folder) from e
