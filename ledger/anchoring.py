@@ -9,11 +9,12 @@ Legal transitions (observation in brackets; anything else leaves the state as it
     queued    → signed     [Prepared]  simulated, signed and journalled under a nonce
               → refused    [Refused]   the contract refuses, and nothing in flight could change its mind
               → mined      [Recorded]  it is on the chain already, whoever sent it
-    signed    → broadcast  [Sent]      the node has it
+    signed    → broadcast  [Sent, NotTaken] the node has it, or has another with its nonce: to be looked for
     signed, broadcast
               → mined      [Found, Recorded]
               → reverted   [Found]     in a block, without effect
-              → queued     [NotTaken, Absent] the nonce was used by another transaction, or it will never be taken
+              → queued     [Absent]    the nonce was used by another transaction
+              → queued     [NotTaken]  it will never be taken
     mined, final
               → mined, final [Found, Recorded]  final once its block is; back to mined if it is in another block now
               → reverted   [Found]     after a reorganisation
@@ -306,8 +307,10 @@ def _simulated(state: AnchorState, observation: Prepared | Refused) -> Step:
 def _handed_over(state: AnchorState, observation: Sent | NotTaken) -> Step:
     if isinstance(observation, Sent):
         return Step(replace(state, phase=Phase.BROADCAST), Action.CHECK)
-    # A used nonce may be our own transaction, just mined: look before giving it up.
-    return Step(state, Action.CHECK) if observation.code == "nonce_used" else _again(state)
+    if observation.code == "nonce_used":
+        # Perhaps by this very transaction, just mined: look before giving it up.
+        return Step(replace(state, phase=Phase.BROADCAST), Action.CHECK)
+    return _again(state)
 
 
 def _in_block(state: AnchorState, observation: Found | Recorded) -> Step:

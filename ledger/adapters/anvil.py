@@ -3,22 +3,21 @@
 anvil holds its chain in memory. What makes it an archive's ledger is done here (docs/adr/0004-embedded-node.md):
 
 (1) One supervisor a folder: an exclusive lock, and a node left behind by a killed supervisor is stopped first.
-(2) The node starts from a genesis file that never changes, then loads the newest readable dump.
+(2) The node starts from a genesis file that never changes, then loads the newest readable dump; only then are clients
+    let in.
 (3) A block is mined where transactions are pending, at most one a second; no empty blocks.
 (4) After mining, the state is dumped by RPC and written durably; only blocks within such a dump count as final.
-(5) A node that dies, hangs or answers nonsense is killed and started again on the same port from the newest dump; what
-    it forgot is sent again by whoever keeps the journal.
+(5) A node that dies, hangs or answers nonsense is killed and started again from the newest dump; what it forgot is sent
+    again by whoever keeps the journal.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import secrets
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -28,8 +27,10 @@ from typing import BinaryIO, Self
 
 from ledger.adapters.chain_dumps import DumpFolder, StateDump, write_durably
 from ledger.adapters.clock import SystemClock
-from ledger.adapters.processes import find_anvil, free_port, kill_recorded, process_record
+from ledger.adapters.genesis import BLOCK_GAS_LIMIT, ensure_genesis
+from ledger.adapters.processes import dying_with_parent, find_anvil, free_port, kill_recorded, process_record
 from ledger.adapters.rpc import JsonRpc
+from ledger.adapters.rpc_gate import RpcGate
 from ledger.errors import LedgerError, MismatchError, PolicyError, TransportError
 from ledger.ports.chain import Clock
 
@@ -39,23 +40,9 @@ _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
 _RPC_TIMEOUT_SECONDS = 30.0
 _STATE_TIMEOUT_SECONDS = 600.0
-_BLOCK_GAS_LIMIT = 30_000_000
 # The dump may take this part of the time at most, however large the state grows.
 _DUMP_REST_FACTOR = 4.0
-_RESTART_PAUSE_SECONDS = (0.0, 0.2, 1.0, 5.0)
-_ADDRESS_BYTES = 20
-# A node that ran this long had started well; what ends it is no reason to wait with the next start.
-_STEADY_SECONDS = 5.0
-
-# A child that outlives a killed parent would hold port and state; the kernel kills it instead (Linux). The signal is
-# bound to the thread that forked, which is the supervisor's, and lives as long as the node may.
-_LAUNCHER = (
-    "import ctypes,os,sys\n"
-    "libc=ctypes.CDLL(None)\n"
-    "if hasattr(libc,'prctl'): libc.prctl(1,9,0,0,0)\n"
-    "if os.getppid()!=int(sys.argv[1]): sys.exit('parent is gone')\n"
-    "os.execv(sys.argv[2],sys.argv[2:])\n"
-)
+_RESTART_PAUSE_SECONDS = (0.1, 0.2, 1.0, 5.0)
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +82,8 @@ class EmbeddedNode:
         self._lock: BinaryIO | None = None
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._rpc = JsonRpc(_HOST, port)
+        self._rpc = JsonRpc(_HOST, 0)
+        self._gate: RpcGate | None = None
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._failure: Exception | None = None
@@ -117,8 +105,10 @@ class EmbeddedNode:
 
     @property
     def rpc_url(self) -> str:
-        """Where the node listens; stable from `start` to `stop`, restarts included."""
-        return self._rpc.url
+        """The address for clients, see `ledger.adapters.rpc_gate`; stable while started, restarts included."""
+        if self._gate is None:
+            raise TransportError("expected a started node, got one that is not", code="node_start")
+        return self._gate.url
 
     @property
     def is_ready(self) -> bool:
@@ -159,9 +149,14 @@ class EmbeddedNode:
         self._take_lock()  # (1)
         try:
             kill_recorded(self._folder / "node.json")
-            self._write_genesis()
+            ensure_genesis(
+                self._folder / "genesis.json",
+                chain_id=self._chain_id,
+                timestamp=self._now(),
+                random_bytes=self._random_bytes,
+            )
             self._binary = find_anvil(self._binary)
-            self._rpc = JsonRpc(_HOST, self._wanted_port or free_port(_HOST))
+            self._gate = RpcGate(_HOST, self._wanted_port)
             self._stopping.clear()
             self._failure = None
             self._thread = threading.Thread(target=self._supervise, name="embedded-node", daemon=True)
@@ -177,6 +172,9 @@ class EmbeddedNode:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._gate is not None:
+            self._gate.close()
+            self._gate = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -209,21 +207,6 @@ class EmbeddedNode:
             ) from error
         self._lock = lock
 
-    def _write_genesis(self) -> None:
-        path = self._folder / "genesis.json"
-        if not path.exists():
-            genesis = _genesis(self._chain_id, self._now(), self._random_bytes(_ADDRESS_BYTES))
-            write_durably(path, json.dumps(genesis, indent=1).encode("ascii"))
-        found = json.loads(path.read_bytes())["config"]["chainId"]
-        if found != self._chain_id:
-            raise MismatchError(
-                f"expected chain id {self._chain_id}, got a genesis of {found}",
-                code="chain_id",
-                where=str(path),
-                expected=self._chain_id,
-                actual=found,
-            )
-
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
 
@@ -231,15 +214,13 @@ class EmbeddedNode:
         attempt = 0
         try:
             while not self._stopping.is_set():
-                launched = time.monotonic()
                 try:
                     self._launch()
+                    attempt = 0
                     self._serve()
                 except (TransportError, OSError, ValueError, KeyError, TypeError) as error:  # (5)
                     _log.warning("the embedded node is not well: %s: %s", type(error).__name__, error)
-                    if time.monotonic() - launched > _STEADY_SECONDS:
-                        attempt = 0
-                    elif attempt + 1 >= len(_RESTART_PAUSE_SECONDS):
+                    if attempt + 1 >= len(_RESTART_PAUSE_SECONDS):
                         self._failure = error
                 self._kill()
                 if not self._stopping.is_set():
@@ -253,10 +234,15 @@ class EmbeddedNode:
             self._kill()
 
     def _launch(self) -> None:
-        """Start the process and load the newest dump that the node takes (2)."""
+        """Start the process and load the newest dump that it takes (2).
+
+        Clients are let in afterwards: a node that answers before it has its state looks like an empty chain, on which
+        every nonce is free and nothing was ever recorded.
+        """
         for path, dump in self._dumps.newest_first():
             self._spawn()
             if self._load(dump):
+                self._final = dump.block_number
                 break
             self._kill()
             self._dumps.set_aside(path, MismatchError("expected the node to load it, got a refusal"))
@@ -265,19 +251,25 @@ class EmbeddedNode:
             self._final = 0
         self._head, _, self._head_time = self._newest_block()
         self._rpc.call("evm_setTime", max(self._now(), self._head_time), timeout=_RPC_TIMEOUT_SECONDS)
+        self._admit(self._rpc.port)
         self._ready.set()
 
+    def _admit(self, port: int | None) -> None:
+        if self._gate is not None:
+            self._gate.admit(port)
+
     def _load(self, dump: StateDump) -> bool:
+        """Hand the node a dump's state; False where that is not a state it takes."""
+        # Not by --load-state: that excludes --init, and the next dump then holds two genesis blocks, of which a load
+        # keeps either.
         accepted = self._rpc.call(
             "anvil_loadState", "0x" + dump.state.hex(), timeout=_STATE_TIMEOUT_SECONDS, refusal=False
         )
         number, block_hash, _ = self._newest_block()
-        if accepted is not True or (number, block_hash) != (dump.block_number, dump.block_hash):
-            return False
-        self._final = dump.block_number
-        return True
+        return accepted is True and (number, block_hash) == (dump.block_number, dump.block_hash)
 
     def _spawn(self) -> None:
+        self._rpc = JsonRpc(_HOST, free_port(_HOST))
         command = [
             str(self._binary),
             *("--host", _HOST, "--port", str(self._rpc.port), "--chain-id", str(self._chain_id)),
@@ -285,7 +277,7 @@ class EmbeddedNode:
             # No account of the node's own: nothing is signed or unlocked here.
             *("--accounts", "0", "--no-cors", "--no-request-size-limit", "--quiet"),
             *("--no-mining", "--order", "fifo", "--base-fee", "0", "--gas-price", "0", "--disable-min-priority-fee"),
-            *("--gas-limit", str(_BLOCK_GAS_LIMIT)),
+            *("--gas-limit", str(BLOCK_GAS_LIMIT)),
             # Without it every block's state is kept: 0.6 MB a block under ~/.foundry.
             "--prune-history",
         ]
@@ -294,7 +286,7 @@ class EmbeddedNode:
             log.replace(log.with_suffix(".previous.log"))
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command],
+                dying_with_parent(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -378,34 +370,9 @@ class EmbeddedNode:
 
     def _kill(self) -> None:
         self._ready.clear()
+        self._admit(None)
         process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.wait()
             (self._folder / "node.json").unlink(missing_ok=True)
-
-
-def _genesis(chain_id: int, timestamp: int, coinbase: bytes) -> dict[str, object]:
-    forks = (
-        *("homestead", "eip150", "eip155", "eip158", "byzantium", "constantinople", "petersburg", "istanbul"),
-        *("berlin", "london"),
-    )
-    return {
-        "config": {
-            "chainId": chain_id,
-            **{f"{fork}Block": 0 for fork in forks},
-            "terminalTotalDifficulty": 0,
-            "terminalTotalDifficultyPassed": True,
-            **{f"{fork}Time": 0 for fork in ("shanghai", "cancun", "prague", "osaka")},
-        },
-        "nonce": "0x0",
-        "timestamp": hex(timestamp),
-        "extraData": "0x",
-        "gasLimit": hex(_BLOCK_GAS_LIMIT),
-        "difficulty": "0x0",
-        "mixHash": "0x" + "00" * 32,
-        # Of the header's free fields anvil takes only this one; at gas price zero it earns nothing.
-        "coinbase": "0x" + coinbase.hex(),
-        "baseFeePerGas": "0x0",
-        "alloc": {},
-    }

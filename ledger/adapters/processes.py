@@ -7,18 +7,35 @@ import logging
 import os
 import signal
 import socket
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ledger.errors import NotFoundError, TransportError
 
-__all__ = ["find_anvil", "free_port", "kill_recorded", "process_record"]
+__all__ = ["dying_with_parent", "find_anvil", "free_port", "kill_recorded", "process_record"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _KILL_WAIT_SECONDS = 10.0
 _START_TIME_FIELD = 22  # of /proc/<pid>/stat, clock ticks since boot; see proc_pid_stat(5)
 
+# A child that outlives a killed parent would hold port and state; the kernel kills it instead (Linux). The signal is
+# bound to the thread that forked, which is the supervisor's, and lives as long as the node may.
+_LAUNCHER = (
+    "import ctypes,os,sys\n"
+    "libc=ctypes.CDLL(None)\n"
+    "if hasattr(libc,'prctl'): libc.prctl(1,9,0,0,0)\n"
+    "if os.getppid()!=int(sys.argv[1]): sys.exit('parent is gone')\n"
+    "os.execv(sys.argv[2],sys.argv[2:])\n"
+)
+
 _log = logging.getLogger(__name__)
+
+
+def dying_with_parent(command: Sequence[str]) -> list[str]:
+    """Return a command that starts the given one so that it is killed when the calling thread ends (Linux)."""
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
 
 
 def find_anvil(path: Path | None = None) -> Path:

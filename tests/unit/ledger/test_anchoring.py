@@ -61,7 +61,7 @@ def found(block: Block = BLOCK, *, succeeded: bool = True, final: int = 0) -> Fo
         (QUEUED, Recorded(BLOCK, final_block_number=5), Phase.FINAL, Action.WATCH),
         (QUEUED, Absent(3), Phase.QUEUED, Action.PREPARE),
         (SIGNED, Sent(), Phase.BROADCAST, Action.CHECK),
-        (SIGNED, NotTaken("nonce_used"), Phase.SIGNED, Action.CHECK),
+        (SIGNED, NotTaken("nonce_used"), Phase.BROADCAST, Action.CHECK),
         (SIGNED, NotTaken("transaction_refused"), Phase.QUEUED, Action.PREPARE),
         (SIGNED, Absent(7), Phase.SIGNED, Action.BROADCAST),
         (BROADCAST, Absent(7), Phase.BROADCAST, Action.BROADCAST),
