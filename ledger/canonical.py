@@ -16,7 +16,7 @@ MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
 _MAX_INTEGER_DIGITS = 17
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 # Without floats and with ASCII member names (sorted alike in every encoding) the standard library
 # writes RFC 8785, ten times faster than `rfc8785`, which does the rest and judges this in tests.
@@ -91,14 +91,17 @@ def parse_canonical(data: bytes) -> Any:
 
 def _refuse_depth(data: bytes) -> None:
     """Refuse deep nesting before the parser recurses: its own guard depends on the interpreter's settings."""
-    brackets = data.translate(None, _NO_BRACKETS)
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return
+    # Brackets within strings go first: placed well, they would cancel the real ones.
+    brackets = left = _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH // 2):  # a round takes off two levels at most
-        if not brackets:
+        if not left:
             return
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    depth = 0  # deep, unbalanced, or brackets within strings: count exactly
-    for token in _TOKENS.finditer(data):
-        depth += {b"[": 1, b"{": 1, b"]": -1, b"}": -1}.get(token.group(), 0)
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    depth = 0  # deep, or unbalanced: count exactly
+    for bracket in brackets:
+        depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise MalformedError(f"expected JSON at most {MAX_DEPTH} deep, got more", code="too_deep")
 
