@@ -42,9 +42,12 @@ def to_hex(value: bytes | int) -> str:
     return hex(value) if isinstance(value, int) else "0x" + value.hex()
 
 
-def from_hex(value: str) -> bytes:
-    """Return the bytes of 0x hex."""
-    return bytes.fromhex(value.removeprefix("0x"))
+def from_hex(value: Any) -> bytes:
+    """Return the bytes of 0x hex as a node gives it; raises TransportError where it is something else."""
+    try:
+        return bytes.fromhex(value.removeprefix("0x"))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise TransportError("expected 0x hex, got something else", where="rpc") from error
 
 
 class Connection:

@@ -71,7 +71,10 @@ class EvmLedgerReader:
         """See `LedgerReader.submission`."""
         for _ in range(_ATTEMPTS):  # between two requests the chain may be reorganised
             record = cast(Mapping[str, Any], self._read("archive_ledger", "submission", submission_id)[0])
-            status = SubmissionStatus(record["status"])
+            try:
+                status = SubmissionStatus(record["status"])
+            except ValueError as error:
+                raise TransportError("expected a known status, got another", where="rpc") from error
             if status is SubmissionStatus.NONE:
                 return None
             found = self._anchoring(submission_id, record, status)
@@ -91,7 +94,7 @@ class EvmLedgerReader:
         is_revoked = revocation["revokedAt"] != 0
         return CertificateRecord(
             certificate_id,
-            record["organisation"].decode("ascii"),
+            record["organisation"].decode("ascii", "replace"),
             not_before=_time(record["notBefore"]),
             not_after=_time(record["notAfter"]),
             suite_id=record["suiteId"],
@@ -170,7 +173,10 @@ class EvmLedgerReader:
         }
         if topics is not None:
             query["topics"] = topics
-        return cast(list[Mapping[str, Any]], self._node.ask("eth_getLogs", query))
+        logs = self._node.ask("eth_getLogs", query)
+        if not isinstance(logs, list):
+            raise TransportError("expected a list of events, got something else", where="rpc")
+        return cast(list[Mapping[str, Any]], logs)
 
     def _event(self, log: Mapping[str, Any], times: dict[bytes, int]) -> LedgerEvent | None:
         try:
@@ -201,4 +207,7 @@ class EvmLedgerReader:
 
 
 def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise TransportError("expected a time of the calendar, got another", where="rpc") from error
