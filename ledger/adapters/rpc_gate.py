@@ -15,6 +15,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -37,8 +38,12 @@ METHODS = frozenset(
 _BODY_LIMIT_BYTES = 4 * 1024 * 1024
 _CONCURRENT_REQUESTS = 32
 _IDLE_SECONDS = 60.0
+_CLOSE_POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 60.0
 _NO_SUCH_METHOD = -32601
+_NO_JSON = -32700
+_NESTING_LIMIT = 64
+_BRACKETS = re.compile(rb"[\[\]{}]")
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +69,9 @@ class RpcGate:
                 f"expected to listen on {host}:{port}, got {error.strerror}", code="port_in_use"
             ) from error
         self.host, self.port = host, int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, name="rpc-gate", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_CLOSE_POLL_SECONDS,), name="rpc-gate", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -166,10 +173,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _refusal(body: bytes) -> bytes | None:
     """Return the answer to a request that is not let through, or None."""
+    if _is_nested_too_deep(body):
+        return _error(None, _NO_JSON, "expected less nesting")
     try:
         request = json.loads(body)
-    except (ValueError, RecursionError):
-        return _error(None, -32700, "expected JSON")
+    except ValueError:
+        return _error(None, _NO_JSON, "expected JSON")
     calls = request if isinstance(request, list) else [request]
     for call in calls:
         method = call.get("method") if isinstance(call, dict) else None
@@ -180,6 +189,16 @@ def _refusal(body: bytes) -> bytes | None:
                 f"the method {str(method)[:64]} is not served here",
             )
     return None
+
+
+def _is_nested_too_deep(body: bytes) -> bool:
+    # The parser recurses; where something in the process has raised Python's own limit, that ends in a crash.
+    depth = 0
+    for match in _BRACKETS.finditer(body):
+        depth += 1 if match[0] in b"[{" else -1
+        if depth > _NESTING_LIMIT:
+            return True
+    return False
 
 
 def _error(identifier: object, code: int, message: str) -> bytes:
