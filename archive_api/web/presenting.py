@@ -28,9 +28,10 @@ from archive_api.web.views import (
     VerdictPage,
 )
 from ledger import fields
+from ledger.cid import Cid
 from ledger.entries import DocumentEntry
 from ledger.report import Finding, PartyVerdict, VerificationReport
-from ledger.statement import LedgerDomain
+from ledger.statement import LedgerDomain, SubmissionStatement
 from signing.verification import SealVerdict
 
 __all__ = [
@@ -160,13 +161,16 @@ def anchor_view(anchor: AnchorOut | None, domain: LedgerDomain) -> AnchorView | 
     )
 
 
-def statement_values(message: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The members of the sealed statement; the deadline in Beijing time beside its unix seconds."""
-    values = {member: str(value) for member, value in message.items()}
-    if "sealBy" in message:
-        local = datetime.fromtimestamp(int(message["sealBy"]), UTC) + BEIJING_OFFSET
-        values["sealBy"] = f"{local:%Y-%m-%d %H:%M:%S} ({message['sealBy']})"
-    return tuple(values.items())
+def statement_values(message: Mapping[str, Any]) -> tuple[tuple[str, str | None], ...]:
+    """The members of the sealed statement in its order: the CID as text, the deadline in Beijing time as well."""
+    statement = SubmissionStatement.from_json(message)
+    local = datetime.fromtimestamp(statement.seal_by, UTC) + BEIJING_OFFSET
+    shown = {
+        "contentCid": str(Cid.from_bytes(statement.content_cid)),
+        "previous": fields.prefixed_hex(statement.previous) if any(statement.previous) else None,
+        "sealBy": f"{local:%Y-%m-%d %H:%M:%S} ({statement.seal_by})",
+    }
+    return tuple((name, shown.get(name, str(message[name]))) for name, _ in statement.members)
 
 
 def events(submission: SubmissionOut, verdicts: Mapping[str, SealVerdict]) -> tuple[EventView, ...]:

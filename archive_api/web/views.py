@@ -194,7 +194,7 @@ class SubmissionPage:
     state_reason: Sentence | None
     created_at: datetime
     seals: tuple[SealView, ...]
-    statement: tuple[tuple[str, str], ...]
+    statement: tuple[tuple[str, str | None], ...]
     documents: Page[DocumentRow]
     document_count: int | None
     total_bytes: int | None

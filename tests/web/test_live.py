@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,7 +66,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         path.write_bytes(content)
     command = [sys.executable, "-m", "archive_api.cli", "demo", "--home", root / "home"]
     command += ["--source", root / "source", "--no-serve", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=dict(os.environ))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     with (
         companion_server(root / "home") as server,
@@ -109,6 +108,7 @@ def test_five_seals_are_judged_and_the_anchor_is_shown(live: Live) -> None:
     assert len(page.all("span", class_="outcome--passed")) == 5
     assert live.done["transaction"] in page.text
     assert live.done["documents_root"].removeprefix("0x") in page.text
+    assert live.done["content_cid"] in page.text
     assert str(live.done["block"]) in page.text
     assert page.one("span", class_="tag--accepted").text == "Accepted"
 
