@@ -1,6 +1,6 @@
 """Folders and files on the disk: found, judged, and read once on all cores.
 
-Hashing runs in threads: OpenSSL works without the interpreter's lock, so two threads hash as fast as two processes and
+Hashing runs in threads: OpenSSL works without the interpreter's lock, so two threads keep two cores busy and
 nothing is copied between them. The largest files are begun first, so that no core is left alone with one at the end.
 """
 
