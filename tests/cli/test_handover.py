@@ -105,6 +105,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         if process.poll() is None:
             process.kill()
             process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -129,26 +131,32 @@ def prepare(site: Site, source: Path, out: Path) -> Path:
 def sent(site: Site, source: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A submission whose `send` was interrupted several times with SIGINT; its uuid."""
     folder = prepare(site, source, tmp_path_factory.mktemp("prep") / "p")
-    interrupted = 0
-    for delay in (1.2, 1.5, 1.8, 2.2):
-        process = subprocess.Popen(
-            command("submission", "send", folder, "--home", site.home, "--json"),
-            cwd=REPOSITORY,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        time.sleep(delay)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
-        interrupted += process.returncode == 130
-    assert interrupted
+    # First when it has just begun, then in the middle of the large file.
+    assert _interrupt(site, folder, folder / "send.json") == 130
+    assert _interrupt(site, folder, folder / "uploads.json") == 130
     first = site.ok("submission", "send", folder)
     again = site.ok("submission", "send", folder)
     assert first["id"] == again["id"]
     assert first["submission_id"] == again["submission_id"]
     assert len(list(_drafts(site))) == 0
     return str(first["id"])
+
+
+def _interrupt(site: Site, folder: Path, sign: Path) -> int:
+    """Send, and press Ctrl-C once a file is there; returns the exit code."""
+    process = subprocess.Popen(
+        command("submission", "send", folder, "--home", site.home, "--json"),
+        cwd=REPOSITORY,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while not sign.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    return process.returncode
 
 
 def _drafts(site: Site) -> Iterator[dict[str, Any]]:
