@@ -12,6 +12,7 @@ from archive_api.decisions.router import router as decisions
 from archive_api.documents.router import router as documents
 from archive_api.evidence.router import router as evidence
 from archive_api.health.router import router as health
+from archive_api.openapi import install_openapi
 from archive_api.problems import PROBLEM_RESPONSES, add_problem_handlers
 from archive_api.projects.router import router as projects
 from archive_api.services import Services
@@ -54,7 +55,6 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         openapi_url=f"{API_PREFIX}/openapi.json",
         docs_url=None,
         redoc_url=None,
-        separate_input_output_schemas=False,
     )
     app.state.services = services
     add_problem_handlers(app)
@@ -70,6 +70,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         prefix="/submissions/{ref}",
     )
     app.include_router(api)
+    install_openapi(app)
     install(app, ServicePages(services))
     return app
 

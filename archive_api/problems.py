@@ -23,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 _SHOWN_CHARACTERS = 500
 # Of what the framework and the upload library refuse by themselves.
 _CODE_BY_STATUS: Final[Mapping[int, str]] = {
+    400: "malformed",
     404: "not_found",
     405: "method_not_allowed",
     409: "conflict",
@@ -65,7 +66,7 @@ class Problem(BaseModel):
 
 
 PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem, "description": text, "content": {"application/problem+json": {}}}
+    status: {"model": Problem, "description": text}
     for status, text in {
         404: "Nothing is kept under this name.",
         409: "The state does not allow it, or two values disagree.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import Request, Response
@@ -12,7 +13,14 @@ from archive_api.submissions.models import EntryRow
 from ledger.cid import parse_cid
 from ledger.ports.blobs import BlobStore
 
-__all__ = ["content_response"]
+__all__ = ["CONTENT_RESPONSES", "content_response"]
+
+_BYTES: Final[dict[str, Any]] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+CONTENT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The whole content.", "content": _BYTES},
+    206: {"description": "The range asked for.", "content": _BYTES},
+    416: {"description": "The range lies outside the content."},
+}
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 # What a browser may show itself; anything else is downloaded, so that no uploaded page runs here.

@@ -89,7 +89,7 @@ class Worker:
                 self.round()
             except (LedgerError, ApiError, SQLAlchemyError) as error:
                 # Nothing is lost: the next round begins from what is stored.
-                self._monitor.last_error = f"{type(error).__name__}: {error}"
+                self._monitor.failed(f"{type(error).__name__}: {error}")
                 _LOG.warning("round stopped: %s", self._monitor.last_error)
             self._stopping.wait(self._services.settings.worker_poll_seconds)
 
@@ -106,8 +106,7 @@ class Worker:
                 return
             self._advance(job_id)
         self._watch()  # (2)
-        self._monitor.rounds += 1
-        self._monitor.last_error = None
+        self._monitor.finished()
 
     def _advance(self, job_id: int) -> None:
         for _ in range(_STEPS_A_ROUND):

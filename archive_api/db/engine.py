@@ -51,12 +51,14 @@ class Database:
             TransportError: the database is locked or gone; nothing was written.
         """
         with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            session.connection()  # begins now, not at the first statement
             yield session
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session over one snapshot, for queries only; what it changes is thrown away."""
         with _translated(), Session(self._reader, expire_on_commit=False) as session:
+            session.connection()
             yield session
 
     def migrate(self) -> None:

@@ -47,8 +47,6 @@ from ledger.types import Role
 
 __all__ = ["DecisionService"]
 
-_ACCESSION_BYTES = 64
-
 
 class DecisionService:
     """Decisions in one session; it never commits.
@@ -198,8 +196,6 @@ class DecisionService:
             )
 
     def _require_number(self, accession_number: str, submission_id: str) -> None:
-        if len(accession_number.encode("utf-8")) > _ACCESSION_BYTES:
-            raise MalformedError("expected an accession number of at most 64 bytes, got more")
         taken = self._decisions.by_accession_number(accession_number)
         if taken is not None and taken.submission_id != submission_id:
             raise ConflictError(

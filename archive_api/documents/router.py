@@ -13,7 +13,7 @@ from archive_api.documents.repository import DocumentRepository
 from archive_api.errors import NotFoundError
 from archive_api.http import KeyPath, hex32
 from archive_api.pagination import CursorQuery, LimitQuery, Page
-from archive_api.ranges import content_response
+from archive_api.ranges import CONTENT_RESPONSES, content_response
 from archive_api.services import ServicesDep
 from archive_api.submissions.models import EntryRow
 from archive_api.submissions.repository import RECORDED, SubmissionRepository
@@ -99,7 +99,9 @@ def router() -> APIRouter:
         with services.database.reading() as session:
             return show_document(session, recorded_entry(session, submission_id, index))
 
-    @routes.get("/documents/{submission_id}/{index}/content", response_class=StreamingResponse)
+    @routes.get(
+        "/documents/{submission_id}/{index}/content", response_class=StreamingResponse, responses=CONTENT_RESPONSES
+    )
     def stream_content(submission_id: KeyPath, index: IndexPath, request: Request, services: ServicesDep) -> Response:
         """One document's content; ranges are served."""
         with services.database.reading() as session:

@@ -142,6 +142,6 @@ def _worker(services: Services) -> dict[str, Any]:
     status = services.worker
     if not status.is_alive:
         raise TransportError("expected a running worker, got none", code="worker_stopped")
-    if status.last_error is not None:
+    if status.is_stuck:
         raise TransportError(f"expected the worker to get on, got {status.last_error}", code="worker_waiting")
     return {"rounds": status.rounds}

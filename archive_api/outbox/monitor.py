@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 __all__ = ["WorkerMonitor"]
 
+_ALARMING_FAILURES = 3
+
 
 @dataclass(slots=True)
 class WorkerMonitor:
@@ -14,13 +16,31 @@ class WorkerMonitor:
 
     Attributes:
         rounds: finished since the start.
+        failures: rounds in a row that could not finish.
         last_error: why the last round could not finish, or None.
         thread: the worker's, once it runs.
     """
 
     rounds: int = 0
+    failures: int = 0
     last_error: str | None = None
     thread: threading.Thread | None = field(default=None, repr=False)
+
+    def finished(self) -> None:
+        """A round came to its end."""
+        self.rounds += 1
+        self.failures = 0
+        self.last_error = None
+
+    def failed(self, reason: str) -> None:
+        """A round could not finish."""
+        self.failures += 1
+        self.last_error = reason
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it fails again and again; a single refusal of a busy node is not worth an alarm."""
+        return self.failures >= _ALARMING_FAILURES
 
     @property
     def is_alive(self) -> bool:

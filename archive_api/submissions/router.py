@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from archive_api.errors import ConflictError, TooLargeError
 from archive_api.idempotency import CreationDep
 from archive_api.pagination import CursorQuery, LimitQuery, Page
-from archive_api.ranges import content_response
+from archive_api.ranges import CONTENT_RESPONSES, content_response
 from archive_api.services import Services, ServicesDep
 from archive_api.submissions.content import require_room
 from archive_api.submissions.drafts import DraftService
@@ -155,7 +155,7 @@ def _add_statements(routes: APIRouter) -> None:
             _, statement = _frozen(session, ref)
         return Response(services.store.open(parse_cid(statement.manifest_cid)).read(), media_type="application/json")
 
-    @routes.get("/submissions/{ref}/content/{index}", response_class=StreamingResponse)
+    @routes.get("/submissions/{ref}/content/{index}", response_class=StreamingResponse, responses=CONTENT_RESPONSES)
     def stream_content(
         ref: RefPath, index: Annotated[int, Path(ge=0)], request: Request, services: ServicesDep
     ) -> Response:

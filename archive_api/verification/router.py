@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Query, Request, UploadFile
+from fastapi import APIRouter, File, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -16,6 +16,7 @@ from ledger.report import AnchorLevel
 
 __all__ = ["router"]
 
+FilePart = Annotated[UploadFile, File(description="The file to verify.", examples=["the bytes of a PDF"])]
 Verdict = Literal["PASSED", "FAILED", "INDETERMINATE"]
 _BUNDLE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -77,7 +78,7 @@ def router() -> APIRouter:
     routes = APIRouter(tags=["verification"])
 
     @routes.post("/verification/file", response_model=VerificationOut)
-    def verify_file(file: UploadFile, services: ServicesDep) -> dict[str, Any]:
+    def verify_file(file: FilePart, services: ServicesDep) -> dict[str, Any]:
         """Verify a file: its digests are computed, and the evidence of each match is verified. It is not kept."""
         digest = digest_stream(file.file)
         service = VerificationService(services)

@@ -203,9 +203,7 @@ def test_lets_one_submission_of_a_unit_project_be_open(world: World) -> None:
     second = world.prepare(world.draft(unit), {"x.pdf": b"x"})
     world.send_entries(second)
     world.send_pack(second.ref, {"0": b"x"})
-    problem = world.refuse(
-        "POST", f"/submissions/{second.ref}/statement", 409, "submission_open", json=second.body
-    )
+    problem = world.refuse("POST", f"/submissions/{second.ref}/statement", 409, "submission_open", json=second.body)
     assert problem["values"]["submission"] == first.ref
 
 
@@ -245,9 +243,7 @@ def test_refuses_a_statement_out_of_sequence(world: World) -> None:
     world.send_entries(stale)
     world.send_pack(stale.ref, {"0": b"x"})
     world.anchored(unit)
-    problem = world.refuse(
-        "POST", f"/submissions/{stale.ref}/statement", 409, "commitment_mismatch", json=stale.body
-    )
+    problem = world.refuse("POST", f"/submissions/{stale.ref}/statement", 409, "commitment_mismatch", json=stale.body)
     assert [item.partition(":")[0] for item in problem["values"]["differences"]] == [
         "manifest.sequence",
         "manifest.previous",

@@ -96,9 +96,7 @@ def test_a_truncated_upload_stays_missing(world: World, draft: Prepared) -> None
     location = world.create_upload(draft.ref, len(LARGE), index="1")
     world.patch(location, LARGE[:-1], 0)
     assert missing(world, draft) == [0, 1]
-    problem = world.refuse(
-        "POST", f"/submissions/{draft.ref}/statement", 409, "content_missing", json=draft.body
-    )
+    problem = world.refuse("POST", f"/submissions/{draft.ref}/statement", 409, "content_missing", json=draft.body)
     assert problem["values"]["indices"] == [0, 1]
 
 

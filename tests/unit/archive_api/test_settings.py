@@ -1,0 +1,58 @@
+"""Settings refuse to start what must not be started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from archive_api.settings import Settings
+
+
+def values(tmp_path: Path) -> dict[str, Any]:
+    return {
+        "database_url": f"sqlite:///{tmp_path}/archive.db",
+        "blocks_dir": tmp_path / "blocks",
+        "uploads_dir": tmp_path / "uploads",
+        "trust_path": tmp_path / "trust.json",
+        "secret": "s" * 32,
+        "relay_key": "0x" + "11" * 32,
+        "rpc_url": "http://127.0.0.1:8545",
+        "archive_name": "档案馆",
+    }
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_takes_loopback(tmp_path: Path, host: str) -> None:
+    assert Settings(**values(tmp_path), host=host).host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "archive.example", ""])
+def test_refuses_to_bind_anywhere_else(tmp_path: Path, host: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**values(tmp_path), host=host)
+
+
+def test_refuses_a_short_or_missing_secret(tmp_path: Path) -> None:
+    for secret in ("", "short"):
+        with pytest.raises(ValidationError):
+            Settings(**values(tmp_path) | {"secret": secret})
+    without = values(tmp_path)
+    del without["secret"]
+    with pytest.raises(ValidationError):
+        Settings(**without)
+
+
+def test_reads_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in values(tmp_path).items():
+        monkeypatch.setenv(f"YUNSHANG_{name.upper()}", str(value))
+    monkeypatch.setenv("YUNSHANG_PORT", "8460")
+    assert Settings().port == 8460  # type: ignore[call-arg]
+
+
+def test_shows_no_secret(tmp_path: Path) -> None:
+    shown = repr(Settings(**values(tmp_path)))
+    assert "s" * 32 not in shown
+    assert "11" * 32 not in shown

@@ -1,0 +1,107 @@
+"""The storage of uploads under way tells the truth about what is on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import HTTPException
+
+from archive_api.errors import NotFoundError
+from archive_api.submissions.uploads import DurableUploads
+
+UID = "ab" * 32
+
+
+def info(offset: int) -> dict[str, Any]:
+    return {"metadata": {"index": "0"}, "size": 10, "offset": offset}
+
+
+def run(coroutine: Any) -> Any:
+    return asyncio.run(coroutine)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> DurableUploads:
+    storage = DurableUploads(tmp_path / "uploads")
+    run(storage.create(UID))
+    run(storage.write_info(UID, info(0)))
+    return storage
+
+
+async def write(storage: DurableUploads, content: bytes) -> None:
+    async with storage.lock(UID):
+        await storage.append(UID, content)
+        await storage.flush(UID)
+
+
+def test_cuts_off_bytes_that_were_never_counted(uploads: DurableUploads) -> None:
+    run(write(uploads, b"12345"))
+    run(uploads.write_info(UID, info(3)))
+    assert run(uploads.read_info(UID))["offset"] == 3
+    assert uploads.path(UID).read_bytes() == b"123"
+
+
+def test_counts_only_bytes_that_are_there(uploads: DurableUploads) -> None:
+    run(write(uploads, b"12"))
+    run(uploads.write_info(UID, info(7)))
+    assert run(uploads.read_info(UID))["offset"] == 2
+
+
+def test_refuses_a_second_writer_at_once(uploads: DurableUploads) -> None:
+    async def twice() -> None:
+        async with uploads.lock(UID):
+            with pytest.raises(HTTPException) as caught:
+                async with uploads.lock(UID):
+                    pass
+            assert caught.value.status_code == 423
+        async with uploads.lock(UID):
+            pass
+
+    run(twice())
+
+
+def test_cuts_nothing_off_under_a_writer(uploads: DurableUploads) -> None:
+    async def look() -> None:
+        async with uploads.lock(UID):
+            await uploads.append(UID, b"12345")
+            await uploads.flush(UID)
+            assert (await uploads.read_info(UID))["offset"] == 0
+            assert uploads.path(UID).read_bytes() == b"12345"
+
+    run(look())
+
+
+def test_drops_what_a_refused_write_held_back(uploads: DurableUploads) -> None:
+    async def refused() -> None:
+        with pytest.raises(HTTPException):
+            async with uploads.lock(UID):
+                await uploads.append(UID, b"too much")
+                raise HTTPException(400)
+        await write(uploads, b"good")
+
+    run(refused())
+    assert uploads.path(UID).read_bytes() == b"good"
+
+
+def test_says_507_when_the_disk_refuses(uploads: DurableUploads) -> None:
+    uploads.path(UID).unlink()
+    uploads.path(UID).symlink_to("/dev/full")
+    with pytest.raises(HTTPException) as caught:
+        run(write(uploads, b"x"))
+    assert caught.value.status_code == 507
+
+
+@pytest.mark.parametrize("name", ["../archive.db", "AB" * 32, "ab" * 31, "ab" * 32 + ".info", ""])
+def test_knows_only_names_of_its_own(uploads: DurableUploads, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        uploads.path(name)
+
+
+def test_forgets_an_upload_whole(uploads: DurableUploads, tmp_path: Path) -> None:
+    run(uploads.delete(UID))
+    assert list((tmp_path / "uploads").iterdir()) == []
+    assert run(uploads.read_info(UID)) is None
+    assert run(uploads.list_uids()) == []
