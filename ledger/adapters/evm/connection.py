@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from web3 import HTTPProvider
-from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint
+import urllib3
 
 from ledger.errors import MismatchError, TransportError
 from ledger.ports.chain import BlockRef
 
-__all__ = ["Connection", "NodeError", "from_hex", "to_hex"]
+__all__ = ["Connection", "NodeError", "from_hex", "from_quantity", "to_hex"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_ANSWER_BYTES = 64 << 20
+_PIECE_BYTES = 1 << 16
+_QUANTITY_CHARACTERS = 2 + 64  # 256 bits
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +53,16 @@ def from_hex(value: Any) -> bytes:
         raise TransportError("expected 0x hex, got something else", where="rpc") from error
 
 
+def from_quantity(value: Any) -> int:
+    """Return an integer of at most 256 bits from 0x hex; raises TransportError where it is something else."""
+    try:
+        if len(value) <= _QUANTITY_CHARACTERS:
+            return int(value, 16)
+    except (TypeError, ValueError):
+        pass
+    raise TransportError("expected a number as 0x hex, got something else", where="rpc")
+
+
 class Connection:
     """JSON-RPC over HTTP to one node of a known chain.
 
@@ -57,18 +70,17 @@ class Connection:
         url: the node's address; never logged, it may hold credentials.
         chain_id: the chain it must be on; checked before the first answer counts, and again after a failure.
         genesis_hash: hash of its block 0, 32 bytes; None: not checked.
-        timeout_seconds: for each request.
+        timeout_seconds: for each request: to connect, to begin the answer, and to end it.
     """
 
     def __init__(
         self, url: str, *, chain_id: int, genesis_hash: bytes | None = None, timeout_seconds: float = 30.0
     ) -> None:
-        session = requests.Session()
+        self._url = url
+        self._timeout_seconds = timeout_seconds
+        self._session = requests.Session()
         # A proxy from the environment must not see, or break, what stays on this machine.
-        session.trust_env = urlsplit(url).hostname not in _LOOPBACK
-        self._provider = HTTPProvider(
-            url, request_kwargs={"timeout": timeout_seconds}, session=session, exception_retry_configuration=None
-        )
+        self._session.trust_env = urlsplit(url).hostname not in _LOOPBACK
         self.chain_id = chain_id
         self._genesis_hash = genesis_hash
         self._is_checked = False
@@ -106,9 +118,11 @@ class Connection:
             return None
         try:
             return BlockRef(
-                int(answer["number"], 16), from_hex(answer["hash"]), timestamp=int(answer["timestamp"], 16)
+                from_quantity(answer["number"]),
+                from_hex(answer["hash"]),
+                timestamp=from_quantity(answer["timestamp"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError) as error:
             raise TransportError("expected a block, got something else", where="rpc") from error
 
     def head(self) -> BlockRef:
@@ -124,12 +138,10 @@ class Connection:
 
     def _check_chain(self) -> None:
         try:
-            found = int(self._request("eth_chainId"), 16)
+            found = from_quantity(self._request("eth_chainId"))
             genesis = self._request("eth_getBlockByNumber", "0x0", False) if self._genesis_hash else None
         except NodeError as error:
             raise TransportError(f"expected a chain id, got {error.message}", where="rpc") from error
-        except (TypeError, ValueError) as error:
-            raise TransportError("expected a chain id, got something else", where="rpc") from error
         if found != self.chain_id:
             raise MismatchError(
                 f"expected a node of chain {self.chain_id}, got one of chain {found}",
@@ -149,8 +161,8 @@ class Connection:
 
     def _request(self, method: str, *params: object) -> Any:
         try:
-            answer = self._provider.make_request(RPCEndpoint(method), params)
-        except (requests.RequestException, Web3Exception, OSError, ValueError) as error:
+            answer = json.loads(self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, RecursionError) as error:
             self._is_checked = False
             _log.debug("%s failed: %s", method, type(error).__name__)
             # The error's text may hold the address; its type says enough.
@@ -165,3 +177,22 @@ class Connection:
         if not isinstance(failure, dict):
             raise NodeError(None, str(failure), None)
         raise NodeError(failure.get("code"), str(failure.get("message", "")), failure.get("data"))
+
+    def _post(self, request: dict[str, object]) -> bytes:
+        """Return the answer's bytes: of this address, whole, in time and not without end."""
+        deadline = time.monotonic() + self._timeout_seconds
+        body = bytearray()
+        with self._session.post(
+            self._url,
+            data=json.dumps(request),
+            headers={"Content-Type": "application/json"},
+            timeout=self._timeout_seconds,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            response.raise_for_status()
+            while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
+                body += piece
+                if len(body) > _ANSWER_BYTES or time.monotonic() > deadline:
+                    raise requests.Timeout("expected a shorter answer, or a faster one")
+        return bytes(body)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from ledger.adapters.evm.abi import ARTIFACTS, ContractInterface, interface
-from ledger.adapters.evm.connection import Connection, NodeError, from_hex, to_hex
+from ledger.adapters.evm.connection import Connection, NodeError, from_hex, from_quantity, to_hex
 from ledger.adapters.evm.reverts import refusal
 from ledger.errors import MalformedError, PolicyError, TransportError
 from ledger.hashing import keccak256
@@ -48,9 +48,7 @@ class EvmLedgerReader:
         genesis_hash: bytes | None = None,
         timeout_seconds: float = 30.0,
     ) -> None:
-        self._node = Connection(
-            url, chain_id=chain_id, genesis_hash=genesis_hash, timeout_seconds=timeout_seconds
-        )
+        self._node = Connection(url, chain_id=chain_id, genesis_hash=genesis_hash, timeout_seconds=timeout_seconds)
         self._contracts = dict(contracts)
         self._interfaces: dict[str, ContractInterface] = {name: interface(name) for name in ARTIFACTS}
 
@@ -122,7 +120,9 @@ class EvmLedgerReader:
         times: dict[bytes, int] = {}
         for first in range(from_block, last + 1, _LOG_BLOCKS):
             logs = self._logs(first, min(first + _LOG_BLOCKS - 1, last), list(self._contracts.values()))
-            for log in sorted(logs, key=lambda log: (int(log["blockNumber"], 16), int(log["logIndex"], 16))):
+            for log in sorted(
+                logs, key=lambda log: (from_quantity(log["blockNumber"]), from_quantity(log["logIndex"]))
+            ):
                 event = self._event(log, times)
                 if event is not None:
                     yield event
@@ -185,7 +185,7 @@ class EvmLedgerReader:
             decoded = self._interfaces[contract].decode_event(
                 [from_hex(topic) for topic in log["topics"]], from_hex(log["data"])
             )
-            number, index = int(log["blockNumber"], 16), int(log["logIndex"], 16)
+            number, index = from_quantity(log["blockNumber"]), from_quantity(log["logIndex"])
             transaction_hash = from_hex(log["transactionHash"])
         except (KeyError, TypeError, ValueError, StopIteration, MalformedError) as error:
             raise TransportError("expected an event of the ledger, got something else", where="rpc") from error
@@ -204,6 +204,10 @@ class EvmLedgerReader:
             transaction_hash=transaction_hash,
             log_index=index,
         )
+
+
+def _place(log: Mapping[str, Any]) -> tuple[int, int]:
+    return from_quantity(log["blockNumber"]), from_quantity(log["logIndex"])
 
 
 def _time(seconds: int) -> datetime:
