@@ -109,16 +109,18 @@ class Worker:
         self._monitor.finished()
 
     def _advance(self, job_id: int) -> None:
+        action: Action | None = None
         for _ in range(_STEPS_A_ROUND):
             with self._services.database.reading() as session:
                 jobs = JobRepository(session)
                 job = jobs.get(job_id)
                 state = anchor_state(job)
-                action = anchoring.resume(state, in_flight=jobs.count_in_flight())
+                # What the last step asked for comes first: a forgotten transaction's state alone says only "check".
+                action = action or anchoring.resume(state, in_flight=jobs.count_in_flight())
             if action in (Action.WAIT, Action.NONE):
                 return
-            following = self._store(job_id, state, self._observe(job, state, action))
-            if following not in (Action.PREPARE, Action.BROADCAST):
+            action = self._store(job_id, state, self._observe(job, state, action))
+            if action not in (Action.PREPARE, Action.BROADCAST):
                 return
 
     def _observe(self, job: Job, state: AnchorState, action: Action) -> _Seen:

@@ -162,10 +162,16 @@ def test_shows_a_node_that_is_down_and_gets_on_once_it_is_back(world: World) -> 
     assert "got nothing" in (monitor.last_error or "")
 
 
-def test_sends_again_what_a_killed_node_forgot(world: World) -> None:
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_sends_again_what_a_killed_node_forgot(world: World, acknowledged: bool) -> None:
     prepared = world.sealed()
-    # The transaction is sent, and the node dies before it is in a durable dump.
-    crash(dataclasses.replace(world.services, chain=BrittleChain(world.services.chain, "broadcast", after=True)))
+    # The transaction is sent, stored as sent or not, and the node dies before it is in a durable dump.
+    if acknowledged:
+        database = BrittleDatabase(world.services.database, at=2, committed=True)
+        crash(dataclasses.replace(world.services, database=database))
+        assert world.services_phases()[Phase.BROADCAST] == 1
+    else:
+        crash(dataclasses.replace(world.services, chain=BrittleChain(world.services.chain, "broadcast", after=True)))
     process = world.node.process_id
     assert process is not None
     os.kill(process, signal.SIGKILL)
