@@ -64,6 +64,8 @@ class EntryRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("submission_pk", "leaf_index"),
         Index("entries_missing", "submission_pk", "content_bytes"),
+        # Without it every arriving content costs a walk through the whole submission.
+        Index("entries_content", "submission_pk", "sha256"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

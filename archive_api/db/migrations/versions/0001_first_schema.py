@@ -249,6 +249,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("entries", schema=None) as batch_op:
         batch_op.create_index("entries_missing", ["submission_pk", "content_bytes"], unique=False)
+        batch_op.create_index("entries_content", ["submission_pk", "sha256"], unique=False)
         batch_op.create_index(batch_op.f("ix_entries_sha256"), ["sha256"], unique=False)
 
     op.create_table(
@@ -389,6 +390,7 @@ def downgrade() -> None:
     op.drop_table("statements")
     with op.batch_alter_table("entries", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_entries_sha256"))
+        batch_op.drop_index("entries_content")
         batch_op.drop_index("entries_missing")
 
     op.drop_table("entries")
