@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
@@ -76,6 +77,16 @@ PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
+class _ProblemResponse(JSONResponse):
+    """A problem may quote what was sent, lone surrogates included: those are written as JSON escapes."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode("utf-8", "backslashreplace")
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every error of the application with a problem document."""
     for kind in (ApiError, LedgerError, SigningError):
@@ -117,12 +128,7 @@ def problem_response(
         instance=request.url.path,
         values=dict(values or {}),
     )
-    return JSONResponse(
-        document.model_dump(),
-        status_code=status,
-        media_type="application/problem+json",
-        headers=dict(headers) if headers else None,
-    )
+    return _ProblemResponse(document.model_dump(), status_code=status, headers=dict(headers) if headers else None)
 
 
 def _house_error(request: Request, error: Exception) -> JSONResponse:

@@ -22,7 +22,7 @@ CONTENT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     416: {"description": "The range lies outside the content."},
 }
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 # What a browser may show itself; anything else is downloaded, so that no uploaded page runs here.
 _SHOWN = frozenset({"application/pdf", "image/jpeg", "image/png", "text/plain"})
 

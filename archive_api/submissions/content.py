@@ -20,6 +20,7 @@ from ledger.cid import BlockSink, FileCid, FileContent
 __all__ = ["ContentReceiver", "UploadTarget", "require_room"]
 
 _PIECE_BYTES = 1 << 20
+_INDEX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class ContentReceiver:
                             code="pack_malformed",
                         )
                     members[index] = _read_member(pack.extractfile(member), member)
-        except (tarfile.TarError, EOFError) as error:
+        except (tarfile.TarError, EOFError, ValueError) as error:  # ValueError: numbers in extended headers
             raise MalformedError(f"expected a tar of small files, got: {error}", code="pack_malformed") from error
         if not members:
             raise MalformedError("expected files in the pack, got none", code="pack_malformed")
@@ -191,7 +192,9 @@ def _compare(entry: EntryRow, content: FileContent, sm3: bytes) -> None:
 
 
 def _index(member: tarfile.TarInfo) -> int:
-    if not member.isreg() or not member.name.isascii() or not member.name.isdecimal():
+    # A sparse member of a few bytes unpacks to as many as it likes.
+    is_plain = member.isreg() and not member.issparse()
+    if not is_plain or not member.name.isascii() or not member.name.isdecimal() or len(member.name) > _INDEX_DIGITS:
         raise MalformedError(
             f"expected a regular file named by its index, got {member.name[:80]!r}", code="pack_malformed"
         )
