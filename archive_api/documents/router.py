@@ -18,6 +18,7 @@ from archive_api.services import ServicesDep
 from archive_api.submissions.models import EntryRow
 from archive_api.submissions.repository import RECORDED, SubmissionRepository
 from ledger.canonical import parse_json
+from ledger.entries import DocumentEntry
 
 __all__ = ["DocumentOut", "IndexPath", "recorded_entry", "router", "show_document"]
 
@@ -54,20 +55,21 @@ def recorded_entry(session: Session, submission_id: str, index: int) -> EntryRow
 
 
 def show_document(session: Session, row: EntryRow) -> DocumentOut:
-    """A document as it is answered."""
+    """A document as it is answered: by its entry, which was sealed; the columns beside it only serve searching."""
     submission = SubmissionRepository(session).by_row(row.submission_pk)
+    entry = DocumentEntry.from_json(parse_json(row.entry.encode()))
     return DocumentOut(
         submission_id=submission.submission_id or "",
         submission=submission.ref,
         state=submission.state,
         index=row.leaf_index,
-        path=row.path,
-        title=row.title,
-        media_type=row.media_type,
-        size=row.size,
-        sha256=row.sha256,
-        leaf_hash=row.leaf_hash,
-        entry=parse_json(row.entry.encode()),
+        path=entry.path,
+        title=entry.title,
+        media_type=entry.media_type,
+        size=entry.size,
+        sha256=entry.sha256.hex(),
+        leaf_hash=entry.leaf_hash.hex(),
+        entry=entry.to_json(),
     )
 
 

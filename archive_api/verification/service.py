@@ -76,7 +76,10 @@ class VerificationService:
                 (show_document(session, row), bundle)
                 for row, bundle in EvidenceService(session, self._services).bundles_of(rows)
             ]
-        return tuple(Match(document, self.bundle(bundle, file=file)) for document, bundle in found)
+        # The column that was searched is not evidence: an entry counts by the digest that was sealed with it.
+        return tuple(
+            Match(document, self.bundle(bundle, file=file)) for document, bundle in found if document.sha256 == sha256
+        )
 
     def answer(self, matches: tuple[Match, ...], **subject: Any) -> dict[str, Any]:
         """The answer about a file or digest: the best verdict of its matches, and each report.
