@@ -17,11 +17,14 @@ from archive_api.cli.failures import CommandError
 from archive_api.cli.handover import HandOver, last_submission
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
-from archive_api.cli.preparation import build_preparation, write_preparation
+from archive_api.cli.preparation import build_preparation, read_preparation, write_preparation
 from archive_api.cli.review import load_trust
 from archive_api.cli.stage import demo_unit_project, ensure_home, ensure_projects
 from archive_api.cli.verification import verify_locally
 from archive_api.client import ArchiveClient, Connection
+from archive_api.client.commitments import read_entries, same_files
+from archive_api.errors import ApiError
+from ledger.errors import LedgerError
 from ledger.ingest import FileDigests
 from ledger.report import Outcome
 from ledger.trust import TrustFile
@@ -93,9 +96,13 @@ def _run(
     handover = HandOver(client=client, home=home, rpc_url=server.rpc_url, trust=trust, output=output)
     ensure_projects(client, home, output)
     last = last_submission(client)
+    ref = None
     if last is not None and last["state"] not in _OVER:
         output.note("继续上次未完成的移交", "going on with the interrupted handover")
-        ref = handover.finish(str(last["id"]))
+        same = digests is not None and same_files(read_entries(list(client.entries(str(last["id"])))), digests)
+        ref = handover.finish(str(last["id"]), digests if same else None)
+        if digests is not None and not same:
+            ref = _new(home, handover, source, digests, output)
     elif last is not None and reuse:
         output.note("沿用已有的移交", "using the handover that was made before")
         ref = str(last["id"])
@@ -112,12 +119,21 @@ def _new(
     if source is None or digests is None:
         source = _sample(home, output)
         digests = digest_folder(source, output)
-    preparation = build_preparation(source, demo_unit_project(), digests.values())
-    folder = home / "preparations" / uuid.uuid4().hex
-    write_preparation(folder, preparation)
+    folder = home / "preparation"
+    if not _is_prepared(folder, digests):
+        preparation = build_preparation(source, demo_unit_project(), digests.values())
+        write_preparation(folder, preparation, replace=True)
     ref = handover.new(folder, digests)
     shutil.rmtree(folder)
     return ref
+
+
+def _is_prepared(folder: Path, digests: Mapping[str, FileDigests]) -> bool:
+    """Whether an interrupted run left a preparation of just these files: sending it goes on where it stopped."""
+    try:
+        return same_files(read_preparation(folder).entries, digests)
+    except (ApiError, LedgerError):
+        return False
 
 
 def _sample(home: Path, output: Output) -> Path:

@@ -14,7 +14,7 @@ from ledger.manifest import Manifest, Relation, build_manifest, require_path_ord
 from ledger.statement import SubmissionStatement, check_statement, submission_statement
 from ledger.types import Roster, UnitProject
 
-__all__ = ["Handover", "assemble", "check_digests", "check_handover", "read_entries"]
+__all__ = ["Handover", "assemble", "check_digests", "check_handover", "read_entries", "same_files"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,15 @@ def check_digests(entries: Sequence[DocumentEntry], digests: Mapping[str, FileDi
         wrong.extend(compare(index, entry, own))
     if wrong:
         raise ContentMismatchError(wrong)
+
+
+def same_files(entries: Sequence[DocumentEntry], digests: Mapping[str, FileDigests]) -> bool:
+    """Whether files are exactly what the entries say."""
+    try:
+        check_digests(entries, digests)
+    except MismatchError:
+        return False
+    return True
 
 
 def check_handover(statement: SubmissionStatement, manifest: Manifest, entries: Sequence[DocumentEntry]) -> Handover:
