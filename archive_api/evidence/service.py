@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
 
 from sqlmodel import Session
 
@@ -28,9 +29,31 @@ from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
 __all__ = ["EvidenceService"]
 
 
-@lru_cache(maxsize=8)
-def _tree(leaf_hashes: bytes) -> MerkleTree:
-    return MerkleTree([leaf_hashes[start : start + 32] for start in range(0, len(leaf_hashes), 32)])
+class _Trees:
+    """The trees of the submissions asked for last, by documents root: reading the leaves is what costs."""
+
+    def __init__(self, *, size: int) -> None:
+        self._size = size
+        self._trees: OrderedDict[str, MerkleTree] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, root: str, load: Callable[[], Sequence[bytes]]) -> MerkleTree:
+        """The tree with this root (0x-hex), built from the leaf hashes that `load` gives unless it is kept."""
+        with self._lock:
+            tree = self._trees.get(root)
+            if tree is not None:
+                self._trees.move_to_end(root)
+                return tree
+        tree = MerkleTree(load())
+        if "0x" + tree.root.hex() == root:  # else the rows are wrong: the verifier will say so, and nothing is kept
+            with self._lock:
+                self._trees[root] = tree
+                while len(self._trees) > self._size:
+                    self._trees.popitem(last=False)
+        return tree
+
+
+_TREES = _Trees(size=8)
 
 
 class EvidenceService:
@@ -78,7 +101,7 @@ class EvidenceService:
         seals = [core_seal(seal, Role(seal.role)) for seal in self._submissions.seals(submission_id)]
         acceptance, anchor = self._acceptance(submission_id), self._attestation(submission_id)
         archive_seals = [item.seal for item in (acceptance, anchor) if item is not None]
-        tree = _tree(b"".join(self._submissions.leaf_hashes(submission)))
+        tree = _TREES.get(statement.documents_root, lambda: self._submissions.leaf_hashes(submission))
         return EvidenceBundle.build(
             DocumentEntry.from_json(parse_canonical(row.entry.encode())),
             tree.proof(row.leaf_index),
