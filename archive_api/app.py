@@ -12,6 +12,7 @@ from archive_api.decisions.router import router as decisions
 from archive_api.documents.router import router as documents
 from archive_api.evidence.router import router as evidence
 from archive_api.health.router import router as health
+from archive_api.limits import BodyLimit
 from archive_api.openapi import install_openapi
 from archive_api.problems import PROBLEM_RESPONSES, add_problem_handlers
 from archive_api.projects.router import router as projects
@@ -58,6 +59,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     )
     app.state.services = services
     add_problem_handlers(app)
+    app.add_middleware(BodyLimit)  # innermost: what it raises reaches the route that reads
     app.middleware("http")(_secure)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts), www_redirect=False)
     uploads = DurableUploads(settings.uploads_dir)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Iterator
 
 import pytest
 
+from archive_api.limits import MAX_BODY_BYTES
 from ledger.types import Role
 
 from .world import Prepared, World
 
 FILES = {"a.txt": b"one"}
+PIECE = b" " * (1 << 20)
 BOMB_HEADERS = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1000000"}
 
 
@@ -64,3 +67,13 @@ def test_takes_a_range_beyond_all_numbers_for_none(world: World, draft: Prepared
     world.send_pack(draft.ref, {"0": b"one"})
     response = world.client.get(f"/api/v1/submissions/{draft.ref}/content/0", headers={"Range": header})
     assert (response.status_code, response.content) == (200, b"one")
+
+
+def test_refuses_a_body_that_would_fill_the_memory(world: World) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(MAX_BODY_BYTES // len(PIECE) + 2):
+            yield PIECE
+
+    headers = {"Content-Type": "application/json"}
+    world.refuse("POST", "/buildings", 413, "too_large", content=endless(), headers=headers)
+    world.refuse("POST", "/verification/digest", 413, "too_large", content=endless(), headers=headers)
