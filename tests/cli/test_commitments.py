@@ -1,0 +1,110 @@
+"""What a sealer refuses: a manifest or statement whose root, count or CID disagrees with the files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from archive_api.client.commitments import assemble, check_digests, check_handover, read_entries, same_files
+from ledger.entries import DocumentEntry, ModelEntry
+from ledger.errors import MalformedError, MismatchError
+from ledger.ingest import FileDigester, FileDigests
+from scripts.sample_evidence import Handover, content
+
+HANDOVER = Handover()
+MANIFEST = HANDOVER.manifest()
+STATEMENT = HANDOVER.statement()
+
+
+def digests() -> dict[str, FileDigests]:
+    """Digests of the sample's files."""
+    found = {}
+    for index, entry in enumerate(HANDOVER.entries):
+        digester = FileDigester()
+        digester.update(content(index))
+        found[entry.path] = digester.finish(entry.path)
+    return found
+
+
+def test_accepts_what_agrees() -> None:
+    check_digests(HANDOVER.entries, digests())
+    checked = check_handover(STATEMENT, MANIFEST, HANDOVER.entries)
+    assert checked.statement(STATEMENT.seal_by) == STATEMENT
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("building_key", bytes(32)),
+        ("unit_project_key", bytes(32)),
+        ("roster_hash", bytes(32)),
+        ("sequence", 2),
+        ("previous", b"\x01" * 32),
+        ("manifest_sha256", bytes(32)),
+        ("documents_root", bytes(32)),
+        ("document_count", 4),
+        ("bim_root", bytes(32)),
+        ("content_cid", b"\x01\x70\x12\x20" + bytes(32)),
+    ],
+)
+def test_refuses_a_statement_with_another(member: str, value: object) -> None:
+    changed: dict[str, Any] = {member: value}
+    with pytest.raises(MismatchError):
+        check_handover(replace(STATEMENT, **changed), MANIFEST, HANDOVER.entries)
+
+
+@pytest.mark.parametrize("change", ["leaf_hash", "entry_cid", "content_cid", "count", "order"])
+def test_refuses_a_manifest_with_another(change: str) -> None:
+    first, second, *rest = MANIFEST.entries
+    other = MANIFEST.entries[3]
+    entries = {
+        "leaf_hash": (replace(first, leaf_hash=bytes(32)), second, *rest),
+        "entry_cid": (replace(first, entry_cid=other.entry_cid), second, *rest),
+        "content_cid": (replace(first, content_cid=other.content_cid), second, *rest),
+        "count": (first, *rest),
+        "order": (second, first, *rest),
+    }[change]
+    manifest = replace(MANIFEST, entries=entries)
+    with pytest.raises(MismatchError):
+        check_handover(STATEMENT, manifest, HANDOVER.entries)
+
+
+def test_refuses_a_file_too_many_too_few_or_changed() -> None:
+    good = digests()
+    path = HANDOVER.entries[1].path
+    other = FileDigester()
+    other.update(b"other")
+    for wrong in (
+        good | {"zzz.txt": replace(good[path], path="zzz.txt")},
+        {name: value for name, value in good.items() if name != path},
+        good | {path: other.finish(path)},
+    ):
+        assert not same_files(HANDOVER.entries, wrong)
+        with pytest.raises(MismatchError):
+            check_digests(HANDOVER.entries, wrong)
+
+
+def test_refuses_entries_out_of_order() -> None:
+    lines = [entry.canonical() for entry in HANDOVER.entries]
+    assert read_entries(lines) == HANDOVER.entries
+    with pytest.raises(MalformedError):
+        read_entries(lines[::-1])
+    with pytest.raises(MalformedError):
+        read_entries([*lines, lines[-1]])
+
+
+def _assemble(models: list[ModelEntry], entries: tuple[DocumentEntry, ...] = HANDOVER.entries) -> None:
+    assemble(MANIFEST.unit_project, MANIFEST.roster, sequence=1, previous=None, entries=entries, models=models)
+
+
+def test_refuses_models_that_do_not_belong_to_the_files() -> None:
+    with pytest.raises(MismatchError, match="file of the model"):
+        _assemble([ModelEntry("IFC4", bytes(32), salt=bytes(32))])
+    last = HANDOVER.entries[-1]
+    entries = (*HANDOVER.entries[:-1], replace(last, path="zzz/model.ifc"))
+    with pytest.raises(MismatchError, match="model entry"):
+        _assemble([], entries)
+    with pytest.raises(MalformedError, match="fingerprint"):
+        _assemble([ModelEntry("IFC4", last.sha256, salt=bytes(32), root=bytes(32))], entries)
