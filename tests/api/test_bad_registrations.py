@@ -18,8 +18,6 @@ from signing.certificates import P256_ORDER
 
 from .world import World, organisation_code
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 def post(world: World, der: bytes, status: int, code: str) -> Any:
     body = {"certificate": base64.b64encode(der).decode()}

@@ -16,8 +16,6 @@ from signing.certificates import P256_ORDER
 
 from .world import JSON, Prepared, World, organisation_code
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 @pytest.fixture
 def frozen(world: World) -> Prepared:

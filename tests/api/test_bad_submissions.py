@@ -16,8 +16,6 @@ from ledger.types import ROLES, Role
 
 from .world import FILES, JSON, Prepared, World, entry_of
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 @pytest.fixture
 def draft(world: World) -> JSON:

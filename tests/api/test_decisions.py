@@ -15,8 +15,6 @@ from ledger.verify import AnchorLevel, Outcome, verify_bundle
 
 from .world import World
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 def test_keeps_the_receipt_under_the_cid_that_is_on_chain(world: World) -> None:
     prepared = world.accepted()

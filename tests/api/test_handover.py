@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import datetime
 
-import pytest
-
 from ledger.cli.seals import CadesSeals
 from ledger.types import ROLES
 from ledger.verify import Outcome, verify_bundle
 
 from .world import FILES, World
-
-pytestmark = pytest.mark.xdist_group("api")
 
 
 def test_carries_a_handover_from_draft_to_evidence(world: World) -> None:

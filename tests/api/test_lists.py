@@ -8,8 +8,6 @@ import pytest
 
 from .world import World
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 def test_walks_a_list_once_while_rows_are_added(world: World) -> None:
     keys = [world.new_building()["building_key"] for _ in range(5)]

@@ -21,8 +21,6 @@ from signing.authority import DevelopmentAuthority
 
 from .world import organisation_code
 
-pytestmark = pytest.mark.xdist_group("api-serve")
-
 Start = Callable[[], "tuple[subprocess.Popen[str], dict[str, Any]]"]
 
 

@@ -15,8 +15,6 @@ from archive_api.submissions.uploads import DurableUploads
 
 from .world import FILES, PATCH_TYPE, TUS, Prepared, World, tar_of
 
-pytestmark = pytest.mark.xdist_group("api")
-
 LARGE = os.urandom(3 << 20)
 FILES_OF_TWO = {"A/one.pdf": b"one", "B/model.ifc": LARGE}
 

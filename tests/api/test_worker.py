@@ -24,8 +24,6 @@ from ledger.types import ROLES
 
 from .world import Prepared, World
 
-pytestmark = pytest.mark.xdist_group("api")
-
 
 class CrashError(BaseException):
     """The process is killed here."""

@@ -12,8 +12,6 @@ from eth_account.messages import encode_typed_data
 
 from .process import Demo, Runner, openssl
 
-pytestmark = pytest.mark.xdist_group("cli-demo")
-
 ROLES = ("owner", "surveyor", "designer", "contractor", "supervisor")
 MEMBERS = (
     "building",

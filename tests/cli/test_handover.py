@@ -18,8 +18,6 @@ from archive_api.cli.cast import ARCHIVE, PARTIES
 
 from .process import REPOSITORY, Result, command, environment, run
 
-pytestmark = pytest.mark.xdist_group("cli-handover")
-
 BUILDING, UNIT = "440106-CLI001", "01"
 
 

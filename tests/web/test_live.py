@@ -17,8 +17,6 @@ from archive_api.cli.companion import companion_server
 
 from .markup import Markup
 
-pytestmark = pytest.mark.xdist_group("web-live")
-
 HOSTILE_TITLE = "<img src=x onerror=alert(1)>&'\""
 FILES = {
     "C 施工文件/隐蔽工程验收记录.txt": "隐蔽工程验收记录\n".encode(),
