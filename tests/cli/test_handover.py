@@ -18,7 +18,9 @@ from archive_api.cli.cast import ARCHIVE, PARTIES
 
 from .process import REPOSITORY, Result, command, environment, run
 
-BUILDING, UNIT = "440106-CLI001", "01"
+BUILDING = "440106-CLI001"
+# A unit project for each story, so that none waits for another's open submission.
+INTERRUPTED, WITHDRAWN, ACCEPTED, RETURNED = UNITS = ("01", "02", "03", "04")
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         for party in (ARCHIVE, *PARTIES):
             found.ok("party", "register", home / "keys" / f"{party.code}.pem")
         found.ok("building", "add", BUILDING, "--name", "命令行大厦", "--address", "广州市")
-        found.ok("building", "unit-project", BUILDING, UNIT, "--name", "土建工程")
         roster = [word for p in PARTIES for word in (f"--{p.role}", home / "keys" / f"{p.code}.pem")]
-        found.ok("party", "roster", BUILDING, UNIT, *roster)
+        for unit in UNITS:
+            found.ok("building", "unit-project", BUILDING, unit, "--name", f"土建工程 {unit}")
+            found.ok("party", "roster", BUILDING, unit, *roster)
         deadline = time.monotonic() + 60
         while any(item["status"] != "registered" for item in found.ok("party", "list")["items"]):
             assert time.monotonic() < deadline
@@ -118,9 +121,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepare(site: Site, source: Path, out: Path) -> Path:
-    """Prepare a folder for the site's unit project."""
-    done = run("submission", "prepare", source, "--building", BUILDING, "--unit", UNIT, "--out", out, "--json")
+def prepare(source: Path, out: Path, unit: str) -> Path:
+    """Prepare a folder for a unit project."""
+    done = run("submission", "prepare", source, "--building", BUILDING, "--unit", unit, "--out", out, "--json")
     assert done.code == 0, done.stderr
     return out
 
@@ -128,7 +131,7 @@ def prepare(site: Site, source: Path, out: Path) -> Path:
 @pytest.fixture(scope="module")
 def sent(site: Site, source: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A submission whose `send` was interrupted several times with SIGINT; its uuid."""
-    folder = prepare(site, source, tmp_path_factory.mktemp("prep") / "p")
+    folder = prepare(source, tmp_path_factory.mktemp("prep") / "p", INTERRUPTED)
     # First when it has just begun, then in the middle of the large file.
     assert _interrupt(site, folder, folder / "send.json") == 130
     assert _interrupt(site, folder, folder / "uploads.json") == 130
@@ -136,7 +139,7 @@ def sent(site: Site, source: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     again = site.ok("submission", "send", folder)
     assert first["id"] == again["id"]
     assert first["submission_id"] == again["submission_id"]
-    assert len(list(_drafts(site))) == 0
+    assert not [item for item in _submissions(site, INTERRUPTED) if item["id"] != first["id"]]
     return str(first["id"])
 
 
@@ -157,9 +160,9 @@ def _interrupt(site: Site, folder: Path, sign: Path) -> int:
     return process.returncode
 
 
-def _drafts(site: Site) -> Iterator[dict[str, Any]]:
+def _submissions(site: Site, unit: str) -> list[dict[str, Any]]:
     shown = site.ok("building", "show", BUILDING)
-    yield from (item for item in shown["submissions"] if item["state"] == "draft")
+    return [item for item in shown["submissions"] if item["unit_project"]["code"] == unit]
 
 
 def test_refuses_a_key_of_another_organisation(site: Site, sent: str, source: Path) -> None:
@@ -209,17 +212,23 @@ def test_refuses_another_ledger(site: Site, sent: str, source: Path, tmp_path: P
     assert (done.code, done.json["error"]["code"]) == (1, "ledger_domain")
 
 
-def test_withdrawing_voids_seals_and_sending_again_works(site: Site, sent: str, source: Path, tmp_path: Path) -> None:
-    assert site.seal(sent, "owner", source=source).code == 0
+def test_withdrawing_voids_the_seals(site: Site, source: Path, tmp_path: Path) -> None:
+    folder = prepare(source, tmp_path / "p", WITHDRAWN)
+    first = site.ok("submission", "send", folder)
+    ref = str(first["id"])
+    assert site.seal(ref, "owner", source=source).code == 0
     arguments = ("--role", "owner", "--key", site.key(PARTIES[0].code), "--passphrase-file", site.passphrase)
-    site.ok("submission", "withdraw", sent, *arguments, "--reason", "竣工图版本有误")
-    found = site.wait(sent, "draft")
+    site.ok("submission", "withdraw", ref, *arguments, "--reason", "竣工图版本有误")
+    found = site.wait(ref, "draft")
     assert found["seals"] == []
     assert found["withdrawals"][0]["reason"] == "竣工图版本有误"
+    again = site.ok("submission", "send", folder)
+    assert again["id"] == ref
+    assert again["submission_id"] != first["submission_id"]
 
 
 def test_from_five_seals_to_acceptance(site: Site, source: Path, tmp_path: Path) -> None:
-    folder = prepare(site, source, tmp_path / "p")
+    folder = prepare(source, tmp_path / "p", ACCEPTED)
     answer = site.ok("submission", "send", folder)
     ref = str(answer["id"])
     for party in PARTIES:
@@ -249,10 +258,7 @@ def test_from_five_seals_to_acceptance(site: Site, source: Path, tmp_path: Path)
 
 
 def test_returns_with_a_reason_for_each_file(site: Site, source: Path, tmp_path: Path) -> None:
-    shown = site.ok("building", "show", BUILDING)
-    last = max((s for s in shown["submissions"] if s["submission_id"]), key=lambda s: s["sequence"])
-    folder = prepare(site, source, tmp_path / "p")
-    ref = site.ok("submission", "send", folder, "--relation", f"supplements:{last['submission_id']}")["id"]
+    ref = site.ok("submission", "send", prepare(source, tmp_path / "p", RETURNED))["id"]
     for party in PARTIES:
         assert site.seal(ref, party.role, source=source).code == 0
     site.wait(ref, "anchored")
