@@ -138,6 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with gate.slots:  # (4)
                 if self._node is None or self._node.port != port:
+                    self._close_node()  # the one to a node that was started again elsewhere
                     self._node = http.client.HTTPConnection(gate.host, port, timeout=_ANSWER_SECONDS)
                 self._node.request("POST", "/", body, {"Content-Type": "application/json"})
                 answer = self._node.getresponse().read()

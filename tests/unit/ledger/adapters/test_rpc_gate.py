@@ -6,7 +6,8 @@ import http.client
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -17,6 +18,8 @@ ANSWER = {"jsonrpc": "2.0", "id": 1, "result": "0x1"}
 
 
 class Node(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         body = json.dumps(ANSWER).encode()
@@ -29,17 +32,37 @@ class Node(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def gate() -> Iterator[RpcGate]:
-    with HTTPServer(("127.0.0.1", 0), Node) as node:
+class Server(ThreadingHTTPServer):
+    """Says when a connection has been closed."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Node)
+        self.closed = threading.Event()
+
+    def shutdown_request(self, request: object) -> None:
+        super().shutdown_request(request)  # type: ignore[arg-type]
+        self.closed.set()
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    with Server() as node:
         thread = threading.Thread(target=node.serve_forever, args=(0.01,))
         thread.start()
+        yield node
+        node.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def gate() -> Iterator[RpcGate]:
+    with serving() as node:
         opened = RpcGate("127.0.0.1", 0)
         opened.admit(int(node.server_address[1]))
         yield opened
         opened.close()
-        node.shutdown()
-        thread.join()
 
 
 def post(gate: RpcGate, body: bytes, **headers: str) -> tuple[int, bytes]:
@@ -104,3 +127,16 @@ def test_a_port_in_use_is_named(gate: RpcGate) -> None:
     with pytest.raises(TransportError) as caught:
         RpcGate("127.0.0.1", gate.port)
     assert caught.value.code == "port_in_use"
+
+
+def test_gives_back_the_connection_to_a_node_that_was_started_again_elsewhere(gate: RpcGate) -> None:
+    client = http.client.HTTPConnection(gate.host, gate.port, timeout=10)
+    with serving() as former, serving() as present:
+        for node in (former, present):
+            gate.admit(int(node.server_address[1]))
+            client.request("POST", "/", call("eth_chainId"), {"Content-Type": "application/json"})
+            assert json.loads(client.getresponse().read()) == ANSWER
+        assert former.closed.wait(10)
+        assert not present.closed.is_set()
+        client.close()
+        assert present.closed.wait(10)
