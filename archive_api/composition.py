@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from archive_api.db.engine import Database
 from archive_api.errors import MalformedError
@@ -15,6 +16,9 @@ from ledger.adapters.clock import SystemClock
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import Clock
 from ledger.trust import TrustFile
+
+if TYPE_CHECKING:
+    from ledger.adapters.evm import EvmChain
 
 __all__ = ["build_services"]
 
@@ -46,11 +50,14 @@ def build_services(
     if store is None:
         store = blocks = BlockStore(settings.blocks_dir)
         closing.append(blocks.close)
+    if chain is None:
+        chain = evm_chain = _evm_chain(settings, trust, final_block)
+        closing.append(evm_chain.close)
     return Services(
         settings=settings,
         database=database,
         store=store,
-        chain=chain or _evm_chain(settings, trust, final_block),
+        chain=chain,
         trust=trust,
         clock=clock or SystemClock(),
         cursors=Cursors(settings.secret.get_secret_value().encode()),
@@ -59,7 +66,7 @@ def build_services(
     )
 
 
-def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> LedgerChain:
+def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> EvmChain:
     from ledger.adapters.evm import EvmChain  # noqa: PLC0415 - web3 takes a second to import
 
     try:

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
@@ -128,7 +128,8 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
         home = home.with_ledger(genesis_hash=_hex(identity.genesis_hash), contracts=_sites(identity))
     else:
         addresses = {name: bytes.fromhex(site.address[2:]) for name, site in config.contracts.items()}
-        identity = EvmLedgerReader(node.rpc_url, chain_id=config.chain_id, contracts=addresses).identity()
+        with closing(EvmLedgerReader(node.rpc_url, chain_id=config.chain_id, contracts=addresses)) as reader:
+            identity = reader.identity()
         found = (_hex(identity.genesis_hash), _sites(identity))
         if found != (config.genesis_hash, dict(config.contracts)):
             raise MismatchError(

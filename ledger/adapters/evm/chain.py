@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ _ALREADY_KNOWN = ("already known", "already imported", "known transaction", "alr
 _NONCE_USED = ("nonce too low", "nonce is too low", "invalid nonce", "old nonce", "underpriced", "oldnonce")
 _FULL = ("full", "limit exceeded", "too many", "rate limit", "queue")
 _NEVER = ("intrinsic gas", "exceeds block gas limit", "gas limit", "invalid sender", "chain id", "chainid", "rlp")
+
+# Between a block's effect on nonces and its receipts a node may answer; on a machine with much to do it takes a while.
+_RECEIPT_PAUSE_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 
 def relay_address(relay_key: bytes) -> bytes:
@@ -181,8 +185,7 @@ def _judge_refusal(node: Connection, raw: bytes, error: NodeError) -> None:
     if any(words in message for words in _ALREADY_KNOWN):
         return
     if any(words in message for words in _NONCE_USED):
-        # Mined already: its nonce is too low by its own doing.
-        if node.ask("eth_getTransactionReceipt", to_hex(keccak256(raw))) is not None:
+        if _is_mined(node, keccak256(raw)):  # its nonce is too low by its own doing
             return
         raise PolicyError(f"expected an unused nonce, got {error.message}", code="nonce_used") from error
     if not any(words in message for words in _FULL) and any(words in message for words in _NEVER):
@@ -190,6 +193,14 @@ def _judge_refusal(node: Connection, raw: bytes, error: NodeError) -> None:
             f"expected the network to take the transaction, got {error.message}", code="transaction_refused"
         ) from error
     raise TransportError(f"expected the node to take the transaction, got {error.message}", where="rpc") from error
+
+
+def _is_mined(node: Connection, transaction_hash: bytes) -> bool:
+    for pause in _RECEIPT_PAUSE_SECONDS:
+        time.sleep(pause)
+        if node.ask("eth_getTransactionReceipt", to_hex(transaction_hash)) is not None:
+            return True
+    return False
 
 
 def transaction_receipt(node: Connection, transaction_hash: bytes) -> TransactionReceipt | None:

@@ -20,6 +20,9 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 16
 _QUANTITY_CHARACTERS = 2 + 64  # 256 bits
+# anvil without history, asked for the newest block just when it mines the next: the block it had in mind is gone.
+_BLOCK_GONE = "blockoutofrange"
+_BLOCK_GONE_ATTEMPTS = 4
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +88,10 @@ class Connection:
         self._genesis_hash = genesis_hash
         self._is_checked = False
 
+    def close(self) -> None:
+        """Give back the sockets."""
+        self._session.close()
+
     def request(self, method: str, *params: object) -> Any:
         """Return a method's result.
 
@@ -96,6 +103,13 @@ class Connection:
         if not self._is_checked:
             self._check_chain()
             self._is_checked = True
+        for _ in range(_BLOCK_GONE_ATTEMPTS - 1):
+            try:
+                return self._request(method, *params)
+            except NodeError as error:
+                if _BLOCK_GONE not in error.message.lower():
+                    raise
+                _log.debug("%s met a block being mined", method)
         return self._request(method, *params)
 
     def ask(self, method: str, *params: object) -> Any:

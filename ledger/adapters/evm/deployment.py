@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 from eth_account.signers.local import LocalAccount
 
@@ -67,15 +68,18 @@ def deploy_contracts(
         TransportError: the node could not be asked, or the blocks did not come in time.
     """
     account = account_of(relay_key)
-    node = Connection(url, chain_id=chain_id)
     addresses = contract_addresses(from_hex(account.address))
     transactions = _transactions(account, chain_id, addresses, archive_organisation, gas_price_wei)
     deadline = time.monotonic() + timeout_seconds
-    while not _are_final(node, transactions, final_block):
-        if time.monotonic() > deadline:
-            raise TransportError(f"expected the contracts within {timeout_seconds:g} s, got none final", where="rpc")
-        time.sleep(_POLL_SECONDS)
-    return EvmLedgerReader(url, chain_id=chain_id, contracts=addresses).identity()
+    with closing(Connection(url, chain_id=chain_id)) as node:
+        while not _are_final(node, transactions, final_block):
+            if time.monotonic() > deadline:
+                raise TransportError(
+                    f"expected the contracts within {timeout_seconds:g} s, got none final", where="rpc"
+                )
+            time.sleep(_POLL_SECONDS)
+    with closing(EvmLedgerReader(url, chain_id=chain_id, contracts=addresses)) as reader:
+        return reader.identity()
 
 
 def _are_final(node: Connection, transactions: list[SignedTransaction], final_block: Callable[[], int]) -> bool:

@@ -52,6 +52,10 @@ class EvmLedgerReader:
         self._contracts = dict(contracts)
         self._interfaces: dict[str, ContractInterface] = {name: interface(name) for name in ARTIFACTS}
 
+    def close(self) -> None:
+        """Give back the sockets."""
+        self._node.close()
+
     def identity(self) -> ChainIdentity:
         """See `LedgerReader.identity`; the code's digest of an address without code is that of no bytes."""
         genesis = self._node.block(0)
