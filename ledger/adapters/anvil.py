@@ -38,7 +38,6 @@ __all__ = ["EmbeddedNode"]
 
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
-_RPC_TIMEOUT_SECONDS = 30.0
 _STATE_TIMEOUT_SECONDS = 600.0
 # The dump may take this part of the time at most, however large the state grows.
 _DUMP_REST_FACTOR = 4.0
@@ -56,6 +55,7 @@ class EmbeddedNode:
         port: on loopback; 0: a free one, drawn anew at each `start`.
         binary: anvil; found by `find_anvil` if not given.
         block_interval_seconds: the least time between two blocks.
+        timeout_seconds: for each request to the node, save those that hold the whole state; later it counts as hung.
         clock: for block times and the genesis block's.
         random_bytes: for the genesis block's coinbase, which makes its hash unique.
     """
@@ -68,6 +68,7 @@ class EmbeddedNode:
         port: int = 0,
         binary: Path | None = None,
         block_interval_seconds: float = 1.0,
+        timeout_seconds: float = 30.0,
         clock: Clock | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -76,6 +77,7 @@ class EmbeddedNode:
         self._wanted_port = port
         self._binary = binary
         self._interval = block_interval_seconds
+        self._timeout = timeout_seconds
         self._clock: Clock = clock or SystemClock()
         self._random_bytes = random_bytes
         self._dumps = DumpFolder(folder)
@@ -250,7 +252,7 @@ class EmbeddedNode:
             self._spawn()
             self._final = 0
         self._head, _, self._head_time = self._newest_block()
-        self._rpc.call("evm_setTime", max(self._now(), self._head_time), timeout=_RPC_TIMEOUT_SECONDS)
+        self._rpc.call("evm_setTime", max(self._now(), self._head_time), timeout=self._timeout)
         self._admit(self._rpc.port)
         self._ready.set()
 
@@ -297,7 +299,7 @@ class EmbeddedNode:
         self._await_answer()
 
     def _await_answer(self) -> None:
-        deadline = time.monotonic() + _RPC_TIMEOUT_SECONDS
+        deadline = time.monotonic() + self._timeout
         while True:
             self._check_alive()
             try:
@@ -331,12 +333,12 @@ class EmbeddedNode:
     def _mine_if_due(self) -> None:  # (3)
         if time.monotonic() - self._mined_at < self._interval:
             return
-        pool = self._rpc.call("txpool_status", timeout=_RPC_TIMEOUT_SECONDS)
+        pool = self._rpc.call("txpool_status", timeout=self._timeout)
         if int(pool["pending"], 16) == 0:
             return
         self._mined_at = time.monotonic()
         timestamp = max(self._now(), self._head_time + 1)
-        self._rpc.call("evm_mine", {"timestamp": timestamp}, timeout=_RPC_TIMEOUT_SECONDS)
+        self._rpc.call("evm_mine", {"timestamp": timestamp}, timeout=self._timeout)
         self._head, self._head_time = self._head + 1, timestamp
 
     def _dump_if_due(self) -> None:
@@ -365,7 +367,7 @@ class EmbeddedNode:
         self._head, self._head_time, self._final = number, timestamp, number
 
     def _newest_block(self) -> tuple[int, bytes, int]:
-        block = self._rpc.call("eth_getBlockByNumber", "latest", False, timeout=_RPC_TIMEOUT_SECONDS)
+        block = self._rpc.call("eth_getBlockByNumber", "latest", False, timeout=self._timeout)
         return int(block["number"], 16), bytes.fromhex(block["hash"][2:]), int(block["timestamp"], 16)
 
     def _kill(self) -> None:

@@ -19,7 +19,7 @@ import pytest
 from ledger.adapters import chain_dumps
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.chain_dumps import DumpFolder
-from ledger.adapters.evm import EvmChain, deploy_contracts
+from ledger.adapters.evm import EvmChain, contract_addresses, deploy_contracts, relay_address
 from ledger.adapters.processes import free_port, kill_recorded, process_record
 from ledger.adapters.rpc import JsonRpc
 from ledger.anchoring import (
@@ -407,3 +407,73 @@ def test_keeps_two_generations(tmp_path: Path) -> None:
         for number in range(4):
             register(chain, f"A-{number}")
     assert len(list(tmp_path.glob("state-*.dump"))) == 2
+
+
+def test_a_hung_node_is_started_again(tmp_path: Path) -> None:
+    with EmbeddedNode(tmp_path, chain_id=CHAIN_ID, block_interval_seconds=FAST_SECONDS, timeout_seconds=2.0) as node:
+        chain, pid = chain_of(node, deploy(node)), node.process_id or 0
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: node.is_ready and node.process_id != pid)
+        assert not is_running(pid)
+        assert node.restart_count == 1
+        register(chain, "A-1")
+
+
+# Kills itself at the n-th call of a function, before or after it is done.
+BRITTLE_DEPLOYMENT = """
+import os, signal, sys
+from pathlib import Path
+from ledger.adapters.anvil import EmbeddedNode
+from ledger.adapters.chain_dumps import DumpFolder
+from ledger.adapters.evm import deployment
+folder, chain_id, key, code, function, left, after = sys.argv[1:]
+owner = DumpFolder if function == "write" else deployment
+real, left = getattr(owner, function), int(left)
+def brittle(*arguments):
+    global left
+    left -= 1
+    if left == 0 and not int(after):
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = real(*arguments)
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+setattr(owner, function, brittle)
+with EmbeddedNode(Path(folder), chain_id=int(chain_id), block_interval_seconds=0.0) as node:
+    deployment.deploy_contracts(
+        node.rpc_url,
+        chain_id=int(chain_id),
+        relay_key=bytes.fromhex(key),
+        archive_organisation=code,
+        final_block=node.final_block_number,
+    )
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "count", "after"),
+    [
+        ("send_raw", 1, False),
+        ("send_raw", 1, True),
+        ("send_raw", 5, True),
+        ("send_raw", 8, True),
+        ("write", 1, False),  # mined, not in a dump
+        ("write", 1, True),
+        ("write", 99, True),  # all of it final, and nobody told
+    ],
+)
+def test_a_deployment_killed_at_any_point_is_gone_on_with(
+    tmp_path: Path, function: str, count: int, after: bool
+) -> None:
+    arguments = (str(tmp_path), str(CHAIN_ID), RELAY_KEY.hex(), ARCHIVE_CODE, function, str(count), str(int(after)))
+    killed = subprocess.run([sys.executable, "-c", BRITTLE_DEPLOYMENT, *arguments], timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with node_over(tmp_path) as node:
+        identity = deploy(node)
+        chain = chain_of(node, identity)
+        addresses = {name: contract.address for name, contract in identity.contracts.items()}
+        assert addresses == contract_addresses(relay_address(RELAY_KEY))
+        assert chain.next_nonce() == 8
+        assert deploy(node) == identity
+        register(chain, "A-1")
