@@ -6,16 +6,18 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
-from ledger.errors import MalformedError
+from ledger.errors import LedgerError, MalformedError
+from ledger.identifiers.uscc import validate_uscc
 from ledger.levels import SealCheck
 from ledger.report import Outcome
 from ledger.types import Seal
 from signing.cades import SealValue, rebuild_cms
+from signing.certificates import parse_certificate
 from signing.errors import SigningError
 from signing.paths import TrustRoots
 from signing.verification import check_seal
 
-__all__ = ["CadesSeals", "load_roots"]
+__all__ = ["CadesSeals", "check_archive_certificates", "load_roots"]
 
 
 @lru_cache(maxsize=16)
@@ -29,6 +31,26 @@ def load_roots(ca_roots: tuple[bytes, ...]) -> TrustRoots:
         return TrustRoots.from_der(ca_roots)
     except SigningError as error:
         raise MalformedError(str(error), code="ca_roots", where="trust.ca_roots") from error
+
+
+def check_archive_certificates(certificates: Iterable[bytes]) -> None:
+    """Check that a trust file's certificates of the archive are sealing certificates: another one vouches for nothing.
+
+    Args:
+        certificates: DER, in the order of the file.
+
+    Raises:
+        MalformedError: one is not; `where` names it.
+    """
+    for index, der in enumerate(certificates):
+        try:
+            parse_certificate(der, validate_code=validate_uscc)
+        except (LedgerError, SigningError) as error:
+            raise MalformedError(
+                f"expected a sealing certificate of the archive, got one that is none: {error}",
+                code="archive_certificate",
+                where=f"trust.ledger.archive.certificates[{index}]",
+            ) from error
 
 
 class CadesSeals:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 
 from ledger.cid import FileCid
 from ledger.cli.export import read_input
-from ledger.cli.seals import CadesSeals, load_roots
+from ledger.cli.seals import CadesSeals, check_archive_certificates, load_roots
 from ledger.errors import LedgerError, TransportError
 from ledger.levels import ChainWitness
 from ledger.report import AnchorLevel, Finding, Outcome, VerificationReport
@@ -97,6 +97,7 @@ def _verify(arguments: argparse.Namespace) -> VerificationReport:
             return unchecked(Finding.of(reason, "--trust FILE"), required_level=required, now=now)
         trust = TrustFile.parse(read_input(arguments.trust))
         load_roots(trust.ca_roots)
+        check_archive_certificates(trust.archive_certificates)
         reason = "unreadable"
         bundle = read_input(arguments.bundle)
         file = None if arguments.file is None else digest_file(arguments.file)

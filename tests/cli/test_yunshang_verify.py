@@ -104,6 +104,23 @@ def test_a_trust_file_with_a_broken_root_could_not_check(capsys: pytest.CaptureF
 
 
 @pytest.mark.parametrize(
+    "der", [b"", b"no certificate", trust_file().ca_roots[0], trust_file().archive_certificates[0] + b"\0"]
+)
+def test_a_trust_file_with_a_broken_archive_certificate_could_not_check(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, der: bytes
+) -> None:
+    value = json.loads(trust_file().to_bytes())
+    value["ledger"]["archive"]["certificates"].append(base64.b64encode(der).decode())
+    trust = tmp_path / "trust.json"
+    trust.write_text(json.dumps(value), encoding="ascii")
+    code, report = run_json(capsys, BUNDLE, "--trust", str(trust))
+    assert (code, report["verdict"], report["steps"][0]["reason"]) == (2, "INDETERMINATE", "no_trust_file")
+    assert "trust.ledger.archive.certificates[1]" in report["steps"][0]["detail"]
+    assert main([BUNDLE, "--trust", str(trust)]) == 2
+    assert "certificates[1]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
     "arguments",
     [[], [BUNDLE, "--unknown"], [BUNDLE, "--trust"], [BUNDLE, "--require-anchor", "none"], [BUNDLE, BUNDLE]],
 )
