@@ -6,15 +6,36 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from archive_api.errors import MalformedError
 from archive_api.outbox.models import Job
 from ledger.anchoring import Phase
+from ledger.texts import has_refused_sign
 
-__all__ = ["ChainStatus", "KeyPath", "RegistrationStatus", "hex32", "registration"]
+__all__ = ["ChainStatus", "KeyPath", "Line", "Lines", "RegistrationStatus", "Whole", "hex32", "registration"]
 
 RegistrationStatus = Literal["pending", "registered", "refused"]
+
+
+def _line(text: str) -> str:
+    if has_refused_sign(text):
+        raise ValueError("expected text without control characters and bidirectional controls")
+    return text
+
+
+def _lines(text: str) -> str:
+    if has_refused_sign(text, lines=True):
+        raise ValueError("expected text without control characters (newline and tab apart) and bidirectional controls")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_line)]
+"""A text on one line. Source: docs/formats.md section 1."""
+Lines = Annotated[str, AfterValidator(_lines)]
+"""A text that may have lines: the reasons of a return or withdrawal."""
+Whole = Annotated[int, Field(strict=True, ge=0)]
+"""A JSON integer from 0: no boolean, no string, no fraction."""
 
 KeyPath = Annotated[
     str,

@@ -12,6 +12,7 @@ from typing import Any
 from ledger.canonical import MAX_SAFE_INTEGER
 from ledger.errors import MalformedError
 from ledger.paths import check_paths
+from ledger.texts import has_refused_sign
 
 __all__ = [
     "base64_bytes",
@@ -39,11 +40,11 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
 
 
-def _refuse(expected: str, value: object, where: str) -> MalformedError:
+def _refuse(expected: str, value: object, where: str, *, code: str | None = None) -> MalformedError:
     shown = repr(value)
     if len(shown) > 80:
         shown = shown[:77] + "…"
-    return MalformedError(f"expected {expected}, got {shown}", where=where, expected=expected, actual=value)
+    return MalformedError(f"expected {expected}, got {shown}", code=code, where=where, expected=expected, actual=value)
 
 
 def members(value: Any, names: Sequence[str], where: str) -> Mapping[str, Any]:
@@ -89,15 +90,23 @@ def sequence_of(value: Any, where: str, *, length: int | None = None) -> list[An
     return value
 
 
-def text(value: Any, where: str, *, empty: bool = False) -> str:
-    """Read a string, not empty unless `empty`, or raise MalformedError."""
-    if not isinstance(value, str) or not (value or empty):
-        raise _refuse("a string" if empty else "a non-empty string", value, where)
-    if not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise _refuse("Unicode text without lone surrogates", value, where) from error
+def text(value: Any, where: str, *, lines: bool = False) -> str:
+    """Read a text that is not empty.
+
+    Args:
+        value: what the JSON reader gave.
+        where: place for the error text.
+        lines: newline and tab are allowed.
+
+    Raises:
+        MalformedError: not a string, or empty; `control_character`: it holds a control character, a bidirectional
+            control or a lone surrogate.
+    """
+    if not isinstance(value, str) or not value:
+        raise _refuse("a non-empty string", value, where)
+    if has_refused_sign(value, lines=lines):
+        expected = "text without control characters, bidirectional controls and lone surrogates"
+        raise _refuse(expected, value, where, code="control_character")
     return value
 
 

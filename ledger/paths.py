@@ -5,6 +5,7 @@ Everything wrong with a folder or a list is told at once, as data, so that a per
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from ledger.errors import MalformedError
+from ledger.texts import REFUSED_SIGNS, SURROGATES, visible
 
 __all__ = [
     "PathProblem",
@@ -24,6 +26,9 @@ __all__ = [
 ]
 
 _SHOWN: Final = 20
+_SURROGATE: Final = re.compile(f"[{SURROGATES}]")
+_CONTROL: Final = re.compile(f"[/{REFUSED_SIGNS}]")
+_UNSAFE: Final = re.compile(rf"[\\/{REFUSED_SIGNS}{SURROGATES}]")
 
 
 class Problem(StrEnum):
@@ -88,8 +93,7 @@ class PathProblem:
     @property
     def shown(self) -> str:
         """The path for people: UTF-8 where it is, else with escapes such as `\\xb2`; control characters escaped."""
-        text = self.raw.decode("utf-8", "backslashreplace")
-        return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+        return visible(self.raw.decode("utf-8", "backslashreplace"))
 
     def to_json(self) -> dict[str, str | None]:
         """Return the problem as JSON values; `raw` in hex."""
@@ -144,10 +148,9 @@ def check_name(name: str) -> list[Problem]:
         problems.append(Problem.DOT_SEGMENT)
     if "\\" in name:
         problems.append(Problem.BACKSLASH)
-    kinds = {unicodedata.category(sign) for sign in name}
-    if "Cs" in kinds:
+    if _SURROGATE.search(name):
         problems.append(Problem.NOT_UTF8)
-    if "Cc" in kinds or "/" in name:
+    if _CONTROL.search(name):
         problems.append(Problem.CONTROL_CHARACTER)
     if not unicodedata.is_normalized("NFC", name):
         problems.append(Problem.NOT_NFC)
@@ -174,7 +177,7 @@ def propose_name(raw: bytes, *, taken: Iterable[str] = ()) -> str:
     else:
         name = raw.decode("utf-8", "replace").replace("\ufffd", "_")
     name = unicodedata.normalize("NFC", name)
-    name = "".join("_" if sign in "\\/" or unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in name)
+    name = _UNSAFE.sub("_", name)
     if name in ("", ".", ".."):
         name = "_" * max(1, len(name))
     used = set(taken)

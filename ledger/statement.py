@@ -405,7 +405,8 @@ def return_reasons(submission: bytes, reasons: Sequence[ReturnReason]) -> bytes:
             "format": "yunshang-return/v1",
             "submission": fields.prefixed_hex(submission),
             "reasons": [
-                {"leaf_index": item.leaf_index, "reason": fields.text(item.reason, "reason")} for item in reasons
+                {"leaf_index": item.leaf_index, "reason": fields.text(item.reason, "reason", lines=True)}
+                for item in reasons
             ],
         }
     )
@@ -418,6 +419,6 @@ def withdrawal_reason(submission: bytes, role: Role, reason: str) -> bytes:
             "format": "yunshang-withdrawal/v1",
             "submission": fields.prefixed_hex(submission),
             "role": role.value,
-            "reason": fields.text(reason, "reason"),
+            "reason": fields.text(reason, "reason", lines=True),
         }
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archive_api.http import ChainStatus
+from archive_api.http import ChainStatus, Whole
 
 __all__ = ["CertificateIn", "CertificateOut", "OrganisationOut", "RevocationIn", "RevocationOut"]
 
@@ -41,7 +41,7 @@ class RevocationIn(BaseModel):
     )
 
     reason: ReasonName
-    invalidity_time: Annotated[int, Field(ge=0, description="Since when not to be trusted, unix seconds.")]
+    invalidity_time: Annotated[Whole, Field(description="Since when not to be trusted, unix seconds.")]
 
 
 class OrganisationOut(BaseModel):

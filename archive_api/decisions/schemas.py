@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archive_api.http import ChainStatus
+from archive_api.http import ChainStatus, Line, Lines, Whole
 from archive_api.submissions.schemas import SEAL_EXAMPLE, SealValue
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 
 Hex32 = Annotated[str, Field(pattern="^0x[0-9a-f]{64}$")]
 AccessionNumber = Annotated[
-    str, Field(min_length=1, max_length=64, description="总登记号; 1 to 64 bytes of UTF-8, unique.")
+    Line, Field(min_length=1, max_length=64, description="总登记号; 1 to 64 bytes of UTF-8, unique.")
 ]
 _ATTESTATION: dict[str, Any] = {
     "seals_hash": "0x" + "3c" * 32,
@@ -64,9 +64,9 @@ class AttestationIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_ATTESTATION]})
 
     seals_hash: Hex32
-    block_number: Annotated[int, Field(ge=0)]
+    block_number: Whole
     block_hash: Hex32
-    block_time: Annotated[int, Field(ge=0)]
+    block_time: Whole
     seal: SealValue
 
 
@@ -90,8 +90,8 @@ class ReasonIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    leaf_index: Annotated[int | None, Field(ge=0)]
-    reason: Annotated[str, Field(min_length=1, max_length=4000)]
+    leaf_index: Whole | None
+    reason: Annotated[Lines, Field(min_length=1, max_length=4000)]
 
 
 class ReturnIn(BaseModel):

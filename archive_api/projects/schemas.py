@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archive_api.http import ChainStatus
+from archive_api.http import ChainStatus, Line
 
 __all__ = [
     "AliasIn",
@@ -21,7 +21,8 @@ __all__ = [
     "UnitProjectOut",
 ]
 
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[Line, Field(min_length=1, max_length=200)]
+Scheme = Annotated[Line, Field(min_length=1, max_length=64)]
 
 ROSTER_EXAMPLE: dict[str, Any] = {
     "organisations": [
@@ -47,10 +48,10 @@ class BuildingIn(BaseModel):
         },
     )
 
-    scheme: Annotated[str, Field(min_length=1, max_length=64)]
+    scheme: Scheme
     value: Text
     name: Text
-    address: Annotated[str | None, Field(max_length=400)] = None
+    address: Annotated[Line | None, Field(max_length=400)] = None
 
 
 class AliasIn(BaseModel):
@@ -61,7 +62,7 @@ class AliasIn(BaseModel):
         json_schema_extra={"examples": [{"scheme": "real-estate-unit", "value": "440106001001GB00001F00010001"}]},
     )
 
-    scheme: Annotated[str, Field(min_length=1, max_length=64)]
+    scheme: Scheme
     value: Text
 
 
@@ -92,7 +93,7 @@ class UnitProjectIn(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"code": "U01", "name": "1号楼主体工程"}]}
     )
 
-    code: Annotated[str, Field(min_length=1, max_length=100)]
+    code: Annotated[Line, Field(min_length=1, max_length=100)]
     name: Text
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from archive_api.http import Lines
 from archive_api.projects.schemas import RosterMemberModel
 
 __all__ = [
@@ -96,7 +97,7 @@ class WithdrawalIn(BaseModel):
     )
 
     role: RoleName
-    reason: Annotated[str, Field(min_length=1, max_length=4000)]
+    reason: Annotated[Lines, Field(min_length=1, max_length=4000)]
     seal: SealValue
 
 

@@ -36,7 +36,7 @@ STATEMENTS = st.one_of(
     st.builds(
         SubmissionStatement, B32, B32, B32, U64, B32, B32, B32, U64, B32, B32.map(b"\x01\x70\x12\x20".__add__), U64
     ),
-    st.builds(Acceptance, B32, st.text(st.characters(codec="utf-8"), min_size=1, max_size=16)),
+    st.builds(Acceptance, B32, st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs"]), min_size=1, max_size=16)),
     st.builds(Return, B32, B32),
     st.builds(Withdrawal, B32, B32),
     st.builds(Anchored, B32, B32, U64, B32, U64),

@@ -41,6 +41,8 @@ def test_entry_round_trips_and_hashes_its_canonical_bytes() -> None:
         ("retention", "forever"), ("security_level", "top"), ("responsible_party", "91350100M000100Y44"),
         ("existing_signatures", {}), ("existing_signatures", [1]), ("source_entry", ""), ("encryption", []),
         ("extensions", None), ("salt", None), ("category", ""), ("media_type", 1),
+        ("title", "a\n结论：通过"), ("path", "a/\u202efdp.exe"), ("category", "C5\x1b[2J"),
+        ("media_type", "text/plain\r\nx"), ("document_number", "1\u2066"), ("originating_system", "\u200f"),
     ],
 )  # fmt: skip
 def test_entry_refuses(member: str, value: Any) -> None:

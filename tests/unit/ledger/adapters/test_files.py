@@ -51,6 +51,7 @@ def test_everything_wrong_is_told_together(tmp_path: Path) -> None:
     write(tmp_path, "施工记录".encode("gbk") + b"/good.txt")
     write(tmp_path, "cafe\u0301.txt")
     write(tmp_path, "tab\t.txt")
+    write(tmp_path, "turned\u202efdp.exe")
     write(tmp_path, "back\\slash.txt")
     write(tmp_path, "good/fine.txt")
     (tmp_path / "link").symlink_to("good/fine.txt")
@@ -63,6 +64,7 @@ def test_everything_wrong_is_told_together(tmp_path: Path) -> None:
         (Problem.NOT_UTF8, "施工记录".encode("gbk").decode("utf-8", "backslashreplace"), "施工记录"),
         (Problem.NOT_NFC, "cafe\u0301.txt", "café.txt"),
         (Problem.CONTROL_CHARACTER, "tab\\t.txt", "tab_.txt"),
+        (Problem.CONTROL_CHARACTER, "turned\\u202efdp.exe", "turned_fdp.exe"),
         (Problem.BACKSLASH, "back\\slash.txt", "back_slash.txt"),
         (Problem.SYMBOLIC_LINK, "link", None),
         (Problem.SYMBOLIC_LINK, "linked folder", None),
@@ -73,7 +75,7 @@ def test_everything_wrong_is_told_together(tmp_path: Path) -> None:
     assert result.empty_folders == ("empty", "empty/deeper")
     with pytest.raises(UnsafePathsError) as caught:
         result.require()
-    assert len(caught.value.problems) == 9
+    assert len(caught.value.problems) == 10
     with pytest.raises(UnsafePathsError) as caught:
         result.require(accept_renaming=True)
     assert len(caught.value.problems) == 4
