@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from ledger import fields
 from ledger.report import Finding, Outcome, VerificationReport
+from ledger.texts import visible
 
 __all__ = ["print_report"]
 
@@ -31,9 +33,14 @@ _STEPS = {
 _LEVELS = {"none": "无", "attested": "档案馆声明", "observed": "自有节点查得", "proved": "区块证明"}
 
 
-def _plain(text: str) -> str:
-    """Make text from a bundle harmless: no escape sequences, no reversed writing that fakes a verdict."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in text)
+def _plain(*lines: str) -> Text:
+    """Make lines with values from a bundle harmless: no further lines, no escape sequences, no reversed writing."""
+    return Text("\n".join(visible(line) for line in lines))
+
+
+def _indented(text: Text) -> Padding:
+    """Set text off the margin, where the verdict stands: a long value that is wrapped can't fake one either."""
+    return Padding(text, (0, 0, 0, 2))
 
 
 def _verdict(outcome: Outcome) -> Text:
@@ -42,9 +49,9 @@ def _verdict(outcome: Outcome) -> Text:
 
 
 def _explained(finding: Finding, outcome: Outcome) -> Text:
-    text = Text(_plain(f"{finding.zh}\n{finding.en}"))
+    text = _plain(finding.zh, finding.en)
     if finding.detail and outcome is not Outcome.PASSED:
-        text.append(_plain(f"\n{finding.reason}: {finding.detail}"), style="dim")
+        text.append(f"\n{visible(f'{finding.reason}: {finding.detail}')}", style="dim")
     return text
 
 
@@ -58,14 +65,15 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
     console = console or Console(highlight=False)
     document = report.subject.get("document")
     if document:
-        console.print(Text(_plain(f"{document['title']}  {document['path']}"), style="bold"))
         building = report.subject["building"]
+        console.print("所核验的文件 / the document:")
         console.print(
-            Text(
+            _indented(
                 _plain(
+                    f"{document['title']}  {document['path']}",
                     f"建筑 / building {building['scheme']}:{building['value']}  "
                     f"单位工程 / unit project {report.subject['unit_project']}  "
-                    f"移交 / submission {report.subject['submission']}"
+                    f"移交 / submission {report.subject['submission']}",
                 )
             )
         )
@@ -90,7 +98,7 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
     for party in report.parties:
         parties.add_row(
             f"{party.role.zh}\n{party.role.value}",
-            "—" if party.code is None else Text(_plain(f"{party.name}\n{party.code}")),
+            "—" if party.code is None else _plain(party.name or "", party.code),
             "—" if party.signing_time is None else fields.utc_text(party.signing_time),
             _verdict(party.finding.outcome),
             _explained(party.finding, party.finding.outcome),
@@ -101,7 +109,7 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
     decisive = report.decisive
     console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))
     if decisive is not None:
-        console.print(Text(_plain(f"{decisive.finding.zh}\n{decisive.finding.en}")))
+        console.print(_indented(_plain(decisive.finding.zh, decisive.finding.en)))
     level = report.level.label
     console.print(
         Text(f"上链证明级别：{_LEVELS[level]} / anchor level: {level} · 截至 / as of {fields.utc_text(report.as_of)}")
