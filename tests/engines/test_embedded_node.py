@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from ledger.adapters import chain_dumps
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.chain_dumps import DumpFolder
 from ledger.adapters.evm import EvmChain, contract_addresses, deploy_contracts, relay_address
@@ -258,7 +257,7 @@ def test_a_full_disk_keeps_blocks_from_being_final_until_there_is_room(
     with node_over(tmp_path) as node:
         chain = chain_of(node, deploy(node))
         final = node.final_block_number()
-        monkeypatch.setattr(chain_dumps.os, "fsync", fsync)
+        monkeypatch.setattr(os, "fsync", fsync)
         transaction = chain.prepare(RegisterBuilding(BuildingIdentifier("yunshang", "A-1")), chain.next_nonce())
         chain.broadcast(transaction.raw)
         wait_until(lambda: chain.receipt(transaction.transaction_hash) is not None)
