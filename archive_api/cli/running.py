@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from archive_api.home import write_private
 
@@ -49,10 +49,10 @@ def running_server(home: Path) -> RunningServer | None:
     if recorded is None:
         return None
     try:
-        answer = httpx.get(f"{recorded.api}/api/v1/health", timeout=_PROBE_SECONDS, trust_env=False)
-    except httpx.TransportError:
+        answer = httpx2.get(f"{recorded.api}/api/v1/health", timeout=_PROBE_SECONDS, trust_env=False)
+    except httpx2.TransportError:
         return None
-    return recorded if answer.status_code == httpx.codes.OK else None
+    return recorded if answer.status_code == httpx2.codes.OK else None
 
 
 def _read(home: Path) -> RunningServer | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import httpx
+import httpx2
 
 from archive_api.client.errors import raise_for_problem
 from archive_api.errors import TransportError
@@ -27,16 +27,16 @@ class Connection:
     Args:
         base_url: address of the archive, such as `http://127.0.0.1:8460`.
         timeout_seconds: for each read or write on the socket.
-        transport: another httpx transport, for tests.
+        transport: another httpx2 transport, for tests.
     """
 
     def __init__(
-        self, base_url: str, *, timeout_seconds: float = 300.0, transport: httpx.BaseTransport | None = None
+        self, base_url: str, *, timeout_seconds: float = 300.0, transport: httpx2.BaseTransport | None = None
     ) -> None:
         self.base_url = base_url.rstrip("/").removesuffix(API_PREFIX)
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=self.base_url,
-            timeout=httpx.Timeout(timeout_seconds, connect=10.0),
+            timeout=httpx2.Timeout(timeout_seconds, connect=10.0),
             transport=transport,
             trust_env=False,
             headers={"Accept": "application/json"},
@@ -57,7 +57,7 @@ class Connection:
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = False,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """Send one request and read its answer.
 
         Args:
@@ -89,7 +89,7 @@ class Connection:
                     params=params,
                     headers=headers,
                 )
-            except httpx.TransportError as e:
+            except httpx2.TransportError as e:
                 if attempt == attempts:
                     raise TransportError(f"expected an archive at {self.base_url}, got {_reason(e)}") from e
                 time.sleep(0.2 * 2**attempt)
@@ -127,14 +127,14 @@ class Connection:
                 return
 
     @contextmanager
-    def _stream(self, path: str) -> Iterator[httpx.Response]:
+    def _stream(self, path: str) -> Iterator[httpx2.Response]:
         try:
             with self._http.stream("GET", self.url(path)) as response:
                 if response.status_code >= 400:
                     response.read()
                 raise_for_problem(response)
                 yield response
-        except httpx.TransportError as e:
+        except httpx2.TransportError as e:
             raise TransportError(f"expected an archive at {self.base_url}, got {_reason(e)}") from e
 
     def download(self, path: str, target: BinaryIO) -> int:
@@ -160,5 +160,5 @@ class Connection:
             yield rest
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx2.TransportError) -> str:
     return str(error) or type(error).__name__

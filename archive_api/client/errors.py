@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import httpx
+import httpx2
 
 from archive_api.errors import ApiError
 
@@ -38,7 +38,7 @@ class ProblemError(ApiError):
         self.document = dict(document)
 
 
-def raise_for_problem(response: httpx.Response) -> None:
+def raise_for_problem(response: httpx2.Response) -> None:
     """Raise ProblemError for any status of 400 and above.
 
     Args:

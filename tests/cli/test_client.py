@@ -9,7 +9,7 @@ import json
 import tarfile
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from archive_api.client import ArchiveClient, Connection, LocalFile, ProblemError, Uploader
@@ -27,28 +27,28 @@ class TusSimulator:
         self.requests: list[str] = []
         self._numbers = itertools.count()
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(f"{request.method} {request.url.host}")
         if request.method == "POST":
             name = f"/api/v1/submissions/{REF}/files/{next(self._numbers)}"
             pairs = (pair.split(" ") for pair in request.headers["Upload-Metadata"].split(","))
             metadata = {key: base64.b64decode(value).decode() for key, value in pairs}
             self.uploads[name] = (metadata, int(request.headers["Upload-Length"]), bytearray())
-            return httpx.Response(201, headers={"Location": f"http://elsewhere.example{name}"})
+            return httpx2.Response(201, headers={"Location": f"http://elsewhere.example{name}"})
         if request.url.path not in self.uploads:
-            return httpx.Response(404, json={"code": "not_found", "title_zh": "没有找到", "title_en": "Not found"})
+            return httpx2.Response(404, json={"code": "not_found", "title_zh": "没有找到", "title_en": "Not found"})
         _, size, content = self.uploads[request.url.path]
         if request.method == "HEAD":
-            return httpx.Response(200, headers={"Upload-Offset": str(len(content))})
+            return httpx2.Response(200, headers={"Upload-Offset": str(len(content))})
         assert int(request.headers["Upload-Offset"]) == len(content)
         body = request.read()
         if self.break_after is not None:
             content += body[: self.break_after]
             self.break_after = None
-            raise httpx.ReadError("broken")
+            raise httpx2.ReadError("broken")
         content += body
         assert len(content) <= size
-        return httpx.Response(204, headers={"Upload-Offset": str(len(content))})
+        return httpx2.Response(204, headers={"Upload-Offset": str(len(content))})
 
     def complete(self) -> list[tuple[dict[str, str], bytes]]:
         """Uploads that have all their bytes."""
@@ -62,7 +62,7 @@ def simulator() -> TusSimulator:
 
 @pytest.fixture
 def connection(simulator: TusSimulator) -> Connection:
-    return Connection("http://archive.test", transport=httpx.MockTransport(simulator))
+    return Connection("http://archive.test", transport=httpx2.MockTransport(simulator))
 
 
 def local(tmp_path: Path, sizes: list[int]) -> list[LocalFile]:
@@ -151,27 +151,27 @@ def test_problems_keep_their_code_and_both_texts(connection: Connection) -> None
 
 
 def test_lists_are_walked_page_by_page() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         cursor = request.url.params.get("cursor")
-        return httpx.Response(
+        return httpx2.Response(
             200,
             json={"items": [{"n": 2}], "next_cursor": None} if cursor else {"items": [{"n": 1}], "next_cursor": "c"},
         )
 
-    client = ArchiveClient(Connection("http://archive.test", transport=httpx.MockTransport(answer)))
+    client = ArchiveClient(Connection("http://archive.test", transport=httpx2.MockTransport(answer)))
     assert [item["n"] for item in client.certificates()] == [1, 2]
 
 
 def test_reads_are_tried_again_and_writes_are_not() -> None:
     tries: list[str] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: httpx2.Request) -> httpx2.Response:
         tries.append(request.method)
         if len(tries) == 1:
-            raise httpx.ConnectError("refused")
-        return httpx.Response(200, json={})
+            raise httpx2.ConnectError("refused")
+        return httpx2.Response(200, json={})
 
-    connection = Connection("http://archive.test", transport=httpx.MockTransport(answer))
+    connection = Connection("http://archive.test", transport=httpx2.MockTransport(answer))
     assert connection.get("/health") == {}
     tries.clear()
     with pytest.raises(TransportError):
