@@ -222,14 +222,22 @@ def load_home(root: Path) -> Home:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file with mode 0600, whole or not at all, durably."""
+    """Write a file with mode 0600, whole or not at all, durably.
+
+    Raises:
+        OSError: it cannot be written; it names the file.
+    """
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise OSError(e.errno, e.strerror, str(path)) from e
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 
 import typer
@@ -29,6 +30,7 @@ COULD_NOT_CHECK = 2
 USAGE = 3
 INTERRUPTED = 130
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _KINDS = (
     ("TransportError", COULD_NOT_CHECK, "无法连接或无法完成核查"),
     ("MalformedError", FAILED, "格式不符"),
@@ -109,6 +111,9 @@ def _usage(error: typer.TyperException) -> Failure:
 def _system(error: OSError) -> Failure:
     name = f"{error.filename}: " if error.filename else ""
     reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        zh, en = f"磁盘空间不足：{name}{reason}", f"no room is left on the disk: {name}{reason}"
+        return Failure(COULD_NOT_CHECK, "storage_full", zh, en)
     return Failure(FAILED, "system", f"系统错误：{name}{reason}", f"{name}{reason}")
 
 

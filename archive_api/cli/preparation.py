@@ -123,6 +123,7 @@ def write_preparation(folder: Path, preparation: Preparation, *, replace: bool =
 
     Raises:
         ConflictError: the folder exists.
+        OSError: it cannot be written; it names the folder, and nothing of it stays.
     """
     if folder.exists() and not (replace and (folder / "preparation.json").exists()):
         raise ConflictError(f"expected no {folder} yet, got one; use --replace or another --out", code="exists")
@@ -149,6 +150,8 @@ def write_preparation(folder: Path, preparation: Preparation, *, replace: bool =
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, str(folder)) from e
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
