@@ -22,7 +22,7 @@ from solcx.exceptions import SolcError
 
 from ledger.errors import MalformedError, NotFoundError
 
-__all__ = ["CONTRACTS", "SETTINGS", "CompiledContract", "compile_contracts", "find_node"]
+__all__ = ["CONTRACTS", "SETTINGS", "CompiledContract", "compile_contracts", "documentation", "find_node"]
 
 CONTRACTS = ("ArchiveLedger", "P256Suite", "ProjectRegistry", "SealRegistry")
 """The contracts that are deployed."""
@@ -106,25 +106,9 @@ def compile_contracts(project: Path, contracts: Sequence[str] = CONTRACTS) -> di
         NotFoundError: Node, the compiler or an imported source is missing.
         MalformedError: The compiler refused the sources or warned about them.
     """
-    names = {name: _source_of(project, name) for name in contracts}
-    request: dict[str, object] = {
-        "language": "Solidity",
-        "sources": {name: {"content": text} for name, text in sorted(_sources(project, names).items())},
-        "settings": {
-            **SETTINGS,
-            "outputSelection": {
-                name: {contract: ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}
-                for contract, name in names.items()
-            },
-        },
-    }
-    output = _run(project, request)
-    messages = [error["formattedMessage"] for error in output.get("errors", ())]
-    if messages:
-        raise MalformedError("expected no compiler messages, got: " + "\n".join(messages))
     compiled = {}
-    for contract, name in names.items():
-        found = output["contracts"][name][contract]
+    outputs = ("abi", "evm.bytecode.object", "evm.deployedBytecode.object")
+    for contract, found in _compile(project, contracts, outputs).items():
         compiled[contract] = CompiledContract(
             contract,
             found["abi"],
@@ -132,6 +116,41 @@ def compile_contracts(project: Path, contracts: Sequence[str] = CONTRACTS) -> di
             deployed_bytecode="0x" + found["evm"]["deployedBytecode"]["object"],
         )
     return compiled
+
+
+def documentation(project: Path, contracts: Sequence[str] = CONTRACTS) -> dict[str, dict[str, Any]]:
+    """Return the contracts' NatSpec.
+
+    Args:
+        project: as for `compile_contracts`.
+        contracts: their names.
+
+    Returns:
+        For each name the compiler's `abi`, `userdoc` and `devdoc`.
+
+    Raises:
+        NotFoundError: Node, the compiler or an imported source is missing.
+        MalformedError: The compiler refused the sources or warned about them.
+    """
+    return _compile(project, contracts, ("abi", "userdoc", "devdoc"))
+
+
+def _compile(project: Path, contracts: Sequence[str], outputs: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The compiler's outputs for each contract."""
+    names = {name: _source_of(project, name) for name in contracts}
+    request: dict[str, object] = {
+        "language": "Solidity",
+        "sources": {name: {"content": text} for name, text in sorted(_sources(project, names).items())},
+        "settings": {
+            **SETTINGS,
+            "outputSelection": {name: {contract: list(outputs)} for contract, name in names.items()},
+        },
+    }
+    output = _run(project, request)
+    messages = [error["formattedMessage"] for error in output.get("errors", ())]
+    if messages:
+        raise MalformedError("expected no compiler messages, got: " + "\n".join(messages))
+    return {contract: output["contracts"][name][contract] for contract, name in names.items()}
 
 
 def _source_of(project: Path, contract: str) -> str:

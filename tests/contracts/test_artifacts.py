@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from chain_harness import PROJECT
+from eth_utils.abi import abi_to_signature
 
 from contracts import artifact
-from ledger.adapters.solc import CONTRACTS, compile_contracts
+from ledger.adapters.solc import CONTRACTS, compile_contracts, documentation
 from ledger.errors import MalformedError
 
 
@@ -51,3 +52,43 @@ def test_hardhat_has_the_same_settings() -> None:
     for setting in ('evmVersion: "paris"', "runs: 10_000", "viaIR: true", 'bytecodeHash: "none"'):
         assert setting in text
     assert json.loads((PROJECT / "node_modules/solc/package.json").read_text())["version"] == "0.8.37"
+
+
+def test_every_function_event_and_error_says_what_it_is_for() -> None:
+    described = {"function": "methods", "event": "events", "error": "errors"}
+    for name, found in documentation(PROJECT).items():
+        assert found["devdoc"]["title"], name
+        for item in found["abi"]:
+            if (kind := described.get(item["type"])) is None:
+                continue
+            signature = abi_to_signature(item)
+            # OpenZeppelin's own have @dev only, and DEFAULT_ADMIN_ROLE has nothing.
+            documents = (found["userdoc"].get(kind, {}).get(signature), found["devdoc"].get(kind, {}).get(signature))
+            assert any(documents) or signature == "DEFAULT_ADMIN_ROLE()", f"{name}.{signature}"
+
+
+def test_every_change_of_state_has_an_event() -> None:
+    owned = {
+        "addSuite": "SuiteAdded",
+        "register": "KeyRegistered",
+        "registerCertificate": "CertificateRegistered",
+        "revokeCertificate": "CertificateRevoked",
+        "registerBuilding": "BuildingRegistered",
+        "addAlias": "BuildingAliasAdded",
+        "registerUnitProject": "UnitProjectRegistered",
+        "setRoster": "RosterSet",
+        "submit": "SubmissionAnchored",
+        "accept": "SubmissionAccepted",
+        "returnToParties": "SubmissionReturned",
+        "withdraw": "SubmissionWithdrawn",
+        # OpenZeppelin's.
+        "grantRole": "RoleGranted",
+        "revokeRole": "RoleRevoked",
+        "renounceRole": "RoleRevoked",
+    }
+    for name in CONTRACTS:
+        abi = artifact(name)["abi"]
+        events = {item["name"] for item in abi if item["type"] == "event"}
+        for item in abi:
+            if item["type"] == "function" and item["stateMutability"] not in {"view", "pure"}:
+                assert owned[item["name"]] in events, f"{name}.{item['name']}"
