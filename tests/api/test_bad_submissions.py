@@ -46,6 +46,7 @@ def line(path: str = "a.pdf", **members: Any) -> bytes:
         (line("e\u0301.pdf"), "unsafe_path", "entries[0].path"),
         (line("a\\b.pdf"), "unsafe_path", "entries[0].path"),
         (line("a\u0000.pdf"), "unsafe_path", "entries[0].path"),
+        (line("施工.pdf").replace("施工".encode(), "施工".encode("gbk")), "not_json", "entries[0]"),
         (line(size=-1), "malformed", "entries[0].size"),
         (line(sha256="AB" * 32), "malformed", "entries[0].sha256"),
         (line(responsible_party="91440101MA50000010"), "check_digit", "entries[0].responsible_party"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from archive_api.client.commitments import assemble, check_digests, check_handover, read_entries, same_files
+from ledger.canonical import canonical_bytes
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.errors import MalformedError, MismatchError
 from ledger.ingest import FileDigester, FileDigests
@@ -93,6 +94,16 @@ def test_refuses_entries_out_of_order() -> None:
         read_entries(lines[::-1])
     with pytest.raises(MalformedError):
         read_entries([*lines, lines[-1]])
+
+
+@pytest.mark.parametrize(
+    "path", ["../a.pdf", "a/../../b.pdf", "/etc/passwd", "Cafe\u0301.pdf", "a\\b.pdf", "", "a//b.pdf"]
+)
+def test_refuses_paths_of_an_archive_that_lead_elsewhere(path: str) -> None:
+    entry = HANDOVER.entries[0].to_json() | {"path": path}
+    with pytest.raises(MalformedError) as caught:
+        read_entries([canonical_bytes(entry)])
+    assert caught.value.where == "entries[0].path"
 
 
 def _assemble(models: list[ModelEntry], entries: tuple[DocumentEntry, ...] = HANDOVER.entries) -> None:

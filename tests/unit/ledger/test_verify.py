@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -32,7 +34,9 @@ from scripts.sample_evidence import (
     SIGNING_TIME,
     START,
     Handover,
+    holder_of,
     key_store,
+    party_seal,
     roster,
     trust_file,
 )
@@ -256,6 +260,18 @@ def test_verdicts_are_per_party() -> None:
     assert outcome_of(report, "parties") == (F, "parties_failed")
     assert "勘察单位" in report.steps[5].finding.zh
     assert "监理单位" not in report.steps[5].finding.zh
+
+
+@pytest.mark.parametrize("member", ["building_key", "unit_project_key", "roster_hash", "documents_root"])
+def test_seals_over_another_statement_fail_for_every_party(member: str) -> None:
+    changed: dict[str, Any] = {member: hashlib.sha256(b"another").digest()}
+    payload = replace(BUNDLE.statement, **changed).payload(BUNDLE.domain)
+    seals = tuple(
+        party_seal(payload, holder_of(holder.code), SIGNING_TIME, holder.role) for holder in BUNDLE.roster.organisations
+    )
+    report = verify(replace(BUNDLE, seals=seals))
+    assert [party.finding.outcome for party in report.parties] == [F] * 5
+    assert outcome_of(report, "parties") == (F, "parties_failed")
 
 
 def test_joint_appointments_pass_with_one_certificate() -> None:
