@@ -45,7 +45,7 @@ def digest_folder(folder: Path, output: Output, *, rename: bool = False) -> dict
         raise _folder_error(folder, e) from e
     for empty in found.empty_folders:
         output.warn(f"空文件夹不移交：{empty}", "a folder without files is not handed over")
-    with output.progress("读取文件", "reading files", found.total_bytes) as advance:
+    with output.progress("读取文件字节", "reading bytes of files", found.total_bytes) as advance:
         digests = digest_files(files, progress=advance)
     return {file.path: file for file in digests}
 

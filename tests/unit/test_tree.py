@@ -46,3 +46,14 @@ def test_no_file_names_a_registry_or_a_machines_path() -> None:
     own = str(Path(__file__).relative_to(ROOT))
     paths = [(name, hit.group()) for name, text in texts() if name != own for hit in [MACHINE.search(text)] if hit]
     assert paths == []
+
+
+def test_every_test_of_the_table_is_there() -> None:
+    table = (ROOT / "docs/hostile-inputs.md").read_text("utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", table)
+    assert len(named) > 80
+    for path, name in named:
+        source = (ROOT / "tests" / path).read_text("utf-8")
+        assert f"def test_{name}(" in source, f"{path}::{name}"
+    rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| input")]
+    assert all("::" in row for row in rows)
