@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from archive_api.cli.failures import describe
+from archive_api.client import ProblemError
 from archive_api.home import write_private
 
 from .process import REPOSITORY, Result, command, environment, run
@@ -64,3 +66,10 @@ def test_a_file_of_the_home_is_written_whole_or_not_at_all(tmp_path: Path, monke
     with pytest.raises(OSError, match=r"No space left on device: .*config\.json"):
         write_private(target, b"new")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("config.json", b"old")]
+
+
+@pytest.mark.parametrize(("status", "code"), [(507, 2), (503, 2), (409, 1), (422, 1)])
+def test_no_room_in_the_archive_is_no_refusal(status: int, code: int) -> None:
+    failure = describe(ProblemError(status, {"code": "some_code", "title_zh": "存储空间不足", "title_en": "No room"}))
+    assert failure is not None
+    assert (failure.exit_code, failure.document["code"]) == (code, "some_code")

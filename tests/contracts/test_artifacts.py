@@ -91,4 +91,4 @@ def test_every_change_of_state_has_an_event() -> None:
         events = {item["name"] for item in abi if item["type"] == "event"}
         for item in abi:
             if item["type"] == "function" and item["stateMutability"] not in {"view", "pure"}:
-                assert owned[item["name"]] in events, f"{name}.{item['name']}"
+                assert owned[str(item["name"])] in events, f"{name}.{item['name']}"
