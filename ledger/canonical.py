@@ -10,7 +10,7 @@ import rfc8785
 
 from ledger.errors import MalformedError
 
-__all__ = ["MAX_DEPTH", "MAX_SAFE_INTEGER", "canonical_bytes", "parse_canonical", "parse_json"]
+__all__ = ["MAX_DEPTH", "MAX_SAFE_INTEGER", "canonical_bytes", "parse_canonical", "parse_json", "refuse_depth"]
 
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
@@ -56,7 +56,7 @@ def parse_json(data: bytes) -> Any:
         MalformedError: not JSON or not UTF-8, a duplicate member, a number that is not an integer
             within ±(2^53−1), NaN or Infinity, a lone surrogate, or nested more than `MAX_DEPTH` deep.
     """
-    _refuse_depth(data)
+    refuse_depth(data)
     try:
         value = json.loads(
             data.decode("utf-8"),
@@ -89,8 +89,15 @@ def parse_canonical(data: bytes) -> Any:
     return value
 
 
-def _refuse_depth(data: bytes) -> None:
-    """Refuse deep nesting before the parser recurses: its own guard depends on the interpreter's settings."""
+def refuse_depth(data: bytes) -> None:
+    """Refuse deep nesting before a parser recurses: its own guard depends on the interpreter's settings.
+
+    Args:
+        data: JSON to be parsed.
+
+    Raises:
+        MalformedError: nested more than `MAX_DEPTH` deep.
+    """
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
     # Brackets within strings go first: placed well, they would cancel the real ones.

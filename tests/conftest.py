@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# First, and before any test imports eth_account: it puts the recursion limit back that py_ecc raises for the whole
+# process, under which the parsers of hostile input would run in production too.
+import ledger.adapters.evm  # noqa: F401
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

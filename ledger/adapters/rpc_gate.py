@@ -15,12 +15,12 @@ from __future__ import annotations
 import http.client
 import json
 import logging
-import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ledger.errors import TransportError
+from ledger.canonical import refuse_depth
+from ledger.errors import MalformedError, TransportError
 
 __all__ = ["METHODS", "RpcGate"]
 
@@ -42,8 +42,6 @@ _CLOSE_POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 60.0
 _NO_SUCH_METHOD = -32601
 _NO_JSON = -32700
-_NESTING_LIMIT = 64
-_BRACKETS = re.compile(rb"[\[\]{}]")
 
 _log = logging.getLogger(__name__)
 
@@ -174,11 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _refusal(body: bytes) -> bytes | None:
     """Return the answer to a request that is not let through, or None."""
-    if _is_nested_too_deep(body):
-        return _error(None, _NO_JSON, "expected less nesting")
     try:
+        refuse_depth(body)
         request = json.loads(body)
-    except ValueError:
+    except (MalformedError, ValueError):
         return _error(None, _NO_JSON, "expected JSON")
     calls = request if isinstance(request, list) else [request]
     for call in calls:
@@ -190,16 +187,6 @@ def _refusal(body: bytes) -> bytes | None:
                 f"the method {str(method)[:64]} is not served here",
             )
     return None
-
-
-def _is_nested_too_deep(body: bytes) -> bool:
-    # The parser recurses; where something in the process has raised Python's own limit, that ends in a crash.
-    depth = 0
-    for match in _BRACKETS.finditer(body):
-        depth += 1 if match[0] in b"[{" else -1
-        if depth > _NESTING_LIMIT:
-            return True
-    return False
 
 
 def _error(identifier: object, code: int, message: str) -> bytes:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from ledger.errors import MismatchError, TransportError
+from ledger.canonical import refuse_depth
+from ledger.errors import MalformedError, MismatchError, TransportError
 from ledger.ports.chain import BlockRef
 
 __all__ = ["Connection", "NodeError", "from_hex", "from_quantity", "to_hex"]
@@ -175,8 +176,10 @@ class Connection:
 
     def _request(self, method: str, *params: object) -> Any:
         try:
-            answer = json.loads(self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, RecursionError) as error:
+            body = self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+            refuse_depth(body)  # else what stops nested JSON is the recursion limit, or the end of the stack
+            answer = json.loads(body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, MalformedError) as error:
             self._is_checked = False
             _log.debug("%s failed: %s", method, type(error).__name__)
             # The error's text may hold the address; its type says enough.
