@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, FastAPI, Request, Response
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from archive_api.certificates.router import router as certificates
 from archive_api.decisions.router import router as decisions
 from archive_api.documents.router import router as documents
 from archive_api.evidence.router import router as evidence
+from archive_api.guards import RequestGuard
 from archive_api.health.router import router as health
 from archive_api.limits import BodyLimit
 from archive_api.openapi import install_openapi
@@ -60,8 +60,8 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     app.state.services = services
     add_problem_handlers(app)
     app.add_middleware(BodyLimit)  # innermost: what it raises reaches the route that reads
-    app.middleware("http")(_secure)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts), www_redirect=False)
+    app.add_middleware(RequestGuard, allowed_hosts=settings.allowed_hosts)
+    app.middleware("http")(_secure)  # outermost: refusals have its headers too
     uploads = DurableUploads(settings.uploads_dir)
     uploads.sweep(older_than_seconds=settings.upload_days * 86_400)
     api = APIRouter(prefix=API_PREFIX, responses=PROBLEM_RESPONSES)

@@ -29,6 +29,7 @@ _CODE_BY_STATUS: Final[Mapping[int, str]] = {
     405: "method_not_allowed",
     409: "conflict",
     413: "too_large",
+    415: "media_type",
     423: "upload_busy",
     507: "storage_full",
 }

@@ -219,7 +219,10 @@ class ArchiveClient:
 
     def verify_bundle(self, bundle: bytes) -> Document:
         """The server's report on a bundle."""
-        response = self.connection.request("POST", "/verification/bundle", content=bundle, repeatable=True)
+        headers = {"Content-Type": "application/json"}
+        response = self.connection.request(
+            "POST", "/verification/bundle", content=bundle, headers=headers, repeatable=True
+        )
         return dict(response.json())
 
     def verify_file(self, path: Path) -> Document:

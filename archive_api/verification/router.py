@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, File, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from archive_api.errors import TooLargeError
+from archive_api.guards import require_json
 from archive_api.services import ServicesDep
 from archive_api.verification.service import VerificationService, digest_stream
 from ledger.evidence import MAX_BUNDLE_BYTES
@@ -93,7 +94,12 @@ def router() -> APIRouter:
         service = VerificationService(services)
         return service.answer(service.digest(body.sha256), sha256=body.sha256)
 
-    @routes.post("/verification/bundle", response_model=ReportOut, openapi_extra=_BUNDLE_BODY)
+    @routes.post(
+        "/verification/bundle",
+        response_model=ReportOut,
+        openapi_extra=_BUNDLE_BODY,
+        dependencies=[Depends(require_json)],
+    )
     async def verify_bundle(
         request: Request,
         services: ServicesDep,

@@ -14,7 +14,7 @@ import pytest
 from ledger.canonical import canonical_bytes
 from ledger.types import ROLES, Role
 
-from .world import FILES, JSON, Prepared, World, entry_of
+from .world import FILES, JSON, JSON_TYPE, Prepared, World, entry_of
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_refuses_numbers_and_duplicates_that_json_readers_differ_on(world: World
         text.replace(f'"seal_by": {ready.statement.seal_by}', '"seal_by": NaN', 1),
         text[:-1],
     ):
-        assert world.call("POST", path, 422, content=content.encode())["status"] == 422
+        assert world.call("POST", path, 422, content=content.encode(), headers=JSON_TYPE)["status"] == 422
     assert world.show(ready)["state"] == "draft"
 
 

@@ -13,7 +13,7 @@ from ledger.cli.seals import CadesSeals
 from ledger.types import Role
 from ledger.verify import AnchorLevel, Outcome, verify_bundle
 
-from .world import World
+from .world import JSON_TYPE, World
 
 
 def test_keeps_the_receipt_under_the_cid_that_is_on_chain(world: World) -> None:
@@ -140,10 +140,10 @@ def test_verifies_files_digests_and_bundles(world: World) -> None:
     digest = {"sha256": hashlib.sha256(content).hexdigest()}
     assert world.post("/verification/digest", digest, 200)["verdict"] == "PASSED"
     bundle = world.client.get(f"/api/v1/evidence/{submission_id}/0").content
-    report = world.call("POST", "/verification/bundle?require_anchor=observed", 200, content=bundle)
+    report = world.call("POST", "/verification/bundle?require_anchor=observed", 200, content=bundle, headers=JSON_TYPE)
     assert (report["verdict"], report["anchor_level"]) == ("PASSED", "observed")
     broken = bundle.replace(b'"size":19', b'"size":20')
-    assert world.call("POST", "/verification/bundle", 200, content=broken)["verdict"] == "FAILED"
+    assert world.call("POST", "/verification/bundle", 200, content=broken, headers=JSON_TYPE)["verdict"] == "FAILED"
 
 
 def test_says_could_not_check_of_a_file_nobody_filed(world: World) -> None:
@@ -151,7 +151,7 @@ def test_says_could_not_check_of_a_file_nobody_filed(world: World) -> None:
     assert (answer["verdict"], answer["reason"], answer["matches"]) == ("INDETERMINATE", "not_recorded", [])
     world.refuse("POST", "/verification/digest", 422, "malformed", json={"sha256": "XX"})
     huge = b"{" + b" " * (1 << 20)
-    world.refuse("POST", "/verification/bundle", 413, "too_large", content=huge)
+    world.refuse("POST", "/verification/bundle", 413, "too_large", content=huge, headers=JSON_TYPE)
 
 
 def test_finds_documents_by_digest_title_and_building(world: World) -> None:

@@ -47,9 +47,7 @@ def start(home: Home) -> Iterator[Start]:
 
     def begin() -> tuple[subprocess.Popen[str], dict[str, Any]]:
         command = [sys.executable, "-m", "tests.api.server_process", str(home.root)]
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2]
-        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[2])
         started.append(process)
         assert process.stdout is not None
         return process, json.loads(process.stdout.readline())

@@ -57,6 +57,7 @@ NAMES = (
     "越秀监理有限公司",
 )
 TUS = {"Tus-Resumable": "1.0.0"}
+JSON_TYPE = {"Content-Type": "application/json"}
 PATCH_TYPE = {"Content-Type": "application/offset+octet-stream"}
 FILES = {"A/立项批复.pdf": b"approval", "C5/隐蔽工程记录.pdf": b"concealed" * 500, "空文件.txt": b""}
 
