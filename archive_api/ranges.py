@@ -9,8 +9,8 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
-from archive_api.submissions.models import EntryRow
-from ledger.cid import parse_cid
+from ledger.cid import Cid
+from ledger.entries import DocumentEntry
 from ledger.ports.blobs import BlobStore
 
 __all__ = ["CONTENT_RESPONSES", "content_response"]
@@ -27,33 +27,34 @@ _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 _SHOWN = frozenset({"application/pdf", "image/jpeg", "image/png", "text/plain"})
 
 
-def content_response(request: Request, store: BlobStore, entry: EntryRow) -> Response:
+def content_response(request: Request, store: BlobStore, entry: DocumentEntry, cid: Cid) -> Response:
     """Stream a document's content; each block is compared with its CID on the way.
 
     Args:
         request: its Range header, a single range of bytes, is honoured; any other form gives the whole.
         store: where the content is.
         entry: the document.
+        cid: where its content begins.
     """
-    blob = store.open(parse_cid(entry.cid))
+    blob = store.open(cid)
     name = entry.path.rpartition("/")[2]
     kind = "inline" if entry.media_type in _SHOWN else "attachment"
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Disposition": f"{kind}; filename*=UTF-8''{quote(name, safe='')}",
-        "ETag": f'"{entry.cid}"',
+        "ETag": f'"{cid}"',
     }
     media_type = entry.media_type if kind == "inline" else "application/octet-stream"
     found = _RANGE.fullmatch(request.headers.get("range", ""))
-    wanted = _bounds(found, entry.size) if found and entry.size else None
+    wanted = _bounds(found, blob.size) if found and blob.size else None
     if wanted is None:
-        headers["Content-Length"] = str(entry.size)
+        headers["Content-Length"] = str(blob.size)
         return StreamingResponse(blob.iter_range(), media_type=media_type, headers=headers)
     first, last = wanted
     if first > last:
-        headers["Content-Range"] = f"bytes */{entry.size}"
+        headers["Content-Range"] = f"bytes */{blob.size}"
         return Response(status_code=416, headers=headers)
-    headers["Content-Range"] = f"bytes {first}-{last}/{entry.size}"
+    headers["Content-Range"] = f"bytes {first}-{last}/{blob.size}"
     headers["Content-Length"] = str(last - first + 1)
     pieces = blob.iter_range(first, last - first + 1)
     return StreamingResponse(pieces, status_code=206, media_type=media_type, headers=headers)

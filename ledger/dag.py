@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from ledger.cid import CODEC_RAW, Buffer, Cid, hamt_key
@@ -18,12 +19,14 @@ __all__ = ["BlobReader", "GetBlock", "list_directory", "resolve", "walk"]
 GetBlock = Callable[[Cid], bytes]
 _DEPTH_LIMIT: Final = 16
 _FANOUT: Final = 256
+#: All paths of a handover lead over the same few nodes; taking one of thousands of links apart takes milliseconds.
+_decode = lru_cache(maxsize=32)(decode_node)
 
 
 def _directory(get_block: GetBlock, cid: Cid) -> Node:
     if cid.codec == CODEC_RAW:
         raise NotFoundError("expected a directory, got a file", where=str(cid), code="not_a_directory")
-    node = decode_node(get_block(cid))
+    node = _decode(get_block(cid))
     if node.kind == TYPE_FILE:
         raise NotFoundError("expected a directory, got a file", where=str(cid), code="not_a_directory")
     if node.kind == TYPE_HAMT_SHARD and node.fanout != _FANOUT:
@@ -83,8 +86,7 @@ def _child(get_block: GetBlock, cid: Cid, name: str) -> Cid:
     for shift in range(56, -8, -8):
         node = _directory(get_block, directory)
         if node.kind == TYPE_DIRECTORY:
-            links: dict[bytes, Link] = {link.name: link for link in node.links}
-            found = links.get(wanted)
+            found: Link | None = next((link for link in node.links if link.name == wanted), None)
         else:
             prefix = b"%02X" % (key >> shift & 0xFF)
             found = next((link for link in node.links if link.name[:2] == prefix), None)

@@ -2,75 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
-from sqlmodel import Session, col
+from sqlmodel import col
 
 from archive_api.documents.repository import DocumentRepository
-from archive_api.errors import NotFoundError
-from archive_api.http import KeyPath, hex32
+from archive_api.documents.service import DocumentOut, DocumentService
+from archive_api.http import KeyPath
 from archive_api.pagination import CursorQuery, LimitQuery, Page
 from archive_api.ranges import CONTENT_RESPONSES, content_response
 from archive_api.services import ServicesDep
 from archive_api.submissions.models import EntryRow
-from archive_api.submissions.repository import RECORDED, SubmissionRepository
-from ledger.canonical import parse_json
-from ledger.entries import DocumentEntry
 
-__all__ = ["DocumentOut", "IndexPath", "recorded_entry", "router", "show_document"]
+__all__ = ["IndexPath", "router"]
 
 IndexPath = Annotated[int, Path(ge=0, description="Leaf index.")]
-
-
-class DocumentOut(BaseModel):
-    """A document of a recorded submission."""
-
-    submission_id: str
-    submission: str = Field(description="uuid of the submission.")
-    state: str
-    index: int = Field(description="Leaf index.")
-    path: str
-    title: str
-    media_type: str
-    size: int
-    sha256: str
-    leaf_hash: str
-    entry: dict[str, Any] = Field(description="The document entry (docs/formats.md section 2).")
-
-
-def recorded_entry(session: Session, submission_id: str, index: int) -> EntryRow:
-    """An entry of a recorded submission.
-
-    Raises:
-        NotFoundError: no such submission or index, or it is not recorded.
-    """
-    submissions = SubmissionRepository(session)
-    submission = submissions.get(hex32(submission_id))
-    if submission.state not in RECORDED:
-        raise NotFoundError(f"expected a recorded submission, got one in state {submission.state}")
-    return submissions.entry(submission, index)
-
-
-def show_document(session: Session, row: EntryRow) -> DocumentOut:
-    """A document as it is answered: by its entry, which was sealed; the columns beside it only serve searching."""
-    submission = SubmissionRepository(session).by_row(row.submission_pk)
-    entry = DocumentEntry.from_json(parse_json(row.entry.encode()))
-    return DocumentOut(
-        submission_id=submission.submission_id or "",
-        submission=submission.ref,
-        state=submission.state,
-        index=row.leaf_index,
-        path=entry.path,
-        title=entry.title,
-        media_type=entry.media_type,
-        size=entry.size,
-        sha256=entry.sha256.hex(),
-        leaf_hash=entry.leaf_hash.hex(),
-        entry=entry.to_json(),
-    )
 
 
 def router() -> APIRouter:
@@ -93,13 +41,13 @@ def router() -> APIRouter:
             page = services.cursors.page(
                 session, query, key=col(EntryRow.id).desc(), scope="documents", limit=limit, cursor=cursor
             )
-            return page.map(lambda row: show_document(session, row))
+            return page.map(DocumentService(session, services).show)
 
     @routes.get("/documents/{submission_id}/{index}", response_model=DocumentOut)
     def show(submission_id: KeyPath, index: IndexPath, services: ServicesDep) -> DocumentOut:
         """One document."""
         with services.database.reading() as session:
-            return show_document(session, recorded_entry(session, submission_id, index))
+            return DocumentService(session, services).document(submission_id, index)
 
     @routes.get(
         "/documents/{submission_id}/{index}/content", response_class=StreamingResponse, responses=CONTENT_RESPONSES
@@ -107,7 +55,7 @@ def router() -> APIRouter:
     def stream_content(submission_id: KeyPath, index: IndexPath, request: Request, services: ServicesDep) -> Response:
         """One document's content; ranges are served."""
         with services.database.reading() as session:
-            entry = recorded_entry(session, submission_id, index)
-        return content_response(request, services.store, entry)
+            entry, cid = DocumentService(session, services).content(submission_id, index)
+        return content_response(request, services.store, entry, cid)
 
     return routes

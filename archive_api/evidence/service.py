@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
-from archive_api.documents.router import recorded_entry
+from archive_api.documents.service import recorded_entry
 from archive_api.http import hex32
 from archive_api.outbox.repository import JobRepository
 from archive_api.projects.repository import ProjectRepository

@@ -6,12 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlmodel import Session, col
 from starlette.concurrency import run_in_threadpool
 
 from archive_api.errors import ConflictError, TooLargeError
+from archive_api.guards import require_json
 from archive_api.idempotency import CreationDep
 from archive_api.pagination import CursorQuery, LimitQuery, Page
 from archive_api.ranges import CONTENT_RESPONSES, content_response
@@ -32,9 +33,11 @@ from archive_api.submissions.schemas import (
     SubmissionOut,
     WithdrawalIn,
 )
+from archive_api.submissions.sealed import SealedHandover
 from archive_api.submissions.sealing import SealService
-from ledger.canonical import parse_json
-from ledger.cid import parse_cid
+from ledger.canonical import parse_canonical, parse_json
+from ledger.cid import Cid, parse_cid
+from ledger.entries import DocumentEntry
 
 __all__ = ["RefPath", "router"]
 
@@ -125,7 +128,11 @@ def _add_drafts(routes: APIRouter) -> None:
 
 def _add_statements(routes: APIRouter) -> None:
     @routes.post(
-        "/submissions/{ref}/statement", status_code=201, response_model=StatementOut, openapi_extra=STATEMENT_BODY
+        "/submissions/{ref}/statement",
+        status_code=201,
+        response_model=StatementOut,
+        openapi_extra=STATEMENT_BODY,
+        dependencies=[Depends(require_json)],
     )
     async def freeze(ref: RefPath, request: Request, services: ServicesDep) -> StatementOut:
         """Freeze a draft: all commitments are computed again here and must equal yours."""
@@ -161,11 +168,8 @@ def _add_statements(routes: APIRouter) -> None:
     ) -> Response:
         """One document's content; ranges are served."""
         with services.database.reading() as session:
-            submissions = SubmissionRepository(session)
-            entry = submissions.entry(submissions.get(ref), index)
-        if entry.content_bytes is None:
-            raise ConflictError(f"expected the content of {entry.path!r}, got none yet", code="content_missing")
-        return content_response(request, services.store, entry)
+            entry, cid = _content(session, services, ref, index)
+        return content_response(request, services.store, entry, cid)
 
 
 def _add_seals(routes: APIRouter) -> None:
@@ -194,6 +198,20 @@ def _frozen(session: Session, ref: str) -> tuple[Submission, StatementRow]:
     if statement is None:
         raise ConflictError("expected a frozen statement, got a draft", code="state", state=submission.state)
     return submission, statement
+
+
+def _content(session: Session, services: Services, ref: str, index: int) -> tuple[DocumentEntry, Cid]:
+    submissions = SubmissionRepository(session)
+    submission = submissions.get(ref)
+    statement = submissions.current_statement(submission)
+    if statement is not None:
+        handover = SealedHandover(services, statement)
+        return handover.entry(index), handover.content(index)
+    row = submissions.entry(submission, index)
+    if row.content_bytes is None:
+        raise ConflictError(f"expected the content of {row.path!r}, got none yet", code="content_missing")
+    entry = DocumentEntry.from_json(parse_canonical(row.entry.encode()))
+    return entry, parse_cid(entry.cid)
 
 
 def _entry_lines(services: Services, ref: str) -> Iterator[str]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from sqlmodel import col
 
 from archive_api.documents.repository import DocumentRepository
-from archive_api.documents.router import DocumentOut, show_document
+from archive_api.documents.service import DocumentOut, DocumentService
+from archive_api.errors import MismatchError, NotFoundError
 from archive_api.evidence.service import EvidenceService
 from archive_api.services import Services
 from archive_api.submissions.models import EntryRow
+from ledger import errors as ledger_errors
 from ledger.cid import FileCid
 from ledger.cli.seals import CadesSeals
 from ledger.report import AnchorLevel, Outcome, VerificationReport
@@ -20,6 +23,8 @@ from ledger.verify import FileDigest, verify_bundle
 
 __all__ = ["Match", "VerificationService", "digest_stream"]
 
+_LOG = logging.getLogger(__name__)
+_DAMAGED = (MismatchError, NotFoundError, ledger_errors.MismatchError, ledger_errors.NotFoundError)
 _PIECE_BYTES = 1 << 20
 _MATCHES = 20
 
@@ -72,10 +77,13 @@ class VerificationService:
         with self._services.database.reading() as session:
             query = DocumentRepository(session).search(sha256=sha256)
             rows = session.exec(query.order_by(col(EntryRow.id).desc()).limit(_MATCHES)).all()
-            found = [
-                (show_document(session, row), bundle)
-                for row, bundle in EvidenceService(session, self._services).bundles_of(rows)
-            ]
+            documents = DocumentService(session, self._services)
+            found: list[tuple[DocumentOut, bytes]] = []
+            for row, bundle in EvidenceService(session, self._services).bundles_of(rows):
+                try:
+                    found.append((documents.show(row), bundle))
+                except _DAMAGED as error:  # one damaged record is no answer about the others
+                    _LOG.error("entry row %s is passed over: %s", row.id, error)
         # The column that was searched is not evidence: an entry counts by the digest that was sealed with it.
         return tuple(
             Match(document, self.bundle(bundle, file=file)) for document, bundle in found if document.sha256 == sha256

@@ -12,7 +12,7 @@ from sqlmodel import Session, col
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.decisions.service import DecisionService
-from archive_api.documents.router import recorded_entry
+from archive_api.documents.service import recorded_entry
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.outbox.repository import JobRepository
@@ -21,10 +21,11 @@ from archive_api.projects.repository import ProjectRepository
 from archive_api.projects.service import ProjectService
 from archive_api.seals import core_seal
 from archive_api.services import Services
-from archive_api.submissions.models import EntryRow, StatementRow, Submission, SubmissionState
+from archive_api.submissions.models import StatementRow, Submission, SubmissionState
 from archive_api.submissions.presenter import SubmissionPresenter
 from archive_api.submissions.repository import RECORDED, SubmissionRepository
 from archive_api.submissions.schemas import SubmissionOut
+from archive_api.submissions.sealed import SealedHandover
 from archive_api.verification.service import VerificationService
 from archive_api.web import presenting
 from archive_api.web.views import (
@@ -122,6 +123,7 @@ class ServicePages:
             submissions = SubmissionRepository(session)
             row = submissions.get(ref)
             statement = submissions.current_statement(row)
+            sealed = SealedHandover(self._services, statement) if statement else None
             shown = SubmissionPresenter(session, self._services).show(row)
             verdicts = self._seal_verdicts(session, shown, statement)
             return SubmissionPage(
@@ -136,13 +138,13 @@ class ServicePages:
                 created_at=shown.created_at,
                 seals=presenting.seal_views(shown, verdicts),
                 statement=presenting.statement_values(parse_json(statement.message.encode())) if statement else (),
-                documents=_documents(submissions, row, start=_start(cursor)),
+                documents=_documents(submissions, row, sealed, start=_start(cursor)),
                 document_count=shown.document_count,
                 total_bytes=shown.total_bytes,
                 anchor=presenting.anchor_view(shown.anchor, self._services.trust.domain),
                 events=presenting.events(shown, verdicts),
                 accession_number=shown.decision.accession_number if shown.decision else None,
-                return_reasons=_return_reasons(session, row),
+                return_reasons=_return_reasons(session, row, sealed),
             )
 
     def _building_row(self, session: Session, submission: Submission) -> BuildingRow:
@@ -202,9 +204,10 @@ class ServicePages:
         identifier = hex32(submission_id)
         with self._services.database.reading() as session:
             entry = recorded_entry(session, identifier, index)
-            row = SubmissionRepository(session).get(identifier)
+            submissions = SubmissionRepository(session)
+            row = submissions.get(identifier)
             shown = SubmissionPresenter(session, self._services).show(row)
-            value = DocumentEntry.from_json(parse_canonical(entry.entry.encode()))
+            value = SealedHandover(self._services, submissions.statement(identifier)).entry(index)
             return DocumentPage(
                 submission_id=identifier,
                 submission_ref=identifier,
@@ -212,7 +215,7 @@ class ServicePages:
                 unit_project_name=shown.unit_project.name,
                 sequence=shown.sequence,
                 state=row.state,
-                row=_document_row(entry, row),
+                row=_document_row(index, value, row),
                 facts=presenting.entry_facts(value),
                 content_link=value.security_level in (None, "public") and entry.content_bytes is not None,
             )
@@ -260,16 +263,17 @@ def _serials(certificates: CertificateRepository, reports: Sequence[Verification
     return {identifier: row[0].serial for identifier, row in found.items() if row is not None}
 
 
-def _return_reasons(session: Session, submission: Submission) -> tuple[ReturnReasonView, ...]:
+def _return_reasons(
+    session: Session, submission: Submission, sealed: SealedHandover | None
+) -> tuple[ReturnReasonView, ...]:
     decision = DecisionRepository(session).find(submission.submission_id) if submission.submission_id else None
-    if decision is None or submission.state != SubmissionState.RETURNED:
+    if decision is None or sealed is None or submission.state != SubmissionState.RETURNED:
         return ()
-    submissions = SubmissionRepository(session)
     reasons = parse_json(decision.document.encode())["reasons"][:_REASONS]
     return tuple(
         ReturnReasonView(
             index=item["leaf_index"],
-            title=None if item["leaf_index"] is None else submissions.entry(submission, item["leaf_index"]).title,
+            title=None if item["leaf_index"] is None else sealed.entry(item["leaf_index"]).title,
             reason=item["reason"],
         )
         for item in reasons
@@ -285,19 +289,30 @@ def _start(cursor: str | None) -> int:
     return int(cursor)
 
 
-def _documents(submissions: SubmissionRepository, submission: Submission, *, start: int) -> Page[DocumentRow]:
-    rows = submissions.entries(submission, start=start, limit=_DOCUMENTS + 1)
-    following = str(start + _DOCUMENTS) if len(rows) > _DOCUMENTS else None
-    return Page(tuple(_document_row(row, submission) for row in rows[:_DOCUMENTS]), following)
+def _documents(
+    submissions: SubmissionRepository, submission: Submission, sealed: SealedHandover | None, *, start: int
+) -> Page[DocumentRow]:
+    """One page: by the sealed entries, or by the rows of what is not frozen yet."""
+    end = start + _DOCUMENTS
+    if sealed is not None:
+        count = sealed.document_count
+        found = [(index, sealed.entry(index)) for index in range(start, min(end, count))]
+    else:
+        count = submission.document_count
+        rows = submissions.entries(submission, start=start, limit=_DOCUMENTS)
+        found = [(row.leaf_index, DocumentEntry.from_json(parse_canonical(row.entry.encode()))) for row in rows]
+    return Page(
+        tuple(_document_row(index, entry, submission) for index, entry in found), str(end) if end < count else None
+    )
 
 
-def _document_row(entry: EntryRow, submission: Submission) -> DocumentRow:
+def _document_row(index: int, entry: DocumentEntry, submission: Submission) -> DocumentRow:
     return DocumentRow(
-        index=entry.leaf_index,
+        index=index,
         title=entry.title,
         path=entry.path,
         media_type=entry.media_type,
         size=entry.size,
-        sha256=entry.sha256,
+        sha256=entry.sha256.hex(),
         evidence=submission.state in RECORDED,
     )

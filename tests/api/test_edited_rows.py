@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from .world import JSON, Prepared, World
+from ledger.canonical import canonical_bytes
+
+from .world import JSON, JSON_TYPE, Prepared, World
 
 FILES = {"a.txt": b"what was handed over", "b.txt": b"its neighbour"}
 
@@ -57,6 +59,66 @@ def test_a_changed_digest_does_not_lend_a_document_its_evidence(world: World, ac
     assert verified(world, accepted.entries[0].sha256.hex())["verdict"] == "PASSED"
 
 
+def test_a_changed_row_shows_nothing_under_a_sealed_document(world: World, accepted: Prepared) -> None:
+    submission = world.show(accepted)["submission_id"]
+    first, other = accepted.entries
+    forged = first.canonical().decode().replace("a.txt", "forged.txt").replace(first.sha256.hex(), other.sha256.hex())
+    changes = {
+        "cid": other.cid,
+        "sha256": other.sha256.hex(),
+        "size": other.size,
+        "title": "forged",
+        "path": "forged.txt",
+        "entry": forged,
+    }
+    former = {name: row_value(world, accepted, name) for name in changes}
+    try:
+        for name, value in changes.items():
+            entries(world, accepted, name, value)
+        for path in (f"/documents/{submission}/0", f"/submissions/{accepted.ref}"):
+            assert "forged" not in world.client.get(path, headers={"Accept": "text/html"}).text
+        page = world.client.get(f"/documents/{submission}/0", headers={"Accept": "text/html"}).text
+        assert first.sha256.hex() in page
+        assert other.sha256.hex() not in page
+        shown = world.get(f"/documents/{submission}/0")
+        assert (shown["entry"], shown["leaf_hash"]) == (first.to_json(), first.leaf_hash.hex())
+        for path in (f"/documents/{submission}/0", f"/submissions/{accepted.ref}"):
+            address = f"/api/v1{path}/content" if "documents" in path else f"/api/v1{path}/content/0"
+            assert world.client.get(address).content == FILES["a.txt"]
+            assert world.client.get(address, headers={"Range": "bytes=5-7"}).content == FILES["a.txt"][5:8]
+        listed = world.get("/documents", params={"q": "forged"})["items"]
+        assert [item["path"] for item in listed if item["submission_id"] == submission] == ["a.txt"]
+    finally:
+        for name, value in former.items():
+            entries(world, accepted, name, value)
+
+
+def test_a_changed_statement_shows_no_documents(world: World) -> None:
+    prepared, other = world.accepted(files=FILES), world.accepted(files={"other.txt": b"other"})
+    submission = world.show(prepared)["submission_id"]
+    sealed = prepared.statement.to_json()
+    other_content = "0x" + other.statement.content_cid.hex()
+    message, forged = (canonical_bytes(item).decode() for item in (sealed, sealed | {"contentCid": other_content}))
+    change = "update statements set message = :message where submission_id = :id"
+    edit(world, change, message=forged, id=submission)
+    try:
+        for path in (f"/documents/{submission}/0", f"/documents/{submission}/0/content"):
+            world.refuse("GET", path, 409, "statement_changed")
+        world.refuse("GET", f"/submissions/{prepared.ref}/content/0", 409, "statement_changed")
+        page = world.client.get(f"/submissions/{prepared.ref}", headers={"Accept": "text/html"})
+        assert (page.status_code, "other.txt" in page.text) == (409, False)
+    finally:
+        edit(world, change, message=message, id=submission)
+    assert world.client.get(f"/api/v1/documents/{submission}/0/content").content == FILES["a.txt"]
+
+
+def row_value(world: World, prepared: Prepared, column: str) -> object:
+    with world.services.database.reading() as session:
+        tables = "entries join submissions on submissions.id = submission_pk"
+        query = text(f"select {column} from {tables} where leaf_index = 0 and ref = :ref")
+        return session.connection().execute(query, {"ref": prepared.ref}).scalar_one()
+
+
 @pytest.mark.parametrize(
     ("table", "column", "value"),
     [
@@ -84,5 +146,5 @@ def test_a_changed_row_never_passes(world: World, table: str, column: str, value
     else:
         edit(world, f"update {table} set {column} = :value where submission_id = :id", value=value, id=submission)
     bundle = world.client.get(f"/api/v1/evidence/{submission}/0").content
-    report = world.call("POST", "/verification/bundle", 200, content=bundle)
+    report = world.call("POST", "/verification/bundle", 200, content=bundle, headers=JSON_TYPE)
     assert report["verdict"] == "FAILED" or (table == "attestations" and report["verdict"] == "INDETERMINATE")

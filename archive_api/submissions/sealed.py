@@ -1,0 +1,59 @@
+"""What a frozen statement commits to, read from the block store: the rows beside it may have been edited."""
+
+from __future__ import annotations
+
+from archive_api.errors import MismatchError, NotFoundError
+from archive_api.services import Services
+from archive_api.submissions.models import StatementRow
+from ledger.canonical import parse_canonical
+from ledger.cid import Cid
+from ledger.entries import DocumentEntry
+from ledger.fields import prefixed_hex
+from ledger.statement import SubmissionStatement, submission_id
+
+__all__ = ["SealedHandover"]
+
+
+class SealedHandover:
+    """The documents of one statement; every block on the way to them is compared with its CID.
+
+    Args:
+        services: the server's.
+        row: the frozen statement.
+
+    Raises:
+        MismatchError: the stored statement is not the one whose id it bears.
+    """
+
+    def __init__(self, services: Services, row: StatementRow) -> None:
+        statement = SubmissionStatement.from_json(parse_canonical(row.message.encode()))
+        found = prefixed_hex(submission_id(statement.payload(services.trust.domain)))
+        if found != row.submission_id:
+            raise MismatchError(
+                f"expected the statement {row.submission_id}, got one that hashes to {found}", code="statement_changed"
+            )
+        self._store = services.store
+        self._root = Cid.from_bytes(statement.content_cid)
+        self.document_count = statement.document_count
+
+    def entry(self, index: int) -> DocumentEntry:
+        """The document entry at a leaf index.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        block = self._store.open(self._resolve("entries", index, ".json")).read()
+        return DocumentEntry.from_json(parse_canonical(block))
+
+    def content(self, index: int) -> Cid:
+        """Where the content of a document begins.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        return self._resolve("content", index)
+
+    def _resolve(self, folder: str, index: int, suffix: str = "") -> Cid:
+        if index >= self.document_count:
+            raise NotFoundError(f"expected an index below {self.document_count}, got {index}", index=index)
+        return self._store.resolve(self._root, f"{folder}/{index}{suffix}")
