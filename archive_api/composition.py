@@ -67,7 +67,7 @@ def build_services(
 
 
 def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> EvmChain:
-    from ledger.adapters.evm import EvmChain  # noqa: PLC0415 - web3 takes a second to import
+    from ledger.adapters.evm import EvmChain
 
     try:
         relay_key = bytes.fromhex(settings.relay_key.get_secret_value().removeprefix("0x"))

@@ -114,7 +114,7 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
         MismatchError: genesis block or contracts are not the home's own.
         TransportError: the node could not be asked.
     """
-    from ledger.adapters.evm import EvmLedgerReader, deploy_contracts  # noqa: PLC0415 - web3 is slow to import
+    from ledger.adapters.evm import EvmLedgerReader, deploy_contracts
 
     config = home.config
     if not config.contracts:

@@ -26,7 +26,7 @@ def open_reader(home: Path, rpc: str | None, trust: TrustFile) -> LedgerReader:
         MismatchError: another chain or other code behind the address.
         TransportError: the node could not be reached.
     """
-    from ledger.adapters.evm import EvmLedgerReader  # noqa: PLC0415 - web3 takes a second to import
+    from ledger.adapters.evm import EvmLedgerReader
 
     server = None if rpc else running_server(home)
     address = server.rpc_url if server else rpc

@@ -137,7 +137,7 @@ def _is_prepared(folder: Path, digests: Mapping[str, FileDigests]) -> bool:
 
 
 def _sample(home: Path, output: Output) -> Path:
-    from archive_api.sample import generate_sample_project  # noqa: PLC0415 - needs the sample extra, slow to import
+    from archive_api.sample import generate_sample_project
 
     folder = home / "sample"
     if not folder.exists():

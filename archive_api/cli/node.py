@@ -53,7 +53,7 @@ def up(
             output.say(f"服务地址 {address.api}", "API and pages", style="bold green")
             output.say(f"节点地址 {address.rpc_url}", "Ethereum node; Ctrl-C stops everything")
 
-    from archive_api.serve import run  # noqa: PLC0415 - the web framework takes a second to import
+    from archive_api.serve import run
 
     stop = threading.Event()
     if parent is not None:

@@ -39,12 +39,12 @@ def generate_sample_project(folder: Path, *, seed: int = 1) -> list[Path]:
 
 
 def _generate(folder: Path, seed: int) -> list[Path]:
-    from archive_api.sample.documents import documents  # noqa: PLC0415 - only when a sample is wanted
-    from archive_api.sample.drawings import PLAN_TEXTS, draw_plan  # noqa: PLC0415
-    from archive_api.sample.layout import register_font, write_sheet  # noqa: PLC0415
-    from archive_api.sample.model import write_model  # noqa: PLC0415
-    from archive_api.sample.photos import PHOTOS, draw_photo  # noqa: PLC0415
-    from archive_api.sample.sheets import write_material_ledger  # noqa: PLC0415
+    from archive_api.sample.documents import documents
+    from archive_api.sample.drawings import PLAN_TEXTS, draw_plan
+    from archive_api.sample.layout import register_font, write_sheet
+    from archive_api.sample.model import write_model
+    from archive_api.sample.photos import PHOTOS, draw_photo
+    from archive_api.sample.sheets import write_material_ledger
 
     names = {party.role: party.name for party in PARTIES}
     written: list[Path] = []

@@ -108,7 +108,7 @@ def draw_plan(path: Path, *, level: int, number: str, building: str, designer: s
         designer: organisation.
         contractor: organisation.
     """
-    from reportlab.pdfgen.canvas import Canvas  # noqa: PLC0415 - sample extra
+    from reportlab.pdfgen.canvas import Canvas
 
     title = f"{'一二'[level]}层平面图"
     canvas = Canvas(str(path), pagesize=_PAGE, invariant=1, lang="zh-CN", initialFontName=FONT)

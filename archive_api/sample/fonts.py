@@ -15,7 +15,7 @@ _MAX_ERROR_UNITS: Final = 1.0
 
 def font_path() -> Path:
     """Return where Noto Sans SC lies (OpenType with cubic outlines, as image libraries take it)."""
-    from pylopdf_fonts_zh_cn import sans_path  # noqa: PLC0415 - sample extra
+    from pylopdf_fonts_zh_cn import sans_path
 
     return Path(sans_path())
 
@@ -29,10 +29,10 @@ def truetype_font(characters: Iterable[str]) -> bytes:
     Returns:
         The font file: the same characters give the same bytes.
     """
-    from fontTools import subset  # noqa: PLC0415 - sample extra
-    from fontTools.pens.cu2quPen import Cu2QuPen  # noqa: PLC0415
-    from fontTools.pens.ttGlyphPen import TTGlyphPen  # noqa: PLC0415
-    from fontTools.ttLib import newTable  # noqa: PLC0415
+    from fontTools import subset
+    from fontTools.pens.cu2quPen import Cu2QuPen
+    from fontTools.pens.ttGlyphPen import TTGlyphPen
+    from fontTools.ttLib import newTable
 
     options = subset.Options()
     options.layout_features, options.hinting, options.notdef_outline = [], False, True

@@ -80,10 +80,10 @@ class Sheet:
 
 def register_font(texts: Iterable[str]) -> None:
     """Make the font of these texts known to reportlab."""
-    import io  # noqa: PLC0415
+    import io
 
-    from reportlab.pdfbase import pdfmetrics  # noqa: PLC0415 - sample extra
-    from reportlab.pdfbase.ttfonts import TTFont  # noqa: PLC0415
+    from reportlab.pdfbase import pdfmetrics
+    from reportlab.pdfbase.ttfonts import TTFont
 
     fixed = "编号：第页共（公章）：签字日期年月日项目负责人"
     font = truetype_font({sign for text in (*texts, fixed) for sign in text if sign.isprintable()})
@@ -91,8 +91,8 @@ def register_font(texts: Iterable[str]) -> None:
 
 
 def _styles() -> dict[str, Any]:
-    from reportlab.lib.enums import TA_CENTER, TA_RIGHT  # noqa: PLC0415
-    from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415
+    from reportlab.lib.enums import TA_CENTER, TA_RIGHT
+    from reportlab.lib.styles import ParagraphStyle
 
     def style(name: str, size: float, **more: Any) -> Any:
         return ParagraphStyle(name, fontName=FONT, fontSize=size, leading=size * 1.5, wordWrap="CJK", **more)
@@ -108,8 +108,8 @@ def _styles() -> dict[str, Any]:
 
 
 def _table(rows: list[list[Any]], widths: list[float], *, repeat: int = 0, heights: list[float] | None = None) -> Any:
-    from reportlab.lib.colors import black  # noqa: PLC0415
-    from reportlab.platypus import Table, TableStyle  # noqa: PLC0415
+    from reportlab.lib.colors import black
+    from reportlab.platypus import Table, TableStyle
 
     table = Table(rows, colWidths=widths, rowHeights=heights, repeatRows=repeat, spaceAfter=8)
     table.setStyle(
@@ -127,7 +127,7 @@ def _table(rows: list[list[Any]], widths: list[float], *, repeat: int = 0, heigh
 
 
 def _flow(block: Block, styles: dict[str, Any]) -> Any:
-    from reportlab.platypus import Paragraph as Flow  # noqa: PLC0415
+    from reportlab.platypus import Paragraph as Flow
 
     def cell(text: str, style: str = "cell") -> Any:
         return Flow(escape(text).replace("\n", "<br/>"), styles[style])
@@ -161,8 +161,8 @@ def write_sheet(path: Path, sheet: Sheet, *, author: str) -> None:
         sheet: what it says; the font must have been registered for its texts.
         author: the organisation, for the document's properties.
     """
-    from reportlab.platypus import Paragraph as Flow  # noqa: PLC0415
-    from reportlab.platypus import SimpleDocTemplate  # noqa: PLC0415
+    from reportlab.platypus import Paragraph as Flow
+    from reportlab.platypus import SimpleDocTemplate
 
     styles = _styles()
     flows = [Flow(escape(sheet.title), styles["title"]), Flow(f"编号：{escape(sheet.number)}", styles["number"])]

@@ -83,9 +83,9 @@ OPENINGS: Final = (
 
 class _Writer:
     def __init__(self, name: str, seed: int) -> None:
-        import ifcopenshell.api.context  # noqa: PLC0415 - slow to import, needed for the sample only
-        import ifcopenshell.api.project  # noqa: PLC0415
-        import ifcopenshell.api.unit  # noqa: PLC0415
+        import ifcopenshell.api.context
+        import ifcopenshell.api.project
+        import ifcopenshell.api.unit
 
         self.draw = random.Random(f"{seed}/model")  # noqa: S311 - a reproducible sample, no secret
         self.file = ifcopenshell.api.project.create_file(version="IFC4")
@@ -97,7 +97,7 @@ class _Writer:
         )
 
     def create(self, ifc_class: str, name: str, predefined_type: str | None = None) -> Any:
-        import ifcopenshell.api.root  # noqa: PLC0415
+        import ifcopenshell.api.root
 
         product = ifcopenshell.api.root.create_entity(
             self.file, ifc_class=ifc_class, name=name, predefined_type=predefined_type
@@ -106,7 +106,7 @@ class _Writer:
         return product
 
     def guid(self) -> str:
-        import ifcopenshell.guid  # noqa: PLC0415
+        import ifcopenshell.guid
 
         return str(ifcopenshell.guid.compress(uuid.UUID(int=self.draw.getrandbits(128), version=4).hex))
 
@@ -117,8 +117,8 @@ class _Writer:
         position: tuple[float, float, float],
         direction: tuple[float, float] = (1.0, 0.0),
     ) -> None:
-        import ifcopenshell.api.geometry  # noqa: PLC0415
-        import numpy as np  # noqa: PLC0415
+        import ifcopenshell.api.geometry
+        import numpy as np
 
         matrix = np.eye(4)
         matrix[:2, :2] = [[direction[0], -direction[1]], [direction[1], direction[0]]]
@@ -127,19 +127,19 @@ class _Writer:
         ifcopenshell.api.geometry.edit_object_placement(self.file, product=product, matrix=matrix)
 
     def properties(self, product: Any, pset: str, **values: object) -> None:
-        import ifcopenshell.api.pset  # noqa: PLC0415
+        import ifcopenshell.api.pset
 
         added = ifcopenshell.api.pset.add_pset(self.file, product=product, name=pset)
         ifcopenshell.api.pset.edit_pset(self.file, pset=added, properties=values)
 
     def material(self, name: str, category: str, products: list[Any]) -> None:
-        import ifcopenshell.api.material  # noqa: PLC0415
+        import ifcopenshell.api.material
 
         added = ifcopenshell.api.material.add_material(self.file, name=name, category=category)
         ifcopenshell.api.material.assign_material(self.file, products=products, material=added)
 
     def wall(self, wall: Partition, elevation: float) -> Any:
-        import ifcopenshell.api.geometry  # noqa: PLC0415
+        import ifcopenshell.api.geometry
 
         product = self.create("IfcWall", wall.name, "SOLIDWALL" if wall.is_external else "PARTITIONING")
         representation = ifcopenshell.api.geometry.create_2pt_wall(
@@ -164,7 +164,7 @@ class _Writer:
         return product
 
     def slab(self, name: str, elevation: float, kind: str) -> Any:
-        import ifcopenshell.api.geometry  # noqa: PLC0415
+        import ifcopenshell.api.geometry
 
         product = self.create("IfcSlab", name, kind)
         corners = [(0.0, 0.0), (LENGTH, 0.0), (LENGTH, WIDTH), (0.0, WIDTH), (0.0, 0.0)]
@@ -176,8 +176,8 @@ class _Writer:
         return product
 
     def opening(self, opening: Opening, host: Any, wall: Partition, elevation: float) -> Any:
-        import ifcopenshell.api.feature  # noqa: PLC0415
-        import ifcopenshell.api.geometry  # noqa: PLC0415
+        import ifcopenshell.api.feature
+        import ifcopenshell.api.geometry
 
         along = wall.direction
         x, y = wall.start[0] + along[0] * opening.at, wall.start[1] + along[1] * opening.at
@@ -226,8 +226,8 @@ def write_model(path: Path, *, building: str, address: str, author: str, seed: i
         seed: the same seed gives the same building and the same GlobalIds of its parts; line numbers may differ, since
             the API keeps some lists as sets.
     """
-    import ifcopenshell.api.aggregate  # noqa: PLC0415
-    import ifcopenshell.api.spatial  # noqa: PLC0415
+    import ifcopenshell.api.aggregate
+    import ifcopenshell.api.spatial
 
     writer = _Writer(building, seed)
     site, house = writer.create("IfcSite", address), writer.create("IfcBuilding", building)

@@ -78,7 +78,7 @@ def draw_photo(path: Path, *, project: str, caption: str, taken: str, storeys: i
         has_crane: whether work goes on.
         seed: of the grain.
     """
-    from PIL import Image, ImageChops, ImageDraw, ImageFont  # noqa: PLC0415 - sample extra
+    from PIL import Image, ImageChops, ImageDraw, ImageFont
 
     image = Image.new("RGB", _SIZE)
     draw = ImageDraw.Draw(image)

@@ -53,8 +53,8 @@ def write_material_ledger(path: Path, *, project: str, supervisor: str, seed: in
         supervisor: the supervising organisation.
         seed: the same seed gives the same bytes.
     """
-    from openpyxl import Workbook  # noqa: PLC0415 - sample extra
-    from openpyxl.styles import Alignment, Border, Font, Side  # noqa: PLC0415
+    from openpyxl import Workbook
+    from openpyxl.styles import Alignment, Border, Font, Side
 
     draw = Random(f"{seed}/materials")  # noqa: S311 - a reproducible sample, no secret
     book = Workbook()

@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json:
         print(json.dumps(report.to_json(), ensure_ascii=False))
     else:
-        from ledger.cli.text import print_report  # noqa: PLC0415 - rich costs start-up time that --json need not pay
+        from ledger.cli.text import print_report
 
         print_report(report)
     return EXIT_CODES[report.outcome]
@@ -129,7 +129,7 @@ def digest_file(path: Path) -> FileDigest:
 
 
 def _witness(url: str, trust: TrustFile) -> ChainWitness:
-    from ledger.adapters.evm.reader import EvmLedgerReader  # noqa: PLC0415 - web3 takes a second to import
+    from ledger.adapters.evm.reader import EvmLedgerReader
 
     addresses = {name: pin.address for name, pin in trust.contracts.items()}
     try:
