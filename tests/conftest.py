@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 # First, and before any test imports eth_account: it puts the recursion limit back that py_ecc raises for the whole
 # process, under which the parsers of hostile input would run in production too.
 import ledger.adapters.evm  # noqa: F401
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would every command they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -74,7 +74,7 @@ def test_signed_attributes(chain: Deployment) -> None:
 
 
 def test_keys_of_awkward_identifiers(chain: Deployment) -> None:
-    for value in ('a "quoted" one', "back\\slash", "/solidus", "穗·樓 𠮷", "é", "\x7f"):
+    for value in ('a "quoted" one', "back\\slash", "/solidus", "穗·樓 𠮷", "é"):
         building = BuildingIdentifier("yunshang", value)
         chain.send(chain.projects.functions.registerBuilding(building.key, "yunshang", value))
         unit = UnitProject(building, value)
