@@ -37,8 +37,8 @@ class ModelScan:
         aspects: eight digests, 256 bytes each, by leaf position.
         own_colours: colour of round 0, 32 bytes each, by leaf position.
         colours: colour of round 4, 32 bytes each, by leaf position.
-        references: for each reference from a rooted entity to a rooted entity, three numbers (typecode `I`): leaf position
-            of the target, leaf position of the referrer, attribute index; ascending, each once.
+        references: for each reference from a rooted entity to a rooted entity, three numbers (typecode `I`): leaf
+            position of the target, leaf position of the referrer, attribute index; ascending, each once.
         describers: for each entity that was folded into a target, two entity indexes (typecode `I`): target, describer;
             ascending, each once.
         loose: digests of the last leaf, 32 bytes each, sorted.
@@ -65,9 +65,9 @@ class ModelScan:
 class FingerprintKernel(Protocol):
     """Reads a STEP file and digests every entity.
 
-    Implementations MUST give the same scan for the same bytes, refuse what the format refuses with `MalformedError` whose
-    `code` is the format's and whose `where` is `byte N`, take time and memory linear in the size, and never recurse on
-    what a file controls.
+    Implementations MUST give the same scan for the same bytes, refuse what the format refuses with `MalformedError`
+    whose `code` is the format's and whose `where` is `byte N`, take time and memory linear in the size, and never
+    recurse on what a file controls.
     """
 
     name: str
