@@ -14,8 +14,8 @@ from archive_api.services import Services
 from archive_api.submissions.schemas import SealValue
 from ledger import fields
 from ledger.anchoring import Phase
+from ledger.cli.seals import load_roots
 from ledger.types import Role, Seal
-from signing.paths import TrustRoots
 from signing.verification import Reason, check_seal
 
 __all__ = ["CheckedSeal", "SealColumns", "SealJudge", "core_seal", "signing_text"]
@@ -106,7 +106,7 @@ class SealJudge:
             signing_time,
             signature,
             der,
-            roots=TrustRoots.from_der(self._services.trust.ca_roots),
+            roots=load_roots(tuple(self._services.trust.ca_roots)),
             organisation=code,
             organisation_name=name,
             at=self._services.now(),
