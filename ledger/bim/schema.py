@@ -124,6 +124,7 @@ _DESCRIBES: Final = {
     "IfcConstraintRelationship": ("RelatingConstraint",),
     "IfcConstraintAggregationRelationship": ("RelatingConstraint",),
     "IfcConstraintClassificationRelationship": ("ClassifiedConstraint",),
+    "IfcTimeSeriesReferenceRelationship": ("ReferencedTimeSeries",),
     "IfcAppliedValueRelationship": ("ComponentOfTotal",),
     "IfcReferencesValueDocument": ("ReferencingValues",),
     "IfcCurrencyRelationship": ("RelatingMonetaryUnit",),
