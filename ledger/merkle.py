@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any, Final
 
 from ledger.errors import MalformedError, MismatchError
 
 __all__ = [
     "EMPTY_ROOT",
+    "AuditPath",
     "InclusionProof",
     "MerkleTree",
     "inclusion_proof",
@@ -21,6 +24,9 @@ __all__ = [
     "root_of_proof",
     "verify_inclusion",
 ]
+
+_SIDED: Final = re.compile(r"[LR][0-9a-f]{64}\Z")
+_MAX_HEIGHT: Final = 64
 
 EMPTY_ROOT = sha256(b"").digest()
 """Root of the tree without leaves: SHA-256 of nothing, 32 bytes."""
@@ -58,6 +64,71 @@ class InclusionProof:
                 code="path_length",
                 expected=length,
                 actual=len(self.path),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPath:
+    """The hashes from a leaf up to the root, each with its side, where no one has sealed the size of the tree.
+
+    Index and size of an `InclusionProof` only say which side each hash is on, and several sizes say the same; here the
+    sides are given themselves, so that no value of a proof can be changed unnoticed.
+
+    Attributes:
+        steps: lowest first: whether the hash stands on the left, and the hash, 32 bytes.
+    """
+
+    steps: tuple[tuple[bool, bytes], ...]
+
+    @classmethod
+    def of(cls, proof: InclusionProof) -> AuditPath:
+        """Return the path of a proof with index and size."""
+        steps = []
+        position, last, path = proof.leaf_index, proof.tree_size - 1, iter(proof.path)
+        while last:
+            if position % 2 or position < last:
+                steps.append((position % 2 == 1, next(path)))
+            position >>= 1
+            last >>= 1
+        return cls(tuple(steps))
+
+    @classmethod
+    def from_json(cls, value: Any, where: str) -> AuditPath:
+        """Read an array of `L` (the hash stands on the left) or `R` and 64 lowercase hex digits.
+
+        Raises:
+            MalformedError: of another form, or longer than any tree is high.
+        """
+        if not isinstance(value, list) or len(value) > _MAX_HEIGHT:
+            raise MalformedError(f"expected an array of at most {_MAX_HEIGHT} hashes with their sides", where=where)
+        for index, item in enumerate(value):
+            if not isinstance(item, str) or not _SIDED.match(item):
+                raise MalformedError("expected L or R and 64 lowercase hex digits", where=f"{where}[{index}]")
+        return cls(tuple((item[0] == "L", bytes.fromhex(item[1:])) for item in value))
+
+    def to_json(self) -> list[str]:
+        """Return the array that `from_json` reads."""
+        return [f"{'L' if left else 'R'}{digest.hex()}" for left, digest in self.steps]
+
+    def root(self, leaf: bytes) -> bytes:
+        """Return the root, 32 bytes, that a leaf hash and this path lead to."""
+        for left, digest in self.steps:
+            leaf = node_hash(digest, leaf) if left else node_hash(leaf, digest)
+        return leaf
+
+    def verify(self, leaf: bytes, root: bytes) -> None:
+        """Check that a leaf hash, computed oneself, is in the tree of the given root.
+
+        Raises:
+            MismatchError: leaf and path lead to another root.
+        """
+        computed = self.root(leaf)
+        if computed != root:
+            raise MismatchError(
+                f"expected root {root.hex()}, got {computed.hex()}",
+                code="root_mismatch",
+                expected=root,
+                actual=computed,
             )
 
 
