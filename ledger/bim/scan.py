@@ -78,7 +78,8 @@ class FingerprintKernel(Protocol):
 
         Args:
             step: the whole STEP file, unpacked.
-            renames: GlobalIds to be read as others, for comparing models whose GlobalIds were issued again.
+            renames: GlobalIds to be read as others, for comparing models whose GlobalIds were issued again. The scan is
+                that of a file that says so, the attribute GlobalId in the aspect identity included.
 
         Raises:
             MalformedError: not a STEP file or not a sound one; see docs/bim-fingerprint.md section 2.
