@@ -48,7 +48,7 @@ class ElementSource(Protocol):
         ...
 
     def aspect_notation(self, position: int, aspect: Aspect) -> str:
-        """Return an aspect in the readable notation; where it is not at hand, `#` and the 64 hex digits of its digest."""
+        """Return an aspect in the readable notation, or `#` and the 64 hex digits of its digest."""
         ...
 
     def audit_path(self, position: int) -> AuditPath:
