@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
+from archive_api.bim.router import router as models
 from archive_api.certificates.router import router as certificates
 from archive_api.decisions.router import router as decisions
 from archive_api.documents.router import router as documents
@@ -65,7 +66,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     uploads = DurableUploads(settings.uploads_dir)
     uploads.sweep(older_than_seconds=settings.upload_days * 86_400)
     api = APIRouter(prefix=API_PREFIX, responses=PROBLEM_RESPONSES)
-    for feature in (health, projects, certificates, submissions, decisions, documents, evidence, verification):
+    for feature in (health, projects, certificates, submissions, models, decisions, documents, evidence, verification):
         api.include_router(feature())
     api.include_router(
         uploads_router(uploads, max_bytes=settings.max_upload_bytes, days_to_keep=settings.upload_days),

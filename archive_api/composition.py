@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
 from archive_api.errors import MalformedError
 from archive_api.outbox.monitor import WorkerMonitor
@@ -13,6 +14,7 @@ from archive_api.services import LedgerChain, Services
 from archive_api.settings import Settings
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.clock import SystemClock
+from ledger.adapters.model_process import ModelProcesses
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import Clock
 from ledger.trust import TrustFile
@@ -57,6 +59,7 @@ def build_services(
         settings=settings,
         database=database,
         store=store,
+        models=_models(settings, store),
         chain=chain,
         trust=trust,
         clock=clock or SystemClock(),
@@ -64,6 +67,11 @@ def build_services(
         worker=WorkerMonitor(),
         on_close=tuple(closing),
     )
+
+
+def _models(settings: Settings, store: BlobStore) -> ModelLibrary:
+    processes = ModelProcesses(seconds=settings.model_seconds, memory_bytes=settings.model_memory_bytes)
+    return ModelLibrary(settings.models_dir or settings.uploads_dir.with_name("models"), store, processes)
 
 
 def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> EvmChain:

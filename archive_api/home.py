@@ -107,6 +107,11 @@ class Home:
         return self.server_dir / "uploads"
 
     @property
+    def models_dir(self) -> Path:
+        """Fingerprints and indexes of models; can be made again."""
+        return self.server_dir / "models"
+
+    @property
     def chain_dir(self) -> Path:
         """State of the embedded node."""
         return self.server_dir / "chain"

@@ -66,21 +66,24 @@ class Cursors:
         """
         column, descending = (key.element, True) if hasattr(key, "element") else (key, False)
         if cursor is not None:
-            last = self._read(scope, cursor)
+            last = self.read(scope, cursor)
             query = query.where(column < last if descending else column > last)
         rows: Sequence[Any] = session.scalars(query.order_by(key).limit(limit + 1)).all()
         if len(rows) <= limit:
             return Page(items=list(rows), next_cursor=None)
-        return Page(items=list(rows[:limit]), next_cursor=self._write(scope, getattr(rows[limit - 1], column.key)))
+        return Page(items=list(rows[:limit]), next_cursor=self.write(scope, getattr(rows[limit - 1], column.key)))
 
-    def _mac(self, scope: str, body: bytes) -> bytes:
-        return hmac.new(self._secret, b"cursor\0" + scope.encode() + b"\0" + body, hashlib.sha256).digest()[:12]
-
-    def _write(self, scope: str, number: int) -> str:
+    def write(self, scope: str, number: int) -> str:
+        """The cursor of a place in a list: a number from 0 that tells it."""
         body = number.to_bytes(8, "big")
         return base64.urlsafe_b64encode(body + self._mac(scope, body)).decode().rstrip("=")
 
-    def _read(self, scope: str, cursor: str) -> int:
+    def read(self, scope: str, cursor: str) -> int:
+        """The number of a cursor.
+
+        Raises:
+            MalformedError: it is not one of this list.
+        """
         try:
             raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         except (binascii.Error, ValueError) as error:
@@ -89,3 +92,6 @@ class Cursors:
         if not hmac.compare_digest(mac, self._mac(scope, body)):
             raise MalformedError("expected a cursor of this list, got another", code="cursor_malformed")
         return int.from_bytes(body, "big")
+
+    def _mac(self, scope: str, body: bytes) -> bytes:
+        return hmac.new(self._secret, b"cursor\0" + scope.encode() + b"\0" + body, hashlib.sha256).digest()[:12]

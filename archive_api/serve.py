@@ -19,6 +19,7 @@ from types import FrameType
 import uvicorn
 
 from archive_api.app import create_app
+from archive_api.bim.indexer import ModelIndexer
 from archive_api.composition import build_services
 from archive_api.errors import ConflictError, MismatchError, TransportError
 from archive_api.home import ContractSite, Home, write_private
@@ -74,6 +75,9 @@ def run(
         worker = Worker(services, services.worker)
         worker.start()
         stack.callback(worker.stop)
+        indexer = ModelIndexer(services)
+        indexer.start()
+        stack.callback(indexer.stop)
         address = ServerAddress(api=f"http://{settings.host}:{listener.getsockname()[1]}", rpc_url=node.rpc_url)
         config = uvicorn.Config(
             app,

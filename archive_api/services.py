@@ -9,6 +9,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
@@ -32,6 +33,7 @@ class Services:
         settings: what the server was started with.
         database: the catalogue.
         store: content.
+        models: what is computed from models in the store.
         chain: the node, writing and reading.
         trust: CA roots, contracts and the archive's certificates, from the server's own trust file.
         clock: the time.
@@ -43,6 +45,7 @@ class Services:
     settings: Settings
     database: Database
     store: BlobStore
+    models: ModelLibrary
     chain: LedgerChain
     trust: TrustFile
     clock: Clock

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
         database_url: SQLAlchemy URL; `sqlite:///…` by default, PostgreSQL is possible.
         blocks_dir: the embedded block store.
         uploads_dir: uploads under way.
+        models_dir: fingerprints and indexes of models, which can be made again; None: `models` beside the uploads.
         trust_path: the trust file with CA roots, contracts and the archive's certificates.
         secret: at least 32 characters; authenticates cursors.
         relay_key: 0x-hex, 32 bytes, of the key that relays transactions; it never seals.
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
         max_entries_bytes: of one submission's entries as sent.
         upload_days: after which a broken upload is dropped.
         busy_timeout_seconds: how long a writer waits for another.
+        model_seconds, model_memory_bytes: what reading one model may take; memory None: half of the machine's.
         worker_poll_seconds: how often the worker looks for jobs and blocks.
         max_seal_days: the furthest `seal_by` may lie ahead.
     """
@@ -44,6 +46,7 @@ class Settings(BaseSettings):
     database_url: str
     blocks_dir: Path
     uploads_dir: Path
+    models_dir: Path | None = None
     trust_path: Path
     secret: Annotated[SecretStr, Field(min_length=32)]
     relay_key: SecretStr
@@ -58,6 +61,8 @@ class Settings(BaseSettings):
     max_entries_bytes: Annotated[int, Field(gt=0)] = 1 << 30
     upload_days: Annotated[int, Field(gt=0)] = 14
     busy_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+    model_seconds: Annotated[int, Field(gt=0)] = 900
+    model_memory_bytes: Annotated[int, Field(gt=0)] | None = None
     worker_poll_seconds: Annotated[float, Field(gt=0)] = 0.25
     max_seal_days: Annotated[int, Field(gt=0)] = 366
 
@@ -86,6 +91,7 @@ class Settings(BaseSettings):
             database_url=f"sqlite:///{home.database_path}",
             blocks_dir=home.blocks_dir,
             uploads_dir=home.uploads_dir,
+            models_dir=home.models_dir,
             trust_path=home.trust_path,
             secret=SecretStr(home.secret().hex()),
             relay_key=SecretStr("0x" + home.relay_key().hex()),

@@ -3,7 +3,7 @@
 1. the draft is complete: at least one document, every content durable
 2. its place: sequence and previous from what is recorded; no other open submission of the unit project
 3. the manifest, built from our own rows, equals the client's, member by member
-4. models name documents of the submission, so that their fingerprints are of files handed over
+4. models and change records are computed again too (`archive_api.bim.receiving`)
 5. entries, manifest and directories are stored; the content CID follows from them
 6. the statement, built from our manifest, equals the client's
 7. it was not withdrawn before, and its deadline lies ahead
@@ -19,7 +19,10 @@ from typing import Any
 
 from sqlmodel import Session
 
-from archive_api.errors import ConflictError, MalformedError, MismatchError, PolicyError
+from archive_api.bim.models import ModelRow
+from archive_api.bim.receiving import ModelReception
+from archive_api.bim.repository import ModelRepository
+from archive_api.errors import ConflictError, MismatchError, PolicyError
 from archive_api.outbox.repository import number
 from archive_api.projects.models import RosterRow
 from archive_api.projects.repository import ProjectRepository
@@ -30,7 +33,6 @@ from archive_api.submissions.repository import SubmissionRepository
 from ledger import fields
 from ledger.canonical import canonical_bytes, parse_canonical
 from ledger.cid import Cid, Tree, build_submission_tree, file_content, parse_cid
-from ledger.entries import ModelEntry
 from ledger.manifest import Manifest, ManifestCheck, ManifestEntry, Relation
 from ledger.statement import SubmissionStatement, submission_id, submission_statement
 from ledger.types import BuildingIdentifier, Roster, UnitProject
@@ -47,10 +49,12 @@ class FrozenDraft:
 
     Attributes:
         row: the statement.
+        models: its models.
         updated_at: when the draft had last changed.
     """
 
     row: StatementRow
+    models: tuple[ModelRow, ...]
     updated_at: datetime
 
 
@@ -66,9 +70,10 @@ class FreezeService:
         self._services = services
         self._projects = ProjectRepository(session)
         self._submissions = SubmissionRepository(session)
+        self._session = session
 
     def compute(self, ref: str, body: Any) -> FrozenDraft:
-        """Compute a draft's statement and store its objects; takes seconds for very many documents.
+        """Compute a draft's statement and store its objects; takes seconds for very many documents or large models.
 
         Args:
             ref: uuid of the draft.
@@ -78,7 +83,7 @@ class FreezeService:
             ConflictError: not a draft, content missing, or another submission of the unit project is open.
             MismatchError: `commitment_mismatch` with the members that disagree.
             MalformedError: the body is not what it must be.
-            PolicyError: the deadline is out of range.
+            PolicyError: the deadline is out of range, or a model needs more than the server gives it.
         """
         wanted = fields.members(body, ("manifest", "seal_by", "statement"), "body")
         seal_by = fields.integer(wanted["seal_by"], "body.seal_by", low=1)
@@ -92,7 +97,9 @@ class FreezeService:
         rows = self._submissions.entries(submission)
         manifest = self._manifest(submission, roster_row, rows, theirs, sequence=sequence, previous=previous)
         _compare(theirs.to_json(), manifest.to_json(), "manifest")  # (3)
-        self._require_models(manifest.models, rows)  # (4)
+        reception = ModelReception(self._session, self._services, submission, rows)  # (4)
+        models = reception.recompute(manifest.models)
+        reception.check_records(models)
         root = self._store(manifest, rows)  # (5)
         statement = submission_statement(manifest, content_cid=root.to_bytes(), seal_by=seal_by)
         _compare(SubmissionStatement.from_json(wanted["statement"]).to_json(), statement.to_json(), "statement")  # (6)
@@ -112,7 +119,7 @@ class FreezeService:
             created_at=self._services.now(),
         )
         self._require_fresh(row)  # (7)
-        return FrozenDraft(row=row, updated_at=submission.updated_at)
+        return FrozenDraft(row=row, models=tuple(reception.rows(models)), updated_at=submission.updated_at)
 
     def keep(self, frozen: FrozenDraft) -> Submission:
         """Write a computed statement and open the submission for seals (8).
@@ -130,6 +137,7 @@ class FreezeService:
         if (submission.updated_at, sequence, roster.id) != (frozen.updated_at, row.sequence, row.roster_id):
             raise ConflictError("expected a draft that stays as it is while it is frozen, got one that changed")
         self._submissions.add(row)
+        ModelRepository(self._session).replace(row.submission_pk, frozen.models)
         submission.submission_id = row.submission_id
         submission.state = SubmissionState.SEALING
         submission.state_reason = None
@@ -207,21 +215,6 @@ class FreezeService:
             models=theirs.models,
             checks=tuple(ManifestCheck(check.check, check.tool, check.result) for check in theirs.checks),
         )
-
-    def _require_models(self, models: tuple[ModelEntry, ...], rows: Sequence[EntryRow]) -> None:
-        digests = {row.sha256 for row in rows}
-        for index, model in enumerate(models):
-            if model.file_sha256.hex() not in digests:
-                raise MismatchError(
-                    f"expected a model of the submission, got file_sha256 {model.file_sha256.hex()}",
-                    code="commitment_mismatch",
-                    where=f"manifest.models[{index}].file_sha256",
-                )
-            if model.root is not None:
-                # Fingerprints are not computed here yet, and nothing unchecked is sealed over our name.
-                raise MalformedError(
-                    "expected a model without a fingerprint, got one", where=f"manifest.models[{index}].root"
-                )
 
     def _store(self, manifest: Manifest, rows: Sequence[EntryRow]) -> Cid:
         contents = (Tree(parse_cid(row.cid), row.content_bytes or 0) for row in rows)

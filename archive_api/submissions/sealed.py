@@ -9,6 +9,7 @@ from ledger.canonical import parse_canonical
 from ledger.cid import Cid
 from ledger.entries import DocumentEntry
 from ledger.fields import prefixed_hex
+from ledger.manifest import Manifest
 from ledger.statement import SubmissionStatement, submission_id
 
 __all__ = ["SealedHandover"]
@@ -44,6 +45,10 @@ class SealedHandover:
         """
         block = self._store.open(self._resolve("entries", index, ".json")).read()
         return DocumentEntry.from_json(parse_canonical(block))
+
+    def manifest(self) -> Manifest:
+        """The manifest."""
+        return Manifest.parse(self._store.open(self._store.resolve(self._root, "manifest.json")).read())
 
     def content(self, index: int) -> Cid:
         """Where the content of a document begins.
