@@ -193,15 +193,11 @@ def read_entities(step: Step, header: Header) -> Iterator[Record]:
             looked for.
     """
     tokens = Tokens(step, header.data_offset)
-    while True:
-        kind, start, text = tokens.token()
-        if kind == REFERENCE:
-            tokens.position = start
-            yield _entity(tokens)
-        elif kind == KEYWORD and text.upper() == b"ENDSEC":
-            break
-        else:
-            raise tokens.unexpected("an entity or ENDSEC", start)
+    while tokens.before_number():
+        yield _entity(tokens)
+    kind, start, text = tokens.token()
+    if kind != KEYWORD or text.upper() != b"ENDSEC":
+        raise tokens.unexpected("an entity or ENDSEC", start)
     tokens.point(b";", "sections")
     tokens.last_word()
     tokens.point(b";", "sections")

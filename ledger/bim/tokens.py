@@ -62,6 +62,7 @@ _LAST: Final = re.compile(
     re.VERBOSE,
 )
 _APOSTROPHE: Final = ord("'")
+_NUMBER_SIGN: Final = ord("#")
 _FIRST_WORD: Final = b"ISO-10303-21"
 _LAST_WORD: Final = b"END-ISO-10303-21"
 
@@ -115,6 +116,11 @@ class Tokens:
             return text
         self.position = end
         return bytes(self.step[start + 1 : end - 1])
+
+    def before_number(self) -> bool:
+        """Go on to the next token; return whether it is the number of an entity, judged by its first byte."""
+        self.position = self._behind_space_and_comments()
+        return self.position < self.limit and self.step[self.position] == _NUMBER_SIGN
 
     def point(self, expected: bytes, code: str = "syntax") -> int:
         """Read one byte of punctuation and return its offset."""
