@@ -6,8 +6,8 @@ The order, each step only while the proof is too long:
 3. relationships, property sets and attributes of the aspects relations and properties: the shortest that suffices,
    otherwise the longest;
 4. these two aspects as a whole;
-5. likewise parts, then the whole, of placement, type, material, and geometry and ownership where they were asked for.
-The aspect identity is always shown.
+5. likewise parts, then the whole, of geometry and ownership (where they were asked for), placement, type, material;
+6. entities within the aspect identity, which itself is always shown.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def notation_bytes(node: Node | AspectNode) -> int:
 
 
 def elide(aspects: Sequence[AspectNode | Elided], excess: int, *, table: SchemaTable) -> Aspects:
-    """Return the aspects shortened in the order of the module, steps 2 to 5.
+    """Return the aspects shortened in the order of the module, steps 2 to 6.
 
     Args:
         aspects: eight.
@@ -63,6 +63,7 @@ def elide(aspects: Sequence[AspectNode | Elided], excess: int, *, table: SchemaT
             if excess > 0 and isinstance(node, AspectNode):
                 excess -= notation_bytes(node) - _DIGEST_BYTES
                 shortened[aspect] = Elided(node.digest)
+    _take(shortened, _parts(shortened[Aspect.IDENTITY]), excess)  # (6)
     return shortened
 
 
