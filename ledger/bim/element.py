@@ -1,6 +1,6 @@
 """The proof of one element `yunshang-bim-element/v1`: its aspects in readable form, and the path to `root`.
 
-Reading checks form only; `ElementProof.verify` says what is proved. Source: docs/bim-fingerprint.md section 10.
+Reading checks form only; `ElementProof.verify` says what is proved. Source: docs/bim-fingerprint.md section 11.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A tree of nodes, each with its encoding, is made by `ledger.bim.reader` from a model or by `ledger.bim.notation_parser`
 from text; `render` writes it. No schema is needed to compute a digest: the notation itself says what is unordered,
-derived or a real. Source: docs/bim-fingerprint.md section 9.
+derived or a real. Source: docs/bim-fingerprint.md section 10.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A file decides how entities refer to each other, so what is shown in place is bounded: by a length for each own
 attribute, relationship, describer and property set, and by a depth. What lies beyond is shown by the digest that the
-kernel computed. Source: docs/bim-fingerprint.md sections 4 to 6 and 9.
+kernel computed. Source: docs/bim-fingerprint.md sections 4 to 6 and 10.
 """
 
 from __future__ import annotations
