@@ -162,7 +162,7 @@ def test_refuses_a_broken_checksum(tmp_path: Path, method: int) -> None:
     assert refused(tmp_path / "a.ifczip", bytes(packed)).code == "zip_broken"
 
 
-@pytest.mark.parametrize("keep", [0, 1, 30, 100, 200])
+@pytest.mark.parametrize("keep", [0, 1, 30, 100, -30, -1])
 def test_refuses_a_cut_archive(tmp_path: Path, keep: int) -> None:
     assert refused(tmp_path / "a.ifczip", archive(("a.ifc", STEP))[:keep]).code == "zip_broken"
 
@@ -184,7 +184,7 @@ def test_a_changed_archive_gives_the_model_or_a_named_error(method: int, changes
     try:
         model = load_model(io.BytesIO(packed), size=len(packed), packed=True, where="a.ifczip")
     except MalformedError as e:
-        assert e.code in ("zip_broken", "zip_members", "zip_encrypted", "zip_method")  # noqa: PT017
+        assert e.code in ("zip_broken", "zip_members", "zip_encrypted", "zip_method")
     else:
         assert bytes(model.step) == STEP
 
