@@ -12,6 +12,8 @@ from hashlib import sha256
 from typing import Any
 
 from ledger import fields
+from ledger.bim.element import UnknownFormatError
+from ledger.bim.item import ElementItem
 from ledger.canonical import canonical_bytes, parse_canonical
 from ledger.entries import DocumentEntry
 from ledger.errors import LedgerError, MalformedError
@@ -43,6 +45,7 @@ _ITEMS: Mapping[str, tuple[int, int]] = {
     "certificate": (1, 7),
     "acceptance": (0, 1),
     "anchor_attestation": (0, 1),
+    "element": (0, 1),
 }
 _SEAL = ("signing_time", "signature", "certificate")
 
@@ -106,6 +109,7 @@ class EvidenceBundle:
         certificates: DER by certificate id (32 bytes), ordered by id, each used by a seal.
         acceptance: the archive's acceptance, or None.
         anchor: the archive's attestation of the anchor, or None.
+        element: one element of the model that the document is, or None.
 
     Raises:
         MalformedError: seals not five in role order, or certificates missing, unused or out of order.
@@ -121,6 +125,7 @@ class EvidenceBundle:
     certificates: Mapping[bytes, bytes] = field(kw_only=True)
     acceptance: AcceptanceItem | None = field(default=None, kw_only=True)
     anchor: AnchorAttestation | None = field(default=None, kw_only=True)
+    element: ElementItem | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if tuple(seal.role for seal in self.seals) != ROLES:
@@ -174,6 +179,7 @@ class EvidenceBundle:
         certificates: Iterable[bytes],
         acceptance: AcceptanceItem | None = None,
         anchor: AnchorAttestation | None = None,
+        element: ElementItem | None = None,
     ) -> EvidenceBundle:
         """Build a bundle.
 
@@ -188,6 +194,7 @@ class EvidenceBundle:
             certificates: DER of every seal's certificate in any order, the same one as often as it comes.
             acceptance: the archive's acceptance, once there is one.
             anchor: the archive's attestation, once there is one.
+            element: one element of the model that the document is.
 
         Raises:
             MalformedError: see the class.
@@ -204,6 +211,7 @@ class EvidenceBundle:
             certificates=dict(sorted(by_id.items())),
             acceptance=acceptance,
             anchor=anchor,
+            element=element,
         )
 
     def to_bytes(self) -> bytes:
@@ -251,6 +259,8 @@ class EvidenceBundle:
                     "seal": self.anchor.seal.to_json(),
                 }
             )
+        if self.element is not None:
+            items.append({"type": "element", **self.element.to_json()})
         return {"format": EVIDENCE_FORMAT, "items": items}
 
     @classmethod
@@ -303,6 +313,7 @@ class EvidenceBundle:
             certificates=_certificates(items["certificate"]),
             acceptance=_acceptance(items),
             anchor=_anchor(items),
+            element=_element(items),
         )
 
 
@@ -385,3 +396,12 @@ def _anchor(items: Mapping[str, list[dict[str, Any]]]) -> AnchorAttestation | No
         block_time=fields.integer(item["block_time"], f"{where}.block_time"),
         seal=Seal.from_json(item["seal"], f"{where}.seal", role=None),
     )
+
+
+def _element(items: Mapping[str, list[dict[str, Any]]]) -> ElementItem | None:
+    if not items["element"]:
+        return None
+    try:
+        return ElementItem.from_json(items["element"][0])
+    except UnknownFormatError as error:
+        raise UnknownItemError(str(error), code=error.code) from error

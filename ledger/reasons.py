@@ -188,5 +188,33 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "文件与条目不符：{members}。",
             "The file differs from the entry in: {members}.",
         ),
+        # (10) model
+        "model_ok": (
+            _P,
+            "这份文件是移交中已签章的 BIM 模型。",
+            "The document is one of the sealed BIM models of the handover.",
+        ),
+        "bim_root": (_F, "模型条目不在已签章的 BIM 模型中。", "The model entry is not one of the sealed BIM models."),
+        "model_file": (
+            _F,
+            "模型条目所指的是另一份文件。",
+            "The model entry is of another file than the document.",
+        ),
+        # (11) element
+        "element_ok": (
+            _P,
+            "构件 {what} 在这份模型中，内容如所示。",
+            "The element {what} is in this model, as shown.",
+        ),
+        "element_root": (
+            _F,
+            "构件证明与模型的指纹不符。",
+            "The proof of the element does not lead to the fingerprint of the model.",
+        ),
+        "model_version": (
+            _I,
+            "无法判定：模型指纹的规则版本不为本程序所知。",
+            "Could not check: the fingerprint of the model follows rules unknown to this program.",
+        ),
     }
 )

@@ -15,6 +15,9 @@ The steps; each is answered even where an earlier one failed, as far as its valu
                seals and the anchor hold, but the archive does not keep it); unknown (nothing sealed, chain not asked)
                is INDETERMINATE; not decided yet, as seen on chain, passes
  9. file       where a file was given: size, SHA-256, SM3 and CID are the entry's
+10. model      where the bundle proves an element: the model entry's leaf and its path lead to the statement's bimRoot,
+               and its file is the document
+11. element    where the bundle proves one: its aspects and its path lead to the model entry's root
 The report is FAILED if any step failed, else INDETERMINATE if any could not be checked, else PASSED.
 """
 
@@ -25,6 +28,9 @@ from datetime import datetime
 from typing import Any
 
 from ledger import fields
+from ledger.bim.description import ElementDescription
+from ledger.bim.item import ElementItem
+from ledger.bim.scan import FORMAT
 from ledger.errors import LedgerError, MismatchError
 from ledger.evidence import EvidenceBundle, UnknownItemError
 from ledger.levels import (
@@ -56,7 +62,20 @@ __all__ = [
     "verify_bundle",
 ]
 
-STEP_NAMES = ("form", "ledger", "document", "keys", "anchor", "parties", "deadline", "decision", "file")
+STEP_NAMES = (
+    "form",
+    "ledger",
+    "document",
+    "keys",
+    "anchor",
+    "parties",
+    "deadline",
+    "decision",
+    "file",
+    "model",
+    "element",
+)
+_ALWAYS = STEP_NAMES[:8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,42 +127,46 @@ def verify_bundle(
         trust: the verifier's own trust file.
         seal_checker: judges single seals.
         now: present time, aware UTC.
-        file: digests of the file at hand, or None: step 9 is left out.
+        file: digests of the file at hand, or None: step 9 is left out. Steps keep their numbers.
         chain: the verifier's own node, or None: nothing is observed.
         required_level: the anchor level asked for; a lower one reached is INDETERMINATE.
 
     Returns:
         The report; bad input never raises.
     """
-    wanted = STEP_NAMES if file is not None else STEP_NAMES[:-1]
     try:
         bundle = EvidenceBundle.parse(bundle_bytes)  # (1)
     except LedgerError as error:
         reason = "unknown_item" if isinstance(error, UnknownItemError) else "form_refused"
+        wanted = _ALWAYS if file is None else (*_ALWAYS, "file")
         return _unread(Finding.of(reason, f"{error.code}: {error}"), wanted, required_level, now)
     check = _Check(bundle, trust, checker=seal_checker, chain=chain, required=required_level, now=now)
     anchor = _anchor(check)  # (5)
     parties = _parties(check, anchor)  # (6)
-    findings = [
-        Finding.of("form_ok"),
-        _ledger(check),  # (2)
-        _document(check),  # (3)
-        _keys(check),  # (4)
-        anchor.finding,
-        _all_parties(parties),
-        _deadline(check, anchor),  # (7)
-        _decision(check, anchor),  # (8)
-    ]
+    findings = {
+        "form": Finding.of("form_ok"),
+        "ledger": _ledger(check),  # (2)
+        "document": _document(check),  # (3)
+        "keys": _keys(check),  # (4)
+        "anchor": anchor.finding,
+        "parties": _all_parties(parties),
+        "deadline": _deadline(check, anchor),  # (7)
+        "decision": _decision(check, anchor),  # (8)
+    }
     if file is not None:
-        findings.append(_file(check, file))  # (9)
+        findings["file"] = _file(check, file)  # (9)
+    described = None
+    if bundle.element is not None:
+        findings["model"] = _model(bundle, bundle.element)  # (10)
+        findings["element"], described = _element(bundle.element)  # (11)
     return VerificationReport(
-        tuple(Step(number, name, found) for number, (name, found) in enumerate(zip(wanted, findings, strict=True), 1)),
+        tuple(Step(STEP_NAMES.index(name) + 1, name, found) for name, found in findings.items()),
         parties,
         level=anchor.level,
         required_level=required_level,
         as_of=now,
         proven_time=anchor.proven_time,
-        subject=_subject(bundle),
+        subject=_subject(bundle) | ({} if described is None else {"element": described.to_json()}),
     )
 
 
@@ -155,7 +178,7 @@ def unchecked(finding: Finding, *, required_level: AnchorLevel, now: datetime) -
         required_level: the anchor level asked for.
         now: present time, aware UTC.
     """
-    report = _unread(Finding.of("not_reached"), STEP_NAMES[:-1], required_level, now)
+    report = _unread(Finding.of("not_reached"), _ALWAYS, required_level, now)
     return replace(report, steps=(Step(0, "inputs", finding), *report.steps))
 
 
@@ -332,6 +355,27 @@ def _file(check: _Check, file: FileDigest) -> Finding:
     if differing:
         return Finding.of("file_differs", members=", ".join(differing))
     return Finding.of("file_ok")
+
+
+def _model(bundle: EvidenceBundle, item: ElementItem) -> Finding:
+    try:
+        item.model_path.verify(item.model.leaf_hash, bundle.statement.bim_root)
+    except MismatchError as error:
+        return Finding.of("bim_root", str(error))
+    if item.model.file_sha256 != bundle.entry.sha256:
+        return Finding.of("model_file", f"expected {bundle.entry.sha256.hex()}, got {item.model.file_sha256.hex()}")
+    return Finding.of("model_ok")
+
+
+def _element(item: ElementItem) -> tuple[Finding, ElementDescription | None]:
+    """What is proved; nothing is described of an element that isn't."""
+    if item.model.version != FORMAT:
+        return Finding.of("model_version", f"expected {FORMAT}, got {item.model.version}"), None
+    try:
+        described = item.proof.verify(item.model.root or b"")
+    except MismatchError as error:
+        return Finding.of("element_root", f"{error.code}: {error}"), None
+    return Finding.of("element_ok", what=f"{described.class_name} {described.global_id}"), described
 
 
 def _subject(bundle: EvidenceBundle) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from functools import cache
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from ledger.bim.item import ElementItem
 from ledger.cid import build_submission_tree, file_content
-from ledger.entries import DocumentEntry
+from ledger.entries import DocumentEntry, ModelEntry
 from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
 from ledger.identifiers.uscc import check_digit, validate_uscc
 from ledger.manifest import Manifest, build_manifest
@@ -32,6 +33,7 @@ from ledger.statement import (
 )
 from ledger.trust import CONTRACT_NAMES, ContractPin, TrustFile
 from ledger.types import ROLES, BuildingIdentifier, Role, Roster, RosterMember, Seal, UnitProject
+from scripts import sample_model
 from signing.authority import DevelopmentAuthority
 from signing.cades import seal as make_seal
 from signing.certificates import P256_ORDER
@@ -138,7 +140,9 @@ def roster(holders: dict[str, str] | None = None) -> Roster:
 
 
 def content(index: int) -> bytes:
-    """Return the content of a document; the first one is empty."""
+    """Return the content of a document; the first one is empty, that of `MODEL_INDEX` a model."""
+    if index == MODEL_INDEX:
+        return sample_model.MODEL
     return f"第 {index} 份文件\n".encode() * (100 * index)
 
 
@@ -147,7 +151,7 @@ def document_entry(index: int) -> DocumentEntry:
     data, sm3 = content(index), hashes.Hash(hashes.SM3())
     sm3.update(data)
     return DocumentEntry.create(
-        path=f"C5/隐蔽工程/{index:03d} 隐蔽工程验收记录.txt",
+        path=f"C5/隐蔽工程/{index:03d} {'竣工模型.ifc' if index == MODEL_INDEX else '隐蔽工程验收记录.txt'}",
         title=f"隐蔽工程验收记录 {index}",
         category="C5",
         media_type="text/plain",
@@ -172,6 +176,7 @@ def document_entry(index: int) -> DocumentEntry:
 
 
 DEFAULT_ROSTER = roster()
+MODEL_INDEX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,7 @@ class Handover:
     roster: Roster = DEFAULT_ROSTER
     domain: LedgerDomain = DOMAIN
     seal_by: int = SEAL_BY
+    models: tuple[ModelEntry, ...] = ()
 
     def manifest(self) -> Manifest:
         """Return the manifest."""
@@ -192,6 +198,7 @@ class Handover:
             sequence=1,
             previous=None,
             documents=[(entry, str(file_content(entry.canonical()).cid)) for entry in self.entries],
+            models=self.models,
         )
 
     def statement(self) -> SubmissionStatement:
@@ -215,6 +222,7 @@ class Handover:
         archive: InMemoryKeyStore | None = None,
         anchored: bool = True,
         accepted: bool = True,
+        element: ElementItem | None = None,
     ) -> EvidenceBundle:
         """Seal, anchor and accept the handover; return the evidence of one document.
 
@@ -227,6 +235,7 @@ class Handover:
             archive: the archive's key.
             anchored: with an attestation of the archive.
             accepted: with the archive's acceptance.
+            element: with the proof of an element.
         """
         statement, archive = self.statement(), archive or key_store("archive")
         payload = statement.payload(sealed_domain or self.domain)
@@ -247,7 +256,15 @@ class Handover:
             certificates=used,
             acceptance=accept(submission, archive, self.domain) if accepted else None,
             anchor=attest(submission, seals, archive, self.domain, block_time) if anchored else None,
+            element=element,
         )
+
+
+def with_models() -> Handover:
+    """Return a handover with two models, of which the document of `MODEL_INDEX` is one."""
+    return Handover(
+        entries=tuple(document_entry(index) for index in range(MODEL_INDEX + 1)), models=sample_model.models()
+    )
 
 
 def holder_of(code: str) -> InMemoryKeyStore:

@@ -15,18 +15,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ledger.bim.element import ELEMENT_FORMAT, ElementProof
 from ledger.canonical import canonical_bytes
 from ledger.cli.seals import CadesSeals
 from ledger.evidence import EvidenceBundle
 from ledger.fields import base64_text, utc_text
-from ledger.merkle import inclusion_proof
+from ledger.merkle import AuditPath, inclusion_proof
 from ledger.statement import LedgerDomain
 from ledger.types import BuildingIdentifier, Role, Seal, UnitProject
 from ledger.verify import verify_bundle
+from scripts import sample_model
 from scripts.sample_evidence import (
     BLOCK_TIME,
     DEFAULT_ROSTER,
     DOMAIN,
+    MODEL_INDEX,
     NOW,
     SEAL_BY,
     SIGNING_TIME,
@@ -40,10 +43,12 @@ from scripts.sample_evidence import (
     roster,
     trust_file,
     with_high_s,
+    with_models,
 )
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "evidence"
 GOOD = Handover()
+WITH_MODELS = with_models()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,85 @@ def edited() -> Iterator[Case]:
     )
 
 
+def elements() -> Iterator[Case]:
+    """Yield bundles that prove an element of a model."""
+    good = WITH_MODELS.bundle(MODEL_INDEX, element=sample_model.item())
+    yield Case("element", _sealed(good), "PASSED", "", "")
+    full = ElementProof.build(sample_model.reader(), sample_model.WALL, full=True)
+    yield Case("element_in_full", _sealed(_proved(good, proof=full)), "PASSED", "", "")
+    yield Case("model_without_element", _sealed(replace(good, element=None)), "PASSED", "", "")
+
+    def case(name: str, step: str, reason: str, edit: Callable[[dict[str, Any]], object]) -> Case:
+        document = good.to_json()
+        edit(_item(document["items"], "element"))
+        verdict = "INDETERMINATE" if reason == "unknown_item" else "FAILED"
+        return Case(name, canonical_bytes(document), verdict, step, reason)
+
+    other = next(model for model in sample_model.models() if model != sample_model.entry())
+    yield Case(
+        "element_of_an_unsealed_model", _sealed(_proved(good, model=replace(other, salt=bytes(32)))), *_FAILED_ROOT
+    )
+    path = AuditPath(((not sample_model.item().model_path.steps[0][0], sample_model.entry().leaf_hash),))
+    other_model = _proved(good, model=other, model_path=path)
+    yield Case("element_of_the_other_model", _sealed(other_model), "FAILED", "model", "model_file")
+    elsewhere = WITH_MODELS.bundle(0, element=sample_model.item())
+    yield Case("element_beside_another_document", _sealed(elsewhere), "FAILED", "model", "model_file")
+    yield Case(
+        "element_where_no_model_is_sealed",
+        _sealed(replace(GOOD, entries=WITH_MODELS.entries).bundle(MODEL_INDEX, element=sample_model.item())),
+        *_FAILED_ROOT,
+    )
+    yield case("model_salt_changed", "model", "bim_root", lambda item: item["model"].update(salt="00" * 32))
+    yield case("model_root_changed", "model", "bim_root", lambda item: item["model"].update(root="00" * 32))
+    yield case(
+        "model_side_changed", "model", "bim_root", lambda item: item.update(model_path=_sides(item["model_path"]))
+    )
+    yield case(
+        "element_path_too_long", "element", "element_root", lambda item: item["proof"]["path"].append("R" + "0" * 64)
+    )
+    yield case("element_path_too_short", "element", "element_root", lambda item: item["proof"]["path"].pop())
+    yield case(
+        "element_side_changed",
+        "element",
+        "element_root",
+        lambda item: item["proof"].update(path=_sides(item["proof"]["path"])),
+    )
+    yield case(
+        "element_of_another_global_id",
+        "element",
+        "element_root",
+        lambda item: item["proof"].update(global_id=sample_model.WALL),
+    )
+    yield case("element_better_rated", "element", "element_root", lambda item: _reworded(item, "甲1.50h", "甲2.50h"))
+    yield case("element_in_another_notation", "form", "form_refused", lambda item: _reworded(item, "2100.", "2100.0"))
+    yield case("element_aspect_missing", "form", "form_refused", lambda item: item["proof"]["aspects"].pop("geometry"))
+    yield case("element_unknown_member", "form", "form_refused", lambda item: item["proof"].update(root="00" * 32))
+    yield case(
+        "element_of_a_later_version",
+        "form",
+        "unknown_item",
+        lambda item: item["proof"].update(format=f"{ELEMENT_FORMAT}1"),
+    )
+
+
+_FAILED_ROOT = ("FAILED", "model", "bim_root")
+
+
+def _proved(bundle: EvidenceBundle, **members: Any) -> EvidenceBundle:
+    return replace(bundle, element=replace(sample_model.item(), **members))
+
+
+def _sides(path: list[str]) -> list[str]:
+    return [("R" if path[0][0] == "L" else "L") + path[0][1:], *path[1:]]
+
+
+def _reworded(item: dict[str, Any], old: str, new: str) -> None:
+    aspects = item["proof"]["aspects"]
+    if not any(old in notation for notation in aspects.values()):
+        raise SystemExit(f"expected an aspect with {old}, got none")
+    item["proof"]["aspects"] = {name: notation.replace(old, new) for name, notation in aspects.items()}
+
+
 def undeclared() -> Iterator[Case]:
     """Yield a bundle of a joint appointment that its roster does not declare."""
     joint = replace(GOOD, roster=roster({"designer": "surveyor"})).bundle().to_json()
@@ -279,7 +363,7 @@ def serialised() -> Iterator[Case]:
 
 def cases() -> list[Case]:
     """Return all cases in order."""
-    return [*accepted(), *edited(), *undeclared(), *resealed(), *serialised()]
+    return [*accepted(), *edited(), *undeclared(), *resealed(), *serialised(), *elements()]
 
 
 def documents() -> dict[str, str]:
@@ -306,6 +390,7 @@ def documents() -> dict[str, str]:
     return {
         "cases.json": json.dumps(vectors | {"archive": archive}, ensure_ascii=False, indent=1) + "\n",
         "bundle.json": GOOD.bundle().to_bytes().decode("utf-8"),
+        "element.json": WITH_MODELS.bundle(MODEL_INDEX, element=sample_model.item()).to_bytes().decode("utf-8"),
         "trust.json": trust.to_bytes().decode("utf-8"),
     }
 

@@ -36,6 +36,7 @@ from ledger.bim.notation import (
     text,
 )
 from ledger.bim.schema import Aspect
+from ledger.bim.step import MAX_DIGITS
 from ledger.errors import MalformedError
 
 __all__ = ["MAX_DEPTH", "parse_aspect", "parse_value"]
@@ -226,8 +227,8 @@ class _Reader:
         match = self._match(_NUMBER, "a number")
         digits, fraction = match[1], match[2]
         if fraction is None:
-            if digits == "-0":
-                self._refuse("0")
+            if digits == "-0" or len(digits.lstrip("-")) > MAX_DIGITS:
+                self._refuse(f"an integer of at most {MAX_DIGITS} digits")
             return integer(digits)
         value = float(match[0]) if len(match[0]) <= _LONGEST_REAL else math.inf
         if not math.isfinite(value) or (atom := real(value)).notation != match[0]:

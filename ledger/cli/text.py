@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ledger import fields
+from ledger.cli.element_text import print_element
 from ledger.report import Finding, Outcome, VerificationReport
 from ledger.texts import visible
 
@@ -29,6 +30,8 @@ _STEPS = {
     "deadline": "期限",
     "decision": "接收",
     "file": "文件核对",
+    "model": "模型",
+    "element": "构件",
 }
 _LEVELS = {"none": "无", "attested": "档案馆声明", "observed": "自有节点查得", "proved": "区块证明"}
 
@@ -105,6 +108,10 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
         )
     console.print(steps)
     console.print(parties)
+    if (
+        report.outcome is Outcome.PASSED and "element" in report.subject
+    ):  # of another verdict nothing is shown as proved
+        print_element(report.subject["element"], console=console)
     zh, style = _OUTCOMES[report.outcome]
     decisive = report.decisive
     console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))

@@ -17,6 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.bim.notation import Elided, render
+from ledger.bim.notation_parser import parse_aspect
+from ledger.bim.schema import Aspect
 from ledger.canonical import canonical_bytes, parse_canonical
 from ledger.cli.seals import CadesSeals
 from ledger.fields import utc_time
@@ -26,6 +29,7 @@ from ledger.verify import verify_bundle
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors/evidence"
 GOOD = (FOLDER / "bundle.json").read_bytes()
+ELEMENT = (FOLDER / "element.json").read_bytes()
 TRUST = TrustFile.parse((FOLDER / "trust.json").read_bytes())
 NOW = utc_time("2026-11-23T08:00:00Z", "now")
 Path_ = tuple[Any, ...]
@@ -49,8 +53,8 @@ def at(document: Any, path: Path_) -> Any:
     return document
 
 
-def changed(path: Path_, value: Any) -> bytes:
-    document = parse_canonical(GOOD)
+def changed(path: Path_, value: Any, good: bytes) -> bytes:
+    document = parse_canonical(good)
     at(document, path[:-1])[path[-1]] = value
     return canonical_bytes(document)
 
@@ -84,36 +88,45 @@ def other_values(value: Any) -> Iterator[Any]:
         yield None
 
 
-LEAVES = [(path, value) for path, value in nodes(parse_canonical(GOOD)) if not isinstance(value, (dict, list))]
-ARRAYS = [(path, value) for path, value in nodes(parse_canonical(GOOD)) if isinstance(value, list)]
-OBJECTS = [(path, value) for path, value in nodes(parse_canonical(GOOD)) if isinstance(value, dict)]
+Node = tuple[Path_, Any, bytes]
+LAST = len(parse_canonical(ELEMENT)["items"]) - 1
+# Of the bundle that proves an element only what it has besides: the rest is as in the other one.
+NODES: list[Node] = [
+    *((path, value, GOOD) for path, value in nodes(parse_canonical(GOOD))),
+    *((path, value, ELEMENT) for path, value in nodes(parse_canonical(ELEMENT)) if path[:2] == ("items", LAST)),
+]
+LEAVES = [node for node in NODES if not isinstance(node[1], (dict, list))]
+ARRAYS = [node for node in NODES if isinstance(node[1], list)]
+OBJECTS = [node for node in NODES if isinstance(node[1], dict)]
 
 
-def label(node: tuple[Path_, Any]) -> str:
-    return "/".join(str(key) for key in node[0]) or "root"
+def label(node: Node) -> str:
+    path, _, good = node
+    return ("" if good is GOOD else "element:") + ("/".join(str(key) for key in path) or "root")
 
 
-def test_the_bundle_itself_passes() -> None:
+def test_the_bundles_themselves_pass() -> None:
     assert outcome(GOOD) is Outcome.PASSED
-    assert len(LEAVES) > 100
+    assert outcome(ELEMENT) is Outcome.PASSED
+    assert len(LEAVES) > 130
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=label)
-def test_every_leaf_is_bound(leaf: tuple[Path_, Any]) -> None:
-    path, value = leaf
+def test_every_leaf_is_bound(leaf: Node) -> None:
+    path, value, good = leaf
     tried = 0
     for other in other_values(value):
-        assert outcome(changed(path, other)) is not Outcome.PASSED, other
+        assert outcome(changed(path, other, good)) is not Outcome.PASSED, other
         tried += 1
     assert tried
 
 
 @pytest.mark.parametrize("node", OBJECTS, ids=label)
-def test_every_member_is_bound(node: tuple[Path_, Any]) -> None:
-    path, value = node
+def test_every_member_is_bound(node: Node) -> None:
+    path, value, good = node
     for name in value:
         for edit in ("rename", "delete", "add"):
-            document = parse_canonical(GOOD)
+            document = parse_canonical(good)
             parent = at(document, path)
             if edit == "add":
                 parent[f"{name}2"] = copy.deepcopy(parent[name])
@@ -125,8 +138,8 @@ def test_every_member_is_bound(node: tuple[Path_, Any]) -> None:
 
 
 @pytest.mark.parametrize("node", ARRAYS, ids=label)
-def test_every_item_is_bound(node: tuple[Path_, Any]) -> None:
-    path, value = node
+def test_every_item_is_bound(node: Node) -> None:
+    path, value, good = node
     edits: list[list[Any]] = [[*value, "x"], [*value, {}], [[], *value]]
     for index in range(len(value)):
         edits.append(value[:index] + value[index + 1 :])
@@ -138,7 +151,7 @@ def test_every_item_is_bound(node: tuple[Path_, Any]) -> None:
             if swapped != value:
                 edits.append(swapped)
     for items in edits:
-        data = canonical_bytes(items) if not path else changed(path, items)
+        data = canonical_bytes(items) if not path else changed(path, items, good)
         assert outcome(data) is not Outcome.PASSED
 
 
@@ -148,6 +161,48 @@ def test_any_bit_flipped_is_noticed(bit: int) -> None:
     data = bytearray(GOOD)
     data[bit // 8] ^= 1 << bit % 8
     assert outcome(bytes(data)) is not Outcome.PASSED
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(ELEMENT.index(b'{"model":') * 8, len(ELEMENT) * 8 - 1))
+def test_any_bit_flipped_in_an_element_is_noticed(bit: int) -> None:
+    data = bytearray(ELEMENT)
+    data[bit // 8] ^= 1 << bit % 8
+    assert outcome(bytes(data)) is not Outcome.PASSED
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("FM1021 甲级", "FM1021 乙级"),
+        ("9:900.", "9:900.0000000000001"),
+        (".SINGLE_SWING_LEFT.", ".SINGLE_SWING_RIGHT."),
+        ("IFCBOOLEAN(.F.)", "IFCBOOLEAN(.T.)"),
+        ("IFCBOOLEAN", "IFCLOGICAL"),
+        ("{#IFCPROPERTY", "(#IFCPROPERTY"),
+        ("'Pset_DoorCommon'", "$"),
+        ("'钢'", "'木'"),
+        ("(~,~,~,~,@,#'0Storey", "(~,~,~,~,#'0Storey"),
+        ("(1200.,0.,0.)", "(1200.,0.)"),
+        ("3:$", "3:''"),
+        ("4:$,", ""),
+        ("12:$", "13:$"),
+    ],
+)
+def test_every_word_of_the_notation_is_bound(old: str, new: str) -> None:
+    document = parse_canonical(ELEMENT)
+    aspects = document["items"][LAST]["proof"]["aspects"]
+    assert any(old in notation for notation in aspects.values())
+    document["items"][LAST]["proof"]["aspects"] = {name: text.replace(old, new) for name, text in aspects.items()}
+    assert outcome(canonical_bytes(document)) is Outcome.FAILED
+
+
+def test_an_aspect_may_be_shown_by_its_digest_only() -> None:
+    document = parse_canonical(ELEMENT)
+    proof = document["items"][LAST]["proof"]
+    hidden = parse_aspect(proof["aspects"]["material"], Aspect.MATERIAL)
+    proof["aspects"]["material"] = render(Elided(hidden.digest))
+    assert outcome(canonical_bytes(document)) is Outcome.PASSED
 
 
 def test_bytes_added_or_cut_off_are_noticed() -> None:
