@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
@@ -111,6 +111,8 @@ def read_model(step: Step, renames: Mapping[str, str]) -> Entities:
     rules = [table.entities.get(record.keyword) if record.keyword else None for record in records]
     rooted = {index: record for index, record in enumerate(records) if _is_rooted(record, rules[index])}
     global_ids = _global_ids(rooted, renames)
+    for index, name in global_ids.items() if renames else ():
+        records[index] = replace(records[index], parameters=(name, *records[index].parameters[1:]))
     described = {
         index: targets
         for index, record in enumerate(records)
