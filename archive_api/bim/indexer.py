@@ -82,7 +82,7 @@ class ModelIndexer:
         with self._services.database.reading() as session:
             pairs = ModelService(session, self._services).without_record()
         made += [
-            self._make(f"{earlier.key}-{later.key}", partial(library.change_record, earlier, later))
+            self._make(f"{earlier.staged_key}-{later.staged_key}", partial(library.change_record, earlier, later))
             for earlier, later in pairs
         ]
         if all(made):

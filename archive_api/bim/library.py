@@ -2,7 +2,7 @@
 
     <key>.<version>.json           the fingerprint, or why the model has none
     <key>.<version>.<n>.index      the stored fingerprint (`ledger.adapters.model_index`)
-    <key>-<key>.<version>.change   the change record from one model to another, packed
+    <key>.<stage>-<key>.<stage>.<version>.change   the change record from one model to another, packed
 
 A key is the file's SHA-256 in hex, with a `z` behind it where the file is an archive.
 All of it can be made again from the block store; a file is there as a whole or not at all. Models are read in child
@@ -15,10 +15,11 @@ import contextlib
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from archive_api.errors import PolicyError
 from archive_api.home import write_private
@@ -30,7 +31,7 @@ from ledger.cid import Cid
 from ledger.errors import MalformedError, MismatchError, TransportError
 from ledger.ports.blobs import BlobStore
 
-__all__ = ["ModelLibrary", "StoredModel", "model_key"]
+__all__ = ["ModelLibrary", "StoredModel", "model_key", "staged_key"]
 
 _VERSION: Final = FORMAT.rpartition("/")[2]
 _PIECE_BYTES: Final = 1 << 20
@@ -44,21 +45,33 @@ class StoredModel:
         file_sha256: digest of the file, 32 bytes.
         name: its file name.
         cid: where its content begins.
+        stage: or None; enters change records only.
     """
 
     file_sha256: bytes
     name: str
     cid: Cid
+    stage: str | None
 
     @property
     def key(self) -> str:
         """What is computed from it is kept under this name."""
         return model_key(self.file_sha256.hex(), self.name)
 
+    @property
+    def staged_key(self) -> str:
+        """The same with the stage."""
+        return staged_key(self.key, self.stage)
+
 
 def model_key(file_sha256: str, name: str) -> str:
     """The name under which things about a model are kept: the same bytes are read in another way as an archive."""
     return file_sha256 + ("z" if name.lower().endswith(PACKED_SUFFIX) else "")
+
+
+def staged_key(key: str, stage: str | None) -> str:
+    """The name of a model with its stage, as change records are kept by it."""
+    return f"{key}.{stage or 'none'}"
 
 
 class ModelLibrary:
@@ -74,6 +87,7 @@ class ModelLibrary:
         self._folder = folder
         self._store = store
         self._processes = processes
+        self._lock = threading.Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left_behind in folder.glob(".*"):  # by a process that was killed
             if left_behind.is_dir():
@@ -98,10 +112,10 @@ class ModelLibrary:
                 facts = self._processes.fingerprint(file)
         except MalformedError as error:
             document = {"error": {"code": error.code, "message": str(error), "where": error.where}}
-            write_private(path, json.dumps(document).encode())
+            self._keep(path, document)
             raise
         _require_same(model, facts)
-        write_private(path, json.dumps({"facts": facts.to_json()}).encode())
+        self._keep(path, {"facts": facts.to_json()})
         return facts
 
     def stop(self) -> None:
@@ -128,25 +142,33 @@ class ModelLibrary:
             yield index
 
     def find_change_record(self, earlier_key: str, later_key: str) -> bytes | None:
-        """The change record between two models, packed, if it is there."""
+        """The change record between two models by their staged keys, packed, if it is there."""
         with contextlib.suppress(FileNotFoundError):
             return self._path(f"{earlier_key}-{later_key}", "change").read_bytes()
         return None
 
     def change_record(self, earlier: StoredModel, later: StoredModel) -> bytes:
-        """The change record between two models, packed; raises as `facts`."""
-        found = self.find_change_record(earlier.key, later.key)
+        """The change record between two models, packed.
+
+        Raises:
+            LedgerError: as `facts`; PolicyError `change_record_too_large`.
+        """
+        found = self.find_change_record(earlier.staged_key, later.staged_key)
         if found is not None:
             return found
-        target = self._path(f"{earlier.key}-{later.key}", "change")
+        target = self._path(f"{earlier.staged_key}-{later.staged_key}", "change")
         with self._copy(earlier) as one, self._copy(later) as other, _limits():
-            self._processes.change_record(one, other, target)
+            self._processes.change_record(one, other, target, stages=(earlier.stage, later.stage))
         return target.read_bytes()
 
     def common_global_ids(self, one_key: str, other_key: str) -> int:
         """How many GlobalIds two models share, by their indexes; raises as `index`."""
         with self.index(one_key) as one:
             return one.common_global_ids(self._existing(other_key))
+
+    def _keep(self, path: Path, document: dict[str, Any]) -> None:
+        with self._lock:
+            write_private(path, json.dumps(document).encode())
 
     def _existing(self, key: str) -> Path:
         path = self._index_path(key)

@@ -21,8 +21,8 @@ from archive_api.errors import MismatchError
 from archive_api.outbox.repository import number
 from archive_api.services import Services
 from archive_api.submissions.models import EntryRow, Submission
+from ledger.bim.change_record import MAX_CHANGE_BYTES, unpack_change_record
 from ledger.bim.models import is_model_path, model_differences, recomputed_entry
-from ledger.bim.records import same_record
 from ledger.bim.stages import CHANGE_MEDIA_TYPE, ChangeLink, change_link
 from ledger.canonical import parse_canonical
 from ledger.cid import parse_cid
@@ -34,15 +34,19 @@ __all__ = ["ModelReception", "stored_model"]
 _MISMATCH = "commitment_mismatch"
 
 
-def stored_model(row: EntryRow, name: str | None = None) -> StoredModel:
+def stored_model(row: EntryRow, name: str | None = None, *, stage: str | None = None) -> StoredModel:
     """A document's content as a model.
 
     Args:
         row: the entry; its content is durable.
         name: its file name, where the path isn't to decide.
+        stage: of the model.
     """
     return StoredModel(
-        file_sha256=bytes.fromhex(row.sha256), name=name or PurePosixPath(row.path).name, cid=parse_cid(row.cid)
+        file_sha256=bytes.fromhex(row.sha256),
+        name=name or PurePosixPath(row.path).name,
+        cid=parse_cid(row.cid),
+        stage=stage,
     )
 
 
@@ -111,7 +115,7 @@ class ModelReception:
         """
         if not self._records:
             return
-        roots = {model.file_sha256: model.root for model in stated}
+        known = {model.file_sha256: model for model in stated}
         before = {
             (model.row.file_sha256, model.submission.submission_id): model
             for model in self._models.line(self._submission.unit_project_id)
@@ -122,20 +126,28 @@ class ModelReception:
             link = change_link(DocumentEntry.from_json(parse_canonical(row.entry.encode()), where), where)
             if link is None:
                 raise MalformedError("expected a change record, got another document", code="bim_change", where=where)
-            earlier, later = self._named(link, roots, before, where)
-            computed = self._services.models.change_record(earlier, later)
-            with self._services.store.open(parse_cid(row.cid)) as received:
-                if not same_record(received, computed):
-                    raise MismatchError(
-                        f"expected in {row.path!r} what changed between the two models, got something else",
-                        code=_MISMATCH,
-                        where=where,
-                        path=row.path,
-                    )
+            earlier, later = self._named(link, known, before, where)
+            computed = unpack_change_record(self._services.models.change_record(earlier, later))
+            if self._unpacked(row) != computed:
+                raise MismatchError(
+                    f"expected in {row.path!r} what changed between the two models, got something else",
+                    code=_MISMATCH,
+                    where=where,
+                    path=row.path,
+                )
 
     def rows(self, stated: Sequence[ModelEntry]) -> list[ModelRow]:
         """The rows of the models."""
         return [self._row(index, model) for index, model in enumerate(stated)]
+
+    def _unpacked(self, row: EntryRow) -> bytes | None:
+        if row.size > MAX_CHANGE_BYTES:
+            return None
+        with self._services.store.open(parse_cid(row.cid)) as received:
+            try:
+                return unpack_change_record(received.read())
+            except MalformedError:
+                return None
 
     def _computed(self, model: ModelEntry, row: EntryRow) -> tuple[ModelEntry, str]:
         try:
@@ -146,34 +158,33 @@ class ModelReception:
     def _named(
         self,
         link: ChangeLink,
-        roots: Mapping[bytes, bytes | None],
+        own: Mapping[bytes, ModelEntry],
         before: Mapping[tuple[str, str | None], StagedModel],
         where: str,
     ) -> tuple[StoredModel, StoredModel]:
-        if link.from_submission is None:
-            first = self._files.get(link.from_sha256.hex())
-            from_root = roots.get(link.from_sha256)
-            earlier = stored_model(first) if first is not None else None
-        else:
+        earlier, from_root = self._own(own, link.from_sha256)
+        later, to_root = self._own(own, link.to_sha256)
+        if link.from_submission is not None:
+            earlier, from_root = None, None
             staged = before.get((link.from_sha256.hex(), "0x" + link.from_submission.hex()))
-            from_root, earlier = None, None
             if staged is not None:
                 row = self._models.content(staged.row.file_sha256)
-                earlier = stored_model(row, staged.row.name)
+                earlier = stored_model(row, staged.row.name, stage=staged.row.stage)
                 from_root = self._services.models.facts(earlier).root
-        second = self._files.get(link.to_sha256.hex())
-        if (
-            earlier is None
-            or second is None
-            or (from_root, roots.get(link.to_sha256)) != (link.from_root, link.to_root)
-        ):
+        if earlier is None or later is None or (from_root, to_root) != (link.from_root, link.to_root):
             raise MismatchError(
                 "expected a change record between a model before this one in the unit project and a model of this "
                 f"handover, with their roots, got {link.from_sha256.hex()} and {link.to_sha256.hex()}",
                 code=_MISMATCH,
                 where=where,
             )
-        return earlier, stored_model(second)
+        return earlier, later
+
+    def _own(self, own: Mapping[bytes, ModelEntry], file_sha256: bytes) -> tuple[StoredModel | None, bytes | None]:
+        model = own.get(file_sha256)
+        if model is None:
+            return None, None
+        return stored_model(self._files[file_sha256.hex()], stage=model.stage), model.root
 
     def _row(self, index: int, model: ModelEntry) -> ModelRow:
         row = self._files[model.file_sha256.hex()]

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from archive_api.bim.models import ModelRow
 from archive_api.errors import NotFoundError
 from archive_api.submissions.models import EntryRow, StatementRow, Submission, SubmissionState
-from ledger.bim.stages import line_key
+from ledger.bim.stages import Place, line_key
 
 __all__ = ["KEPT", "ModelRepository", "StagedModel"]
 
@@ -38,7 +38,7 @@ class StagedModel:
         return self.submission.state in KEPT and self.row.root is not None
 
     @property
-    def place(self) -> tuple[int, int, int]:
+    def place(self) -> Place:
         """Where it stands in the line of its unit project."""
         return line_key(self.row.stage, self.statement.sequence, self.row.model_index)
 

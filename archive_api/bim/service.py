@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from threading import Lock
-from typing import Any, Final
+from typing import Any
 
 from sqlmodel import Session
 
-from archive_api.bim.library import StoredModel, model_key
+from archive_api.bim.library import StoredModel, model_key, staged_key
 from archive_api.bim.models import ModelRow
 from archive_api.bim.repository import ModelRepository, StagedModel
 from archive_api.bim.schemas import ChangeSummary, LineModelOut, ModelCounts, ModelOut, ModelRef
@@ -25,13 +24,12 @@ from archive_api.services import Services
 from archive_api.submissions.models import StatementRow, Submission
 from archive_api.submissions.repository import SubmissionRepository
 from archive_api.submissions.sealed import SealedHandover
-from ledger.bim.stages import predecessor
+from ledger.bim.change_record import unpack_change_record
+from ledger.bim.stages import comes_before, predecessor
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.errors import TransportError as LedgerTransportError
 
 __all__ = ["ModelService", "change_document"]
-
-_GZIP: Final = 31
 
 
 class _SealedModels:
@@ -116,7 +114,9 @@ class ModelService:
             pending = True
         changes = None
         if earlier is not None:
-            keys = [model_key(item.row.file_sha256, item.row.name) for item in (earlier, model)]
+            keys = [
+                staged_key(model_key(item.row.file_sha256, item.row.name), item.row.stage) for item in (earlier, model)
+            ]
             record = self._services.models.find_change_record(keys[0], keys[1])
             changes = _summary(record) if record is not None else None
             pending = record is None
@@ -163,14 +163,14 @@ class ModelService:
                 if earlier is None:
                     continue
                 pair = [self._stored(item.submission, item.statement, item.row) for item in (earlier, model)]
-                if self._services.models.find_change_record(pair[0].key, pair[1].key) is None:
+                if self._services.models.find_change_record(pair[0].staged_key, pair[1].staged_key) is None:
                     missing.append((pair[0], pair[1]))
         return missing
 
     def _predecessor(self, model: StagedModel, line: Sequence[StagedModel]) -> StagedModel | None:
         if model.row.root is None:
             return None
-        before = [other for other in line if other.is_kept and other.place < model.place]
+        before = [other for other in line if other.is_kept and comes_before(other.place, model.place)]
         own = model_key(model.row.file_sha256, model.row.name)
 
         def common(other: StagedModel) -> int:
@@ -209,7 +209,8 @@ class ModelService:
                 path=entry.path,
             )
         name = PurePosixPath(entry.path).name
-        return StoredModel(file_sha256=model.file_sha256, name=name, cid=handover.content(row.leaf_index))
+        cid = handover.content(row.leaf_index)
+        return StoredModel(file_sha256=model.file_sha256, name=name, cid=cid, stage=model.stage)
 
     def _members(self, submission: Submission, statement: StatementRow, row: ModelRow) -> dict[str, Any]:
         model, entry, _ = self._sealed(submission, statement, row)
@@ -237,7 +238,7 @@ class ModelService:
 
 def change_document(packed: bytes) -> dict[str, Any]:
     """A change record as JSON."""
-    return dict(json.loads(zlib.decompress(packed, _GZIP)))
+    return dict(json.loads(unpack_change_record(packed)))
 
 
 def _summary(packed: bytes) -> ChangeSummary:

@@ -19,6 +19,7 @@ from ledger.types import BuildingIdentifier
 
 __all__ = [
     "connect",
+    "find_archive",
     "find_building",
     "find_unit_project",
     "parse_building",
@@ -46,6 +47,11 @@ def connect(home: Path, api: str | None) -> ArchiveClient:
             exit_code=COULD_NOT_CHECK,
         )
     return ArchiveClient(Connection(address))
+
+
+def find_archive(home: Path, api: str | None) -> ArchiveClient | None:
+    """The same, or None where no address is given and no server runs on the home."""
+    return connect(home, api) if api or running_server(home) else None
 
 
 def find_building(client: ArchiveClient, text: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -100,7 +101,7 @@ def _run(
     if last is not None and last["state"] not in _OVER:
         output.note("继续上次未完成的移交", "going on with the interrupted handover")
         same = digests is not None and same_files(read_entries(list(client.entries(str(last["id"])))), digests)
-        ref = handover.finish(str(last["id"]), digests if same else None)
+        ref = handover.finish(str(last["id"]), source, digests) if same else handover.finish(str(last["id"]))
         if digests is not None and not same:
             ref = _new(home, handover, source, digests, output)
     elif last is not None and reuse:
@@ -117,13 +118,22 @@ def _new(
     home: Path, handover: HandOver, source: Path | None, digests: dict[str, FileDigests] | None, output: Output
 ) -> str:
     if source is None or digests is None:
-        source = _sample(home, output)
+        source = _sample(home, output, revision=1 if last_submission(handover.client) else 0)
         digests = digest_folder(source, output)
     folder = home / "preparation"
     if not _is_prepared(folder, digests):
-        preparation = build_preparation(source, demo_unit_project(), digests.values())
-        write_preparation(folder, preparation, replace=True)
-    ref = handover.new(folder, digests)
+        with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch:
+            preparation = build_preparation(
+                source,
+                demo_unit_project(),
+                digests,
+                output,
+                scratch=Path(scratch),
+                client=handover.client,
+                models=handover.models,
+            )
+            write_preparation(folder, preparation, replace=True)
+    ref = handover.new(folder, source, digests)
     shutil.rmtree(folder)
     return ref
 
@@ -136,15 +146,15 @@ def _is_prepared(folder: Path, digests: Mapping[str, FileDigests]) -> bool:
         return False
 
 
-def _sample(home: Path, output: Output) -> Path:
+def _sample(home: Path, output: Output, *, revision: int) -> Path:
     from archive_api.sample import generate_sample_project
 
-    folder = home / "sample"
+    folder = home / ("sample" if revision == 0 else "sample-revised")
     if not folder.exists():
         output.note("生成示例工程", "generating the sample project")
         partial = home / f".sample-{uuid.uuid4().hex}"
         try:
-            generate_sample_project(partial)
+            generate_sample_project(partial, revision=revision)
             partial.rename(folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -51,22 +51,45 @@ def digest_folder(folder: Path, output: Output, *, rename: bool = False) -> dict
 
 
 def digest_archive(
-    client: ArchiveClient, ref: str, entries: Sequence[DocumentEntry], output: Output
+    client: ArchiveClient,
+    ref: str,
+    entries: Sequence[DocumentEntry],
+    output: Output,
+    *,
+    keep: Mapping[int, Path] | None = None,
+    only: Collection[int] | None = None,
 ) -> dict[str, FileDigests]:
-    """Download every document of a submission and compute its digests.
+    """Download documents of a submission and compute their digests.
+
+    Args:
+        client: the archive.
+        ref: uuid or 0x id.
+        entries: all documents in leaf order.
+        output: for the progress bar.
+        keep: where to keep what is downloaded, by leaf index.
+        only: leaf indices of those that are wanted; None: all.
 
     Raises:
         ContentMismatchError: with every value that differs from the entries.
         ProblemError: the archive does not give a content.
         TransportError: the archive could not be reached.
     """
-    with output.progress("下载并核算", "downloading and hashing", sum(entry.size for entry in entries)) as advance:
-        digests = recompute(entries, _opener(client, ref), progress=advance)
+    places = [index for index in range(len(entries)) if only is None or index in only]
+    wanted = [entries[index] for index in places]
+    with output.progress("下载并核算", "downloading and hashing", sum(entry.size for entry in wanted)) as advance:
+        digests = recompute(wanted, _opener(client, ref, places, keep or {}), progress=advance)
     return {file.path: file for file in digests}
 
 
-def _opener(client: ArchiveClient, ref: str) -> Callable[[int], BinaryIO]:
-    def download(index: int) -> BinaryIO:
+def _opener(
+    client: ArchiveClient, ref: str, places: Sequence[int], keep: Mapping[int, Path]
+) -> Callable[[int], BinaryIO]:
+    def download(wanted: int) -> BinaryIO:
+        index = places[wanted]
+        if index in keep:
+            with keep[index].open("wb") as kept:
+                client.content(ref, index, kept)
+            return keep[index].open("rb")
         spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
         content = cast("BinaryIO", spool)
         client.content(ref, index, content)

@@ -1,15 +1,13 @@
-"""What a file's name and first bytes say about it, for its entry: category, title, media type, IFC schema."""
+"""What a file's name says about it, for its entry: category, title, media type, stage of a model."""
 
 from __future__ import annotations
 
 import mimetypes
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
-from archive_api.errors import MalformedError
-
-__all__ = ["CATEGORIES", "category_of", "ifc_schema", "is_ifc", "media_type_of", "title_of"]
+__all__ = ["CATEGORIES", "category_of", "media_type_of", "stage_of", "title_of"]
 
 # Class numbers of filing materials, GB/T 50328 (A to E, with their groups).
 CATEGORIES: Final = frozenset(
@@ -20,13 +18,19 @@ CATEGORIES: Final = frozenset(
     + [f"E{n}" for n in range(1, 5)]
 )
 _CLASS_NUMBER: Final = re.compile(r"([A-E][0-9]?)(?![0-9A-Za-z])")
-_HEADER_BYTES: Final = 64 * 1024
-_FILE_SCHEMA: Final = re.compile(rb"FILE_SCHEMA\s*\(\s*\(\s*'([A-Za-z0-9_.]{1,64})'", re.ASCII)
-_COMMENT: Final = re.compile(rb"/\*.*?\*/", re.DOTALL)
+_STAGE_WORD: Final = re.compile(r"(规划|方案|设计|施工|竣工)(?:阶段)?(?:BIM)?模型")
+_STAGES: Final = {
+    "规划": "planning",
+    "方案": "planning",
+    "设计": "design",
+    "施工": "construction",
+    "竣工": "as_built",
+}
 _OWN_MEDIA_TYPES: Final = {
     ".dwg": "image/vnd.dwg",
     ".dxf": "image/vnd.dxf",
     ".ifc": "application/p21",
+    ".ifczip": "application/zip",
     ".jsonld": "application/ld+json",
     ".md": "text/markdown",
     ".ofd": "application/ofd",
@@ -71,27 +75,7 @@ def category_of(path: str) -> str | None:
     return None
 
 
-def is_ifc(path: str) -> bool:
-    """Whether the name says that the file is an IFC model in STEP form."""
-    return PurePosixPath(path).suffix.lower() == ".ifc"
-
-
-def ifc_schema(path: Path) -> str:
-    """Read FILE_SCHEMA from the header of a STEP file.
-
-    Args:
-        path: an IFC file; its first 64 KiB are read.
-
-    Returns:
-        The schema as written, such as `IFC4`.
-
-    Raises:
-        MalformedError: not a STEP file, or no schema in its header.
-    """
-    with path.open("rb") as stream:
-        start = stream.read(_HEADER_BYTES)
-    header = _COMMENT.sub(b"", start.partition(b"DATA;")[0])
-    found = _FILE_SCHEMA.search(header)
-    if not header.lstrip().startswith(b"ISO-10303-21") or found is None:
-        raise MalformedError(f"expected an IFC file with FILE_SCHEMA in its header, got {path.name}", code="ifc_header")
-    return found.group(1).decode("ascii")
+def stage_of(path: str) -> str | None:
+    """The stage that a model's file name says, such as `1号楼竣工模型.ifc`; None where it says none, or several."""
+    said = {_STAGES[word] for word in _STAGE_WORD.findall(PurePosixPath(path).name)}
+    return said.pop() if len(said) == 1 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from archive_api.cli.sealing import seal_submission
 from archive_api.cli.sending import send_preparation
 from archive_api.cli.stage import demo_unit_project, wait_for
 from archive_api.client import ArchiveClient
+from archive_api.client.models import Models
 from ledger.errors import MismatchError
 from ledger.ingest import FileDigests
 from ledger.trust import TrustFile
@@ -48,6 +49,7 @@ class HandOver:
         rpc_url: the archive's own node.
         trust: the signers' own trust file.
         output: for people.
+        models: that reads models, each once.
     """
 
     client: ArchiveClient
@@ -55,13 +57,15 @@ class HandOver:
     rpc_url: str
     trust: TrustFile
     output: Output
+    models: Models = field(default_factory=Models)
 
-    def new(self, preparation: Path, digests: Mapping[str, FileDigests]) -> str:
+    def new(self, preparation: Path, source: Path, digests: Mapping[str, FileDigests]) -> str:
         """Send a preparation and take it to its end.
 
         Args:
             preparation: a preparation folder.
-            digests: of its files, computed by this process.
+            source: the folder that it was made from.
+            digests: of the folder's files, computed by this process.
 
         Returns:
             The submission's uuid.
@@ -69,20 +73,21 @@ class HandOver:
         unit = self.client.unit_project("0x" + demo_unit_project().key.hex())
         relation = {"kind": "supplements", "submission": str(unit["previous"])} if unit["previous"] else None
         answer = send_preparation(self.client, preparation, self.output, seal_days=90, relation=relation)
-        return self.finish(str(answer["id"]), digests)
+        return self.finish(str(answer["id"]), source, digests)
 
-    def finish(self, ref: str, digests: Mapping[str, FileDigests] | None = None) -> str:
+    def finish(self, ref: str, source: Path | None = None, digests: Mapping[str, FileDigests] | None = None) -> str:
         """Take a submission that was sent to its end, whatever was done already.
 
         Args:
             ref: uuid.
-            digests: of its files where this process computed them; None: they are downloaded.
+            source: the folder with its files; None: they are downloaded.
+            digests: of its files where this process computed them.
 
         Returns:
             The uuid.
         """
         self.output.note("由文件重新计算全部承诺", "recomputing every commitment from the files")
-        checked = review(self.client, ref, self.trust, self.output, digests=digests)
+        checked = review(self.client, ref, self.trust, self.output, source=source, digests=digests, models=self.models)
         state: Mapping[str, Any] = self.client.submission(ref)
         if state["state"] == "sealing":
             self._seal(ref, checked, state)
@@ -129,7 +134,7 @@ class HandOver:
         store = open_key(self.home, ARCHIVE.code)
         if len(checked.entries) <= _DOWNLOAD_LIMIT:
             self.output.note("档案馆下载并重新计算", "the archivist downloads and recomputes")
-            checked = review(self.client, ref, self.trust, self.output)
+            checked = review(self.client, ref, self.trust, self.output, models=self.models)
         else:
             self.output.warn(
                 f"文件超过 {_DOWNLOAD_LIMIT} 个，演示中档案馆沿用本机的摘要",

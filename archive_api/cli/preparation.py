@@ -2,6 +2,7 @@
 
     preparation.json   the manifest's draft: source folder, building, unit project, models, counts, root
     entries.ndjson     the canonical document entries in path order, one a line
+    generated/         documents that were made, not found: change records of models
     send.json          written by `send`: Idempotency-Key and submission, so that an interrupted one goes on
     uploads.json       addresses of large uploads under way
 
@@ -14,22 +15,30 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from archive_api.cli.facts import category_of, ifc_schema, is_ifc, media_type_of, title_of
+from archive_api.cli.changes import ArchivedModels, ChangeRecord, OwnModel, make_records
+from archive_api.cli.facts import category_of, media_type_of, stage_of, title_of
+from archive_api.cli.models import fingerprint_files, model_files, require_readable
+from archive_api.cli.output import Output
+from archive_api.client import ArchiveClient
 from archive_api.client.commitments import read_entries
+from archive_api.client.models import Models
 from archive_api.errors import ConflictError, MalformedError, MismatchError, NotFoundError
+from ledger.bim.models import ModelFacts, is_model_path, model_entry
+from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.entries import DocumentEntry, ModelEntry
-from ledger.ingest import FileDigests
+from ledger.ingest import FileDigests, digest_stream
 from ledger.manifest import documents_root
 from ledger.types import BuildingIdentifier, UnitProject
 
 __all__ = ["Preparation", "build_preparation", "default_folder", "read_preparation", "write_preparation"]
 
 FORMAT: Final = "yunshang-preparation/v1"
+_GENERATED: Final = "generated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +50,14 @@ class Preparation:
         unit_project: what it belongs to.
         entries: in path order.
         models: one for each different IFC file.
+        generated: where the documents are that were made, by path.
     """
 
     source: Path
     unit_project: UnitProject
     entries: tuple[DocumentEntry, ...]
     models: tuple[ModelEntry, ...]
+    generated: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -60,7 +71,7 @@ class Preparation:
 
     def path_of(self, entry: DocumentEntry) -> Path:
         """Where an entry's file is."""
-        return self.source / entry.path
+        return self.generated.get(entry.path) or self.source / entry.path
 
 
 def default_folder(source: Path) -> Path:
@@ -70,46 +81,98 @@ def default_folder(source: Path) -> Path:
 
 
 def build_preparation(
-    source: Path, unit_project: UnitProject, digests: Iterable[FileDigests], *, stage: str | None = None
+    source: Path,
+    unit_project: UnitProject,
+    digests: Mapping[str, FileDigests],
+    output: Output,
+    *,
+    scratch: Path,
+    stage: str | None = None,
+    client: ArchiveClient | None = None,
+    models: Models | None = None,
+    allow_unreadable: bool = False,
 ) -> Preparation:
-    """Make entries and models out of digests.
+    """Make entries and models out of digests, and change records out of models.
 
     Args:
         source: the folder.
         unit_project: what the handover belongs to.
-        digests: of all its files.
-        stage: `planning`, `design`, `construction`, `as_built` or None; for entries and models alike.
+        digests: of all its files, by path.
+        output: for people.
+        scratch: a folder for what is made or downloaded; the caller removes it when the preparation is written.
+        stage: `planning`, `design`, `construction`, `as_built` or None; for entries and models alike. Without it a
+            model has the stage that its file name says.
+        client: the archive, which has earlier models; None: it isn't asked.
+        models: that reads them.
+        allow_unreadable: let models that cannot be read go in without a fingerprint.
 
     Raises:
-        MalformedError: an IFC file without a readable header, or a member of another form.
+        CommandError: models that cannot be read.
+        MalformedError: a member of another form.
+        TransportError: the archive could not be reached, or a model needs more memory or time than is allowed.
     """
-    entries, models = [], {}
-    for file in digests:
-        entries.append(
-            DocumentEntry.create(
-                path=file.path,
-                title=title_of(file.path),
-                category=category_of(file.path),
-                media_type=media_type_of(file.path),
-                size=file.size,
-                sha256=file.sha256.hex(),
-                sm3=file.sm3.hex(),
-                cid=str(file.cid),
-                stage=stage,
-                salt=secrets.token_hex(32),
-            )
-        )
-        if is_ifc(file.path):
-            # Fingerprints come later; a null root says that none was computed.
-            models[file.sha256] = ModelEntry(
-                ifc_schema(source / file.path), file.sha256, stage=stage, salt=secrets.token_bytes(32)
-            )
+    models = models or Models()
+    entries = [_entry(file, stage) for file in digests.values()]
+    entries.sort(key=lambda entry: entry.path.encode("utf-8"))
+    files = model_files(entries, {entry.path: source / entry.path for entry in entries})
+    outcomes = fingerprint_files(files, models, output)
+    require_readable(files, outcomes, output, allow_unreadable=allow_unreadable)
+    stages = {file.file_sha256: stage or stage_of(file.shown) for file in files}
+    made, own = [], []
+    for file in files:
+        facts = outcomes[file.file_sha256]
+        known = facts if isinstance(facts, ModelFacts) else None
+        made.append(model_entry(file.file_sha256, known, stage=stages[file.file_sha256], salt=secrets.token_bytes(32)))
+        if known is not None:
+            own.append(OwnModel(file=file, stage=stages[file.file_sha256], facts=known))
+    archive = ArchivedModels(client, models, scratch) if client is not None else None
+    records = make_records(own, digests, unit_project, archive, models=models, output=output)
+    generated = {}
+    for number, record in enumerate(records):
+        generated[record.path] = scratch / f"record-{number}"
+        generated[record.path].write_bytes(record.content)
+        entries.append(_record_entry(record, generated[record.path]))
     entries.sort(key=lambda entry: entry.path.encode("utf-8"))
     return Preparation(
         source=source.resolve(),
         unit_project=unit_project,
         entries=tuple(entries),
-        models=tuple(models[digest] for digest in sorted(models)),
+        models=tuple(sorted(made, key=lambda model: model.file_sha256)),
+        generated=generated,
+    )
+
+
+def _entry(file: FileDigests, stage: str | None) -> DocumentEntry:
+    if stage is None and is_model_path(file.path):
+        stage = stage_of(file.path)
+    return DocumentEntry.create(
+        path=file.path,
+        title=title_of(file.path),
+        category=category_of(file.path),
+        media_type=media_type_of(file.path),
+        size=file.size,
+        sha256=file.sha256.hex(),
+        sm3=file.sm3.hex(),
+        cid=str(file.cid),
+        stage=stage,
+        salt=secrets.token_hex(32),
+    )
+
+
+def _record_entry(record: ChangeRecord, path: Path) -> DocumentEntry:
+    with path.open("rb") as stream:
+        file = digest_stream(stream, record.path)
+    return DocumentEntry.create(
+        path=record.path,
+        title=record.title,
+        media_type=CHANGE_MEDIA_TYPE,
+        size=file.size,
+        sha256=file.sha256.hex(),
+        sm3=file.sm3.hex(),
+        cid=str(file.cid),
+        stage=record.stage,
+        extensions=record.link.to_json(),
+        salt=secrets.token_hex(32),
     )
 
 
@@ -137,10 +200,15 @@ def write_preparation(folder: Path, preparation: Preparation, *, replace: bool =
         "bytes": preparation.size_bytes,
         "documents_root": "0x" + preparation.root.hex(),
         "models": [model.to_json() for model in preparation.models],
+        "generated": sorted(preparation.generated),
     }
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
         temporary.mkdir(parents=True)
+        for path, made in preparation.generated.items():
+            target = temporary / _GENERATED / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(made, target)
         with (temporary / "entries.ndjson").open("wb") as stream:
             for entry in preparation.entries:
                 stream.write(entry.canonical() + b"\n")
@@ -180,6 +248,7 @@ def read_preparation(folder: Path) -> Preparation:
             unit_project=UnitProject(building, document["unit_project"]["code"]),
             entries=read_entries(lines),
             models=tuple(ModelEntry.from_json(model) for model in document["models"]),
+            generated={path: folder / _GENERATED / path for path in document["generated"]},
         )
         expected = document["documents_root"]
     except (KeyError, TypeError) as e:

@@ -1,23 +1,30 @@
 """Before a key is used: everything that will be sealed, computed again from the files and from one's own trust file.
 
 Steps: (1) the statement names the ledger of our trust file; (2) the manifest and the entries are canonical; (3) every
-file gives the size, SHA-256, SM3 and CID its entry says, none is missing or added; (4) counts, leaves, models, roots
-and CIDs are computed and agree with manifest and statement; (5) the time to seal has not passed.
+file gives the size, SHA-256, SM3 and CID its entry says, none is missing or added; (4) the models are fingerprinted,
+counts, leaves, roots and CIDs are computed and agree with manifest and statement, and change records say what the
+models they name give; (5) the time to seal has not passed.
 """
 
 from __future__ import annotations
 
 import datetime
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from archive_api.cli.changes import ArchivedModels, check_records
 from archive_api.cli.digests import digest_archive, digest_folder
 from archive_api.cli.failures import COULD_NOT_CHECK, CommandError
+from archive_api.cli.models import fingerprint_files, model_files
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
 from archive_api.client.commitments import check_digests, check_handover, read_entries
+from archive_api.client.models import Models, readable
+from ledger.bim.models import is_model_path
+from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.entries import DocumentEntry
 from ledger.errors import MismatchError
 from ledger.ingest import FileDigests
@@ -112,6 +119,7 @@ def review(
     *,
     source: Path | None = None,
     digests: Mapping[str, FileDigests] | None = None,
+    models: Models | None = None,
 ) -> Review:
     """Compute again what a submission commits to.
 
@@ -120,8 +128,10 @@ def review(
         ref: uuid or 0x id.
         trust: one's own.
         output: for the progress bar.
-        source: the local folder; None: the files are downloaded from the archive.
-        digests: by path, where this process computed them from the files already.
+        source: the local folder; None: the files are downloaded from the archive. Change records, which are not in
+            it, are downloaded all the same.
+        digests: by path, where this process computed them from the folder's files already.
+        models: that fingerprinted some of the models already, or None.
 
     Returns:
         What may be sealed.
@@ -134,11 +144,45 @@ def review(
     statement = stated(client.statement(ref), trust.domain)  # (1)
     manifest = Manifest.parse(client.manifest(ref))  # (2)
     entries = read_entries(list(client.entries(ref)))
-    if digests is None:  # (3)
-        digests = digest_folder(source, output) if source else digest_archive(client, ref, entries, output)
-    check_digests(entries, digests)
-    check_handover(statement, manifest, entries)  # (4)
+    models = models or Models()
+    with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch:
+        found, place = _files(client, ref, entries, output, source=source, digests=digests, scratch=Path(scratch))
+        check_digests(entries, found)  # (3)
+        files = model_files(entries, place)
+        facts = readable(fingerprint_files(files, models, output))
+        check_handover(statement, manifest, entries, facts=facts)  # (4)
+        stages = {model.file_sha256: model.stage for model in manifest.models}
+        own = {file.file_sha256: (file, facts[file.file_sha256], stages[file.file_sha256]) for file in files}
+        archive = ArchivedModels(client, models, Path(scratch))
+        check_records(entries, place, own, archive, models=models, output=output)
     return Review(domain=trust.domain, statement=statement, manifest=manifest, entries=entries)
+
+
+def _files(
+    client: ArchiveClient,
+    ref: str,
+    entries: Sequence[DocumentEntry],
+    output: Output,
+    *,
+    source: Path | None,
+    digests: Mapping[str, FileDigests] | None,
+    scratch: Path,
+) -> tuple[dict[str, FileDigests], dict[str, Path]]:
+    """The digests of all files by path, and where those are that are looked into."""
+    if source is not None:
+        found = dict(digests) if digests is not None else digest_folder(source, output)
+        place = {path: source / path for path in found}
+        wanted = [i for i, e in enumerate(entries) if e.media_type == CHANGE_MEDIA_TYPE and e.path not in found]
+    else:
+        found, place, wanted = {}, {}, list(range(len(entries)))
+    keep = {
+        index: scratch / f"content-{index}{PurePosixPath(entries[index].path).suffix.lower()}"
+        for index in wanted
+        if is_model_path(entries[index].path) or entries[index].media_type == CHANGE_MEDIA_TYPE
+    }
+    if wanted:
+        found |= digest_archive(client, ref, entries, output, keep=keep, only=frozenset(wanted))
+    return found, place | {entries[index].path: path for index, path in keep.items()}
 
 
 def require_open(statement: SubmissionStatement) -> None:

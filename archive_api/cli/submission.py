@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from archive_api.cli import sealing
-from archive_api.cli.context import connect, parse_building
+from archive_api.cli.context import connect, find_archive, parse_building
 from archive_api.cli.digests import digest_folder
 from archive_api.cli.failures import USAGE, CommandError
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
@@ -49,12 +50,26 @@ def prepare(
         bool, typer.Option("--rename", help="把不规范的文件名改为建议的名称 Apply the proposed renamings.")
     ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="替换旧的准备文件夹 Replace an older one.")] = False,
+    allow_unreadable_models: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unreadable-models",
+            help="不能读取的模型也移交，指纹未计算 Hand over models without a fingerprint too.",
+        ),
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="不询问档案馆 Do not ask the archive for earlier models.")
+    ] = False,
+    home: HomeOption = DEFAULT_HOME,
+    api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """检查文件夹并一次读取计算全部摘要。Check a folder and digest its files in one pass; needs no server.
 
-    All problems are named at once: symbolic links, unsafe or non-NFC names, names in GBK (a renaming is proposed).
-    The class number of a document is taken from its folder's name, such as `C5 施工记录`.
+    All problems are named at once: symbolic links, unsafe or non-NFC names, names in GBK (a renaming is proposed),
+    models that cannot be read. The class number of a document is taken from its folder's name, such as `C5 施工记录`,
+    the stage of a model from its own, such as `1号楼竣工模型.ifc`, unless --stage says it. Where an archive is known, a
+    model is compared with the one before it in the line of its unit project, and what changed goes in as a document.
 
     Examples:
 
@@ -70,8 +85,18 @@ def prepare(
     target = out or default_folder(folder)
     unit_project = UnitProject(parse_building(building), unit)
     digests = digest_folder(folder, output, rename=rename)
-    preparation = build_preparation(folder, unit_project, digests.values(), stage=stage)
-    write_preparation(target, preparation, replace=replace)
+    with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch:
+        preparation = build_preparation(
+            folder,
+            unit_project,
+            digests,
+            output,
+            scratch=Path(scratch),
+            stage=stage,
+            client=None if offline else find_archive(home, api),
+            allow_unreadable=allow_unreadable_models,
+        )
+        write_preparation(target, preparation, replace=replace)
     _show_preparation(output, preparation, target)
 
 
@@ -85,6 +110,9 @@ def _show_preparation(output: Output, preparation: Preparation, target: Path) ->
     )
     if uncategorised:
         output.warn(f"{uncategorised} 个文件没有分类号", f"{uncategorised} files have no class number")
+    for model in preparation.models:
+        root = "未计算" if model.root is None else "0x" + model.root.hex()
+        output.say(f"模型指纹：{root}", f"{model.schema}, stage {model.stage or 'not said'}")
     output.say(f"下一步：yunshang submission send {target}", "next: send it")
     output.result(
         {
@@ -93,6 +121,7 @@ def _show_preparation(output: Output, preparation: Preparation, target: Path) ->
             "bytes": preparation.size_bytes,
             "documents_root": "0x" + preparation.root.hex(),
             "models": [model.to_json() for model in preparation.models],
+            "change_records": sorted(preparation.generated),
             "uncategorised": uncategorised,
         }
     )

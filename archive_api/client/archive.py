@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from archive_api.client.connection import Connection
 
@@ -175,6 +176,29 @@ class ArchiveClient:
         """Decline (before one's own seal) or withdraw (after it), with a sealed reason."""
         body = {"role": role, "reason": reason, "seal": dict(seal)}
         return dict(self.connection.post(f"/submissions/{ref}/withdrawal", body))
+
+    # Models
+
+    def line(self, unit_project_key: str) -> Iterator[Document]:
+        """The models of a unit project through its stages, each with its predecessor and what changed."""
+        return self.connection.pages(f"/unit-projects/{unit_project_key}/models")
+
+    def models(self, ref: str) -> Iterator[Document]:
+        """The models of a submission."""
+        return iter(self.connection.get(f"/submissions/{ref}/models")["items"])
+
+    def changes(self, ref: str, index: int, *, earlier: str | None = None) -> Document:
+        """The change record of a model, from its predecessor or from `submission:index`."""
+        return dict(self.connection.get(f"/submissions/{ref}/models/{index}/changes", **{"from": earlier}))
+
+    def elements(self, ref: str, index: int, **filters: str | None) -> Iterator[Document]:
+        """Elements of a model by `class`, `name`, `storey`, `property`, `value`."""
+        return self.connection.pages(f"/submissions/{ref}/models/{index}/elements", **filters)
+
+    def element(self, ref: str, index: int, global_id: str) -> Document:
+        """One element with its properties and its proof."""
+        name = quote(global_id, safe="")
+        return dict(self.connection.get(f"/submissions/{ref}/models/{index}/elements/{name}"))
 
     # The archive's decision
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ledger.bim.models import ModelFacts, is_model_path, model_differences, recomputed_entry
+from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.canonical import parse_canonical
 from ledger.cid import file_content
 from ledger.entries import DocumentEntry, ModelEntry
-from ledger.errors import MalformedError, MismatchError
+from ledger.errors import MismatchError
 from ledger.ingest import ContentMismatchError, Disagreement, FileDigests, compare, submission_tree
 from ledger.manifest import Manifest, Relation, build_manifest, require_path_order
 from ledger.statement import SubmissionStatement, check_statement, submission_statement
@@ -54,15 +56,15 @@ def assemble(
         sequence: from 1 within the unit project.
         previous: id of the last anchored submission, 32 bytes, or None.
         entries: in path order, their digests computed from the files.
-        models: one for each IFC file among them.
+        models: one for each IFC file among them; their fingerprints aren't computed again here.
         relation: what this one supplements, corrects or replaces.
 
     Raises:
         MalformedError: no entry, or paths that are not unique and in order.
-        MismatchError: a model without its file.
+        MismatchError: a model without its file, or a file without its model.
     """
     require_path_order(entries)
-    _check_models(entries, models)
+    _check_model_files(entries, models)
     manifest = build_manifest(
         unit_project,
         roster,
@@ -118,21 +120,29 @@ def check_digests(entries: Sequence[DocumentEntry], digests: Mapping[str, FileDi
 
 
 def same_files(entries: Sequence[DocumentEntry], digests: Mapping[str, FileDigests]) -> bool:
-    """Whether files are exactly what the entries say."""
+    """Whether files are exactly what the entries say; change records, which follow from them, may be missing."""
+    given = [entry for entry in entries if entry.media_type != CHANGE_MEDIA_TYPE or entry.path in digests]
     try:
-        check_digests(entries, digests)
+        check_digests(given, digests)
     except MismatchError:
         return False
     return True
 
 
-def check_handover(statement: SubmissionStatement, manifest: Manifest, entries: Sequence[DocumentEntry]) -> Handover:
+def check_handover(
+    statement: SubmissionStatement,
+    manifest: Manifest,
+    entries: Sequence[DocumentEntry],
+    *,
+    facts: Mapping[bytes, ModelFacts | None],
+) -> Handover:
     """Check a statement and a manifest against entries whose digests were computed from the files.
 
     Args:
         statement: what is to be sealed.
         manifest: what the archive shows.
         entries: in path order, checked by `check_digests`.
+        facts: what was computed from the models, by file_sha256; None for one that cannot be read.
 
     Returns:
         The handover as computed.
@@ -142,6 +152,7 @@ def check_handover(statement: SubmissionStatement, manifest: Manifest, entries: 
         MismatchError: count, leaf, CID, model or any member of the statement disagrees; `where` names it.
     """
     manifest.check_entries(entries)
+    _check_fingerprints(manifest.models, facts)
     own = assemble(
         manifest.unit_project,
         manifest.roster,
@@ -162,8 +173,8 @@ def check_handover(statement: SubmissionStatement, manifest: Manifest, entries: 
     return Handover(entries=tuple(entries), manifest=manifest, content_cid=content_cid)
 
 
-def _check_models(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry]) -> None:
-    files = {entry.sha256: entry.path for entry in entries if entry.path.lower().endswith(".ifc")}
+def _check_model_files(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry]) -> None:
+    files = {entry.sha256: entry.path for entry in reversed(entries) if is_model_path(entry.path)}
     known = {model.file_sha256 for model in models}
     for digest, path in files.items():
         if digest not in known:
@@ -175,9 +186,22 @@ def _check_models(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry]
                 code="model_without_file",
                 where="manifest.models",
             )
-        if model.root is not None or model.content_root is not None:
-            raise MalformedError(
-                "expected no fingerprint of a model, since this version cannot recompute one",
+
+
+def _check_fingerprints(models: Sequence[ModelEntry], facts: Mapping[bytes, ModelFacts | None]) -> None:
+    for index, model in enumerate(models):
+        if model.file_sha256 not in facts:
+            raise MismatchError(
+                f"expected the file of the model, got none with SHA-256 {model.file_sha256.hex()}",
+                code="model_without_file",
+                where=f"manifest.models[{index}]",
+            )
+        computed = recomputed_entry(model, facts[model.file_sha256])
+        for name, (expected, actual) in model_differences(model, computed).items():
+            raise MismatchError(
+                f"expected {expected} from the model's file, got {actual}",
                 code="model_fingerprint",
-                where="manifest.models",
+                where=f"manifest.models[{index}].{name}",
+                expected=expected,
+                actual=actual,
             )

@@ -13,13 +13,14 @@ from archive_api.errors import PolicyError
 __all__ = ["generate_sample_project"]
 
 
-def generate_sample_project(folder: Path, *, seed: int = 1) -> list[Path]:
+def generate_sample_project(folder: Path, *, seed: int = 1, revision: int = 0) -> list[Path]:
     """Write the sample project.
 
     Args:
         folder: made if missing; must be empty.
         seed: decides what is drawn at random. The same seed gives the same bytes, the line numbers inside the building
-            model excepted.
+            models excepted.
+        revision: 0 for the first handover; above, the as-built model is one that was surveyed again.
 
     Returns:
         The files written, sorted.
@@ -31,18 +32,18 @@ def generate_sample_project(folder: Path, *, seed: int = 1) -> list[Path]:
     if folder.is_dir() and any(folder.iterdir()):
         raise PolicyError(f"expected an empty folder, got one with files: {folder}", code="folder_not_empty")
     try:
-        return sorted(_generate(folder, seed))
+        return sorted(_generate(folder, seed, revision))
     except ModuleNotFoundError as e:
         raise PolicyError(
             f"expected the extra 'sample' to be installed, got no {e.name}", code="sample_extra_missing"
         ) from e
 
 
-def _generate(folder: Path, seed: int) -> list[Path]:
+def _generate(folder: Path, seed: int, revision: int) -> list[Path]:
     from archive_api.sample.documents import documents
     from archive_api.sample.drawings import PLAN_TEXTS, draw_plan
     from archive_api.sample.layout import register_font, write_sheet
-    from archive_api.sample.model import write_model
+    from archive_api.sample.model import DESIGNED, OPENINGS, revised, write_model
     from archive_api.sample.photos import PHOTOS, draw_photo
     from archive_api.sample.sheets import write_material_ledger
 
@@ -69,13 +70,18 @@ def _generate(folder: Path, seed: int) -> list[Path]:
             designer=names["designer"],
             contractor=names["contractor"],
         )
-    write_model(
-        place("D 竣工图/1号楼竣工模型.ifc"),
-        building=BUILDING.name,
-        address=BUILDING.address,
-        author=names["contractor"],
-        seed=seed,
-    )
+    for path, role, openings in (
+        ("A3 勘察、设计文件/1号楼设计模型.ifc", "designer", DESIGNED),
+        ("D 竣工图/1号楼竣工模型.ifc", "contractor", revised(OPENINGS) if revision else OPENINGS),
+    ):
+        write_model(
+            place(path),
+            building=BUILDING.name,
+            address=BUILDING.address,
+            author=names[role],
+            seed=seed,
+            openings=openings,
+        )
     write_material_ledger(
         place("C4 施工物资出厂质量证明及进场检测文件/材料进场台账.xlsx"),
         project=BUILDING.name,

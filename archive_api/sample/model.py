@@ -1,15 +1,29 @@
-"""The sample's building model: IFC4, two storeys, written with the IfcOpenShell API."""
+"""The sample's building models: IFC4, two storeys, as designed and as built, written with the IfcOpenShell API."""
 
 from __future__ import annotations
 
-import random
+import hashlib
 import uuid
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import hypot
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["HEIGHT", "LENGTH", "OPENINGS", "PARTITIONS", "STOREYS", "WIDTH", "Opening", "Partition", "write_model"]
+__all__ = [
+    "DESIGNED",
+    "HEIGHT",
+    "LENGTH",
+    "OPENINGS",
+    "PARTITIONS",
+    "STOREYS",
+    "WIDTH",
+    "Opening",
+    "Partition",
+    "revised",
+    "write_model",
+]
 
 LENGTH: Final = 18.0
 WIDTH: Final = 12.0
@@ -81,13 +95,29 @@ OPENINGS: Final = (
 )
 
 
+_AS_DESIGNED: Final[Mapping[str, dict[str, Any]]] = {
+    "FM 甲级防火门": {"fire_rating": "乙级 1.00h"},
+    "C2 塑钢窗": {"width": 1.5},
+}
+DESIGNED: Final = tuple(
+    replace(opening, **_AS_DESIGNED.get(opening.name, {})) for opening in OPENINGS if opening.name != "C4 塑钢窗"
+)
+"""The openings before construction: a lower fire rating, a narrower window, and one window less."""
+
+
+def revised(openings: Sequence[Opening]) -> tuple[Opening, ...]:
+    """The openings as surveyed again: one door is wider than the first as-built model says."""
+    return tuple(replace(opening, width=1.0) if opening.name == "M3 户内门" else opening for opening in openings)
+
+
 class _Writer:
     def __init__(self, name: str, seed: int) -> None:
         import ifcopenshell.api.context
         import ifcopenshell.api.project
         import ifcopenshell.api.unit
 
-        self.draw = random.Random(f"{seed}/model")  # noqa: S311 - a reproducible sample, no secret
+        self.seed = seed
+        self.made: Counter[str] = Counter()
         self.file = ifcopenshell.api.project.create_file(version="IFC4")
         self.project = self.create("IfcProject", name)
         ifcopenshell.api.unit.assign_unit(self.file, length={"is_metric": True, "raw": "METERS"})
@@ -102,13 +132,16 @@ class _Writer:
         product = ifcopenshell.api.root.create_entity(
             self.file, ifc_class=ifc_class, name=name, predefined_type=predefined_type
         )
-        product.GlobalId = self.guid()
+        product.GlobalId = self.guid(f"{ifc_class}/{name}")
         return product
 
-    def guid(self) -> str:
+    def guid(self, key: str) -> str:
+        """The GlobalId of the next thing called by this key: the same in the models of every stage."""
         import ifcopenshell.guid
 
-        return str(ifcopenshell.guid.compress(uuid.UUID(int=self.draw.getrandbits(128), version=4).hex))
+        self.made[key] += 1
+        drawn = hashlib.sha256(f"{self.seed}/{key}/{self.made[key]}".encode()).digest()
+        return str(ifcopenshell.guid.compress(uuid.UUID(bytes=drawn[:16], version=4).hex))
 
     def shape(
         self,
@@ -208,15 +241,44 @@ class _Writer:
     def save(self, path: Path, author: str, organisation: str) -> None:
         for ifc_class in ("IfcRelationship", "IfcPropertyDefinition"):
             for rooted in self.file.by_type(ifc_class):
-                rooted.GlobalId = self.guid()
+                rooted.GlobalId = self.guid(f"{rooted.is_a()}/{_subject(rooted)}")
         header = self.file.header.file_name
         header.name, header.time_stamp = path.name, _WRITTEN_AT
         header.author, header.organization = (author,), (organisation,)
         self.file.write(str(path))
 
 
-def write_model(path: Path, *, building: str, address: str, author: str, seed: int) -> None:
-    """Write the as-built model.
+def _subject(rooted: Any) -> str:
+    """What a relationship or property set is about, in words that are the same in every model."""
+    for attribute in _SUBJECTS:
+        about = getattr(rooted, attribute, None)
+        if about:
+            first = about[0] if isinstance(about, tuple) else about
+            return str(getattr(first, "GlobalId", None) or first.Name) + (rooted.Name or "")
+    owner = rooted.DefinesOccurrence[0].RelatedObjects[0]
+    return f"{owner.GlobalId}{rooted.Name}"
+
+
+_SUBJECTS: Final = (
+    "RelatingMaterial",
+    "RelatingStructure",
+    "RelatingObject",
+    "RelatedOpeningElement",
+    "RelatedBuildingElement",
+    "RelatedObjects",
+)
+
+
+def write_model(
+    path: Path,
+    *,
+    building: str,
+    address: str,
+    author: str,
+    seed: int,
+    openings: Sequence[Opening] = OPENINGS,
+) -> None:
+    """Write a model.
 
     Args:
         path: the new file.
@@ -225,6 +287,7 @@ def write_model(path: Path, *, building: str, address: str, author: str, seed: i
         author: the organisation that made it.
         seed: the same seed gives the same building and the same GlobalIds of its parts; line numbers may differ, since
             the API keeps some lists as sets.
+        openings: `OPENINGS` as built, `DESIGNED` before.
     """
     import ifcopenshell.api.aggregate
     import ifcopenshell.api.spatial
@@ -250,7 +313,7 @@ def write_model(path: Path, *, building: str, address: str, author: str, seed: i
         parts += [product for _, product in walls.values()]
         for wall, product in walls.values():
             (brick if wall.is_external else block).append(product)
-        for opening in OPENINGS:
+        for opening in openings:
             if level in opening.storeys:
                 wall, host = walls[opening.wall]
                 filling = writer.opening(opening, host, wall, elevation)

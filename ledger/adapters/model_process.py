@@ -6,7 +6,6 @@ that it writes under another name, makes durable and renames. It inherits no sec
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -68,15 +67,22 @@ class ModelProcesses:
         """
         self._run("index", path=str(path), target=str(target))
 
-    def change_record(self, earlier: Path, later: Path, target: Path) -> None:
-        """Write the change record of two models, packed; raises as `fingerprint`.
+    def change_record(self, earlier: Path, later: Path, target: Path, *, stages: tuple[str | None, str | None]) -> None:
+        """Write the change record of two models, packed.
 
         Args:
             earlier: a model file.
             later: a model file.
             target: where to; it appears as a whole or not at all.
+            stages: of the two.
+
+        Raises:
+            LedgerError: as `fingerprint`; PolicyError `change_record_too_large`.
         """
-        self._run("change", earlier=str(earlier), later=str(later), target=str(target))
+        stage, later_stage = (stage or "" for stage in stages)
+        self._run(
+            "change", earlier=str(earlier), later=str(later), target=str(target), stage=stage, later_stage=later_stage
+        )
 
     def common_global_ids(self, one: Path, other: Path) -> int:
         """How many GlobalIds two models share; raises as `fingerprint`."""
@@ -186,10 +192,26 @@ def _index(arguments: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _change(arguments: Mapping[str, str]) -> dict[str, Any]:
-    from ledger.adapters.model_changes import compare_files
+    from ledger.adapters.bim_native import best_kernel
+    from ledger.adapters.model_files import open_model
+    from ledger.bim.change_record import ChangeRecord, ModelState
+    from ledger.bim.difference import ComparedModel, compare
+    from ledger.bim.fingerprint import Fingerprint
 
-    content = compare_files(Path(arguments["earlier"]), Path(arguments["later"]))
-    target = Path(arguments["target"])
+    kernel = best_kernel()
+    with open_model(Path(arguments["earlier"])) as one, open_model(Path(arguments["later"])) as other:
+        old = ComparedModel(one.step, Fingerprint.of(kernel.scan(one.step)))
+        new = ComparedModel(other.step, Fingerprint.of(kernel.scan(other.step)))
+        record = ChangeRecord(
+            earlier=ModelState.of(old.fingerprint, one.file_sha256, stage=arguments["stage"] or None),
+            later=ModelState.of(new.fingerprint, other.file_sha256, stage=arguments["later_stage"] or None),
+            difference=compare(old, new, kernel=kernel),
+        )
+    _write(Path(arguments["target"]), record.packed())
+    return {}
+
+
+def _write(target: Path, content: bytes) -> None:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         with temporary.open("wb") as stream:
@@ -198,9 +220,7 @@ def _change(arguments: Mapping[str, str]) -> dict[str, Any]:
             os.fsync(stream.fileno())
         temporary.rename(target)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-    return {}
+        temporary.unlink(missing_ok=True)
 
 
 def _common(arguments: Mapping[str, str]) -> dict[str, Any]:

@@ -8,21 +8,22 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Protocol, TypeVar
 
 from ledger import fields
+from ledger.bim.change_record import CHANGE_FORMAT
 from ledger.entries import STAGES, DocumentEntry
 from ledger.errors import MalformedError
 
 __all__ = [
-    "CHANGE_FORMAT",
     "CHANGE_MEDIA_TYPE",
     "ChangeLink",
     "LineModel",
+    "Place",
     "change_link",
     "change_path",
+    "comes_before",
     "line_key",
     "predecessor",
 ]
 
-CHANGE_FORMAT: Final = "yunshang-bim-change/v1"
 CHANGE_MEDIA_TYPE: Final = "application/vnd.yunshang.bim-change+gzip"
 """Media type of a document that is a change record; its content is checked wherever the models are."""
 
@@ -39,10 +40,13 @@ class LineModel(Protocol):
         ...
 
 
+Place = tuple[int, int, int]
+"""Where a model stands in the line: stage, sequence, index in its submission."""
+
 Model = TypeVar("Model", bound=LineModel)
 
 
-def line_key(stage: str | None, sequence: int, index: int) -> tuple[int, int, int]:
+def line_key(stage: str | None, sequence: int, index: int) -> Place:
     """Where a model stands in the line of its unit project.
 
     Args:
@@ -51,6 +55,11 @@ def line_key(stage: str | None, sequence: int, index: int) -> tuple[int, int, in
         index: among the models of the submission.
     """
     return (len(STAGES) if stage is None else STAGES.index(stage), sequence, index)
+
+
+def comes_before(one: Place, other: Place) -> bool:
+    """Whether another model may continue one: those of one stage in one submission stand beside each other."""
+    return one[:2] < other[:2]
 
 
 def predecessor(before: Sequence[Model], name: str, common: Callable[[Model], int]) -> Model | None:
