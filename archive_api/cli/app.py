@@ -11,6 +11,9 @@ import typer
 from archive_api.cli import (
     archivist,
     bench,
+    bim,
+    bim_proof,
+    bim_stages,
     building,
     ca,
     cid,
@@ -45,6 +48,12 @@ app.command("accept")(archivist.accept)
 app.command("return")(archivist.give_back)
 app.add_typer(verification.app, name="verify")
 app.add_typer(evidence.app, name="evidence")
+bim.app.command("prove")(bim_proof.prove)
+bim.app.command("verify")(bim_proof.verify)
+bim.app.command("stages")(bim_stages.stages)
+bim.app.command("changes")(bim_stages.changes)
+bim.app.command("elements")(bim_stages.elements)
+app.add_typer(bim.app, name="bim")
 app.command("cid")(cid.cid)
 app.command("bench")(bench.bench)
 

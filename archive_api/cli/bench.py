@@ -22,12 +22,12 @@ _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="只运行这些 Only these: reading, gas, bundle.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="只运行这些 Only these: reading, gas, bundle, bim.")
     ] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """测量读取、燃料与核验的指标。Measure reading, gas and bundle verification.
+    """测量读取、燃料、核验与模型的指标。Measure reading, gas, bundle verification and models.
 
     Each benchmark is `scripts/bench_NAME.py`; its last line of output is its JSON. Exit code 1: a figure was missed.
 
