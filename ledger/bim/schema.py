@@ -120,7 +120,7 @@ _DESCRIBES: Final = {
     "IfcPropertyConstraintRelationship": ("RelatedProperties",),
     "IfcApprovalPropertyRelationship": ("ApprovedProperties",),
     "IfcApprovalActorRelationship": ("Approval",),
-    "IfcApprovalRelationship": ("RelatingApproval", "RelatedApproval"),
+    "IfcApprovalRelationship": ("RelatingApproval",),
     "IfcConstraintRelationship": ("RelatingConstraint",),
     "IfcConstraintAggregationRelationship": ("RelatingConstraint",),
     "IfcConstraintClassificationRelationship": ("ClassifiedConstraint",),
