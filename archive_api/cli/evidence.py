@@ -23,20 +23,30 @@ def get(
     submission: Annotated[str, typer.Argument(metavar="SUBMISSION", help="移交编号 0x id of the submission.")],
     index: Annotated[int, typer.Argument(metavar="INDEX", min=0, help="文件序号 Leaf index of the document.")],
     *,
+    element: Annotated[
+        str | None,
+        typer.Option(
+            "--element",
+            metavar="GLOBALID",
+            help="文件为 BIM 模型时，一并证明其中的构件 Prove an element too, where the document is a BIM model.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="写入何处 Where to; default evidence-INDEX.json.")] = None,
     home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """取得一份文件的证据包。Get one document's evidence bundle.
+    """取得一份文件的证据包，可连同模型中一个构件。Get one document's evidence bundle, if asked with an element of it.
 
-    Example:
+    Examples:
 
         yunshang evidence get 0x5f… 0 --out evidence.json
+
+        yunshang evidence get 0x5f… 3 --element '1hOSvn6df7F8_7GcBWlRGQ' --out door.json
     """
     output = Output(as_json)
     target = out or Path(f"evidence-{index}.json")
-    content = connect(home, api).evidence(submission, index)
+    content = connect(home, api).evidence(submission, index, element=element)
     write_private(target.absolute(), content)
     output.say(f"已写入：{target}", f"{len(content)} bytes", style="green")
     output.result({"bundle": str(target), "bytes": len(content)})

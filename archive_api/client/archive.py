@@ -6,7 +6,7 @@ import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from archive_api.client.connection import Connection
 
@@ -233,9 +233,10 @@ class ArchiveClient:
         """Documents by `sha256`, `q`, `building_key`."""
         return self.connection.pages("/documents", **filters)
 
-    def evidence(self, submission_id: str, index: int) -> bytes:
-        """One document's evidence bundle."""
-        return self.connection.get_bytes(f"/evidence/{submission_id}/{index}")
+    def evidence(self, submission_id: str, index: int, *, element: str | None = None) -> bytes:
+        """One document's evidence bundle, with the proof of an element where its GlobalId is given."""
+        asked = "" if element is None else "?" + urlencode({"element": element})
+        return self.connection.get_bytes(f"/evidence/{submission_id}/{index}{asked}")
 
     def verify_digest(self, sha256: str) -> Document:
         """Where a document with this SHA-256 (hex) is recorded."""

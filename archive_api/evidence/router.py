@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from archive_api.documents.router import IndexPath
 from archive_api.evidence.service import EvidenceService
@@ -17,10 +19,22 @@ def router() -> APIRouter:
     routes = APIRouter(tags=["evidence"])
 
     @routes.get("/evidence/{submission_id}/{index}", response_class=Response)
-    def get_evidence(submission_id: KeyPath, index: IndexPath, services: ServicesDep) -> Response:
+    def get_evidence(
+        submission_id: KeyPath,
+        index: IndexPath,
+        services: ServicesDep,
+        element: Annotated[
+            str | None,
+            Query(
+                min_length=1,
+                max_length=64,
+                description="GlobalId of an element to prove, of a document that is a model.",
+            ),
+        ] = None,
+    ) -> Response:
         """One document's evidence bundle, canonical JSON: check it with `yunshang-verify` and your own trust file."""
         with services.database.reading() as session:
-            bundle = EvidenceService(session, services).bundle(submission_id, index)
+            bundle = EvidenceService(session, services).bundle(submission_id, index, element=element)
         headers = {"Content-Disposition": f'attachment; filename="evidence-{submission_id[-64:][:8]}-{index}.json"'}
         return Response(bundle, media_type="application/json", headers=headers)
 

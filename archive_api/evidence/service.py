@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from threading import Lock
 
 from sqlmodel import Session
 
+from archive_api.bim.library import model_key
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.documents.service import recorded_entry
+from archive_api.errors import ConflictError
 from archive_api.http import hex32
 from archive_api.outbox.repository import JobRepository
 from archive_api.projects.repository import ProjectRepository
@@ -18,11 +21,14 @@ from archive_api.seals import core_seal
 from archive_api.services import Services
 from archive_api.submissions.models import EntryRow
 from archive_api.submissions.repository import SubmissionRepository
+from archive_api.submissions.sealed import SealedHandover
 from ledger.anchoring import Phase
+from ledger.bim.element import ElementProof
+from ledger.bim.item import ElementItem
 from ledger.canonical import parse_canonical
 from ledger.entries import DocumentEntry
 from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
-from ledger.merkle import MerkleTree
+from ledger.merkle import AuditPath, MerkleTree, inclusion_proof
 from ledger.statement import SubmissionStatement
 from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
 
@@ -73,17 +79,26 @@ class EvidenceService:
         self._decisions = DecisionRepository(session)
         self._jobs = JobRepository(session)
 
-    def bundle(self, submission_id: str, index: int) -> bytes:
+    def bundle(self, submission_id: str, index: int, *, element: str | None = None) -> bytes:
         """One document's evidence as canonical bytes.
 
         Args:
             submission_id: hex, with or without 0x.
             index: leaf index.
+            element: GlobalId of an element to be proved, where the document is a BIM model.
 
         Raises:
-            NotFoundError: no such document, or its submission is not recorded.
+            NotFoundError: no such document, or its submission is not recorded; the model has no such element.
+            ConflictError: `not_a_model`: the document is no sealed model; `model_unreadable`: a model of the submission
+                has no fingerprint, so that none is sealed.
+            PolicyError: `duplicate_global_id` (`ledger.errors`).
+            TransportError: `model_index_pending` (`ledger.errors`): ask again.
         """
-        return self._build(hex32(submission_id), recorded_entry(self._session, submission_id, index)).to_bytes()
+        row = recorded_entry(self._session, submission_id, index)
+        bundle = self._build(hex32(submission_id), row)
+        if element is not None:
+            bundle = replace(bundle, element=self._element(bundle.entry, hex32(submission_id), element))
+        return bundle.to_bytes()
 
     def bundles_of(self, rows: Sequence[EntryRow]) -> Iterator[tuple[EntryRow, bytes]]:
         """The evidence of several documents."""
@@ -114,6 +129,26 @@ class EvidenceService:
             acceptance=acceptance,
             anchor=anchor,
         )
+
+    def _element(self, document: DocumentEntry, submission_id: str, global_id: str) -> ElementItem:
+        handover = SealedHandover(self._services, self._submissions.statement(submission_id))
+        models = handover.manifest().models
+        place = next((place for place, model in enumerate(models) if model.file_sha256 == document.sha256), None)
+        if place is None:
+            raise ConflictError(
+                f"expected a document that is a sealed BIM model, got {document.path!r}",
+                code="not_a_model",
+                path=document.path,
+            )
+        if any(model.root is None for model in models):
+            raise ConflictError(
+                "expected a fingerprint of each model of the submission, got none of one that cannot be read",
+                code="model_unreadable",
+                path=document.path,
+            )
+        path = AuditPath.of(inclusion_proof([model.leaf_hash for model in models], place))
+        with self._services.models.index(model_key(document.sha256.hex(), document.path)) as index:
+            return ElementItem(models[place], path, ElementProof.build(index, global_id))
 
     def _der(self, seal: Seal) -> bytes:
         return self._certificates.der(seal.certificate_id.hex())
