@@ -241,7 +241,7 @@ class _Writer:
     def save(self, path: Path, author: str, organisation: str) -> None:
         for ifc_class in ("IfcRelationship", "IfcPropertyDefinition"):
             for rooted in self.file.by_type(ifc_class):
-                rooted.GlobalId = self.guid(f"{rooted.is_a()}/{_subject(rooted)}")
+                rooted.GlobalId = self.guid(f"{rooted.is_a()}/{_subject(rooted)}")  # type: ignore[no-untyped-call]
         header = self.file.header.file_name
         header.name, header.time_stamp = path.name, _WRITTEN_AT
         header.author, header.organization = (author,), (organisation,)
