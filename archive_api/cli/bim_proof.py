@@ -83,7 +83,7 @@ def verify(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """离线核验构件证明；指纹须出自可信来源。Check a proof of an element offline, against a root from a source you trust.
+    """离线核验构件证明；指纹须出自可信来源。Check a proof of an element offline, against a root that you trust.
 
     Exit code: 0 passed, 1 failed, 2 could not check. What is shown of the element comes from the verified proof only.
     A proof inside an evidence bundle is checked with `yunshang-verify`, up to the five seals and the chain.
