@@ -25,7 +25,7 @@ static void set_window(scan *s, const uint8_t *begin) {
 }
 
 static void begin_piece(scan *s) {
-    s->code.used = (s->code.used + 3) & ~(size_t)3;
+    (void)extend(s, &s->code, (4 - s->code.used % 4) % 4);
     s->piece = s->code.used;
     extend(s, &s->code, sizeof(piece_head));
     s->run = SIZE_MAX;
