@@ -7,12 +7,12 @@ HOME_DIR ?= var/demo
 PYTEST_WORKERS ?= 2
 export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
 
-.PHONY: help setup run test lint contracts bench lock clean
+.PHONY: help setup native run test lint contracts bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: .venv/.installed node_modules/.installed ## install everything into .venv and node_modules
+setup: .venv/.installed node_modules/.installed native ## install everything into .venv and node_modules
 	@echo "== ready: $(BIN)/yunshang and $(BIN)/yunshang-verify"
 
 .venv/.installed: requirements.lock pyproject.toml scripts/link_node.py
@@ -30,6 +30,10 @@ node_modules/.installed: package-lock.json .venv/.installed
 	@echo "== npm packages into node_modules: compiler, local Ethereum node, test judges"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+# Always asked, since it knows by itself whether the library fits the sources; a failure costs speed only.
+native: .venv/.installed
+	@$(BIN)/python scripts/build_native.py
 
 run: setup ## a whole handover on a sample project, then the API and pages (Ctrl-C stops)
 	@echo "== handover on the sample project in $(HOME_DIR) (made once, reused afterwards), then serving"
@@ -55,7 +59,9 @@ bench: setup ## measure the figures of docs/benchmarks.md (table and JSON)
 lock: ## make the lock files again from pyproject.toml and package.json (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements.lock
+	echo ziglang==0.17.0 | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements-native.lock
 	npm install --package-lock-only
 
 clean: ## remove what was installed or generated here
-	rm -rf .venv node_modules cache build var .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv node_modules cache build ledger/bim/native/build var .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -27,16 +27,22 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--strict", action="store_true", help="exit 1 if there is no library afterwards")
     arguments.add_argument("--zig", action="store_true", help="use ziglang even if there is a compiler")
+    arguments.add_argument("--check", action="store_true", help="build nothing, exit 1 if there is no usable library")
     chosen = arguments.parse_args()
     try:
         NativeKernel()
         return 0
-    except NotFoundError:
-        pass
+    except NotFoundError as error:
+        if chosen.check:
+            print(error, file=sys.stderr)
+            return 1
     try:
         compiler = _zig() if chosen.zig else _compiler() or _zig()
         build(compiler)
-        NativeKernel()
+        # In a process of its own: this one may still hold the library that was there before.
+        subprocess.run(
+            [sys.executable, __file__, "--check"], check=True, capture_output=True, text=True, timeout=_SECONDS
+        )
     except (OSError, subprocess.SubprocessError, NotFoundError) as error:
         detail = getattr(error, "stderr", None) or error
         print(f"== no native kernel, fingerprints of models will be slower: {' '.join(str(detail).split())[-300:]}")
@@ -46,7 +52,11 @@ def main() -> int:
 
 
 def build(compiler: list[str], target: Path = LIBRARY) -> None:
-    """Build the library: beside its place first, so that nobody loads half of it."""
+    """Build the library: beside its place first, so that nobody loads half of it.
+
+    Raises:
+        OSError, subprocess.SubprocessError: it can't be built.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder) / target.name

@@ -140,13 +140,21 @@ class NativeKernel:
         result = _Result()
         with _address(step) as (address, length):
             try:
-                self._library.yunshang_bim_header(address, length, ctypes.byref(result))
+                self._library.yunshang_bim_header(address, length, _pages(), ctypes.byref(result))
                 _refuse(result, step)
                 schema = self._taken(result, _SCHEMA).decode()
                 table, renamed = _table_bytes(table_for(schema)), _renames_bytes(renames or {})
                 self._library.yunshang_bim_release(ctypes.byref(result))
                 self._library.yunshang_bim_scan(
-                    address, length, table, len(table), renamed, len(renamed), os.urandom(32), ctypes.byref(result)
+                    address,
+                    length,
+                    _pages(),
+                    table,
+                    len(table),
+                    renamed,
+                    len(renamed),
+                    os.urandom(32),
+                    ctypes.byref(result),
                 )
                 _refuse(result, step)
                 return self._model(result, schema)
@@ -243,9 +251,9 @@ def _usable() -> FingerprintKernel:
 def _declare(library: ctypes.CDLL) -> None:
     pointer, size, data = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p
     number, result = ctypes.c_uint32, ctypes.POINTER(_Result)
-    library.yunshang_bim_header.argtypes = [pointer, size, result]
+    library.yunshang_bim_header.argtypes = [pointer, size, data, result]
     library.yunshang_bim_header.restype = None
-    library.yunshang_bim_scan.argtypes = [pointer, size, data, size, data, size, data, result]
+    library.yunshang_bim_scan.argtypes = [pointer, size, data, data, size, data, size, data, result]
     library.yunshang_bim_scan.restype = None
     library.yunshang_bim_take.argtypes = [result, number]
     library.yunshang_bim_take.restype = pointer
@@ -296,7 +304,6 @@ def _table_bytes(table: SchemaTable) -> bytes:
                 *(_rule_bytes(keyword, rule) for keyword, rule in sorted(table.entities.items())),
                 struct.pack("<I", len(table.types)),
                 *(_short(keyword) + _short(kind) for keyword, kind in sorted(table.types.items())),
-                _pages(),
             )
         )
     return _tables[table.name]
@@ -315,8 +322,9 @@ def _short(text: str) -> bytes:
     return bytes((len(text),)) + text.encode("ascii")
 
 
+@cache
 def _pages() -> bytes:
-    """What stands at 0xA0 to 0xFE of ISO 8859-1 to -9."""
+    """What stands at 0xA0 to 0xFE of ISO 8859-1 to -9, see bim.h."""
     characters = (
         bytes([place]).decode(f"iso8859-{page}", "ignore") for page in range(1, 10) for place in range(0xA0, 0xFF)
     )

@@ -187,7 +187,7 @@ static void scan_everything(scan *s, const uint8_t *table, uint64_t table_length
     s->schema = (bytes){NULL, 0, 0};
 }
 
-static scan *enter_scan(const uint8_t *step, uint64_t length, bim_result *result) {
+static scan *enter_scan(const uint8_t *step, uint64_t length, const uint8_t *pages, bim_result *result) {
     static const uint8_t NOTHING[1] = {0};
     memset(result, 0, sizeof *result);
     scan *s = calloc(1, sizeof *s);
@@ -197,6 +197,7 @@ static scan *enter_scan(const uint8_t *step, uint64_t length, bim_result *result
     }
     s->step = step != NULL ? step : NOTHING;
     s->end = s->limit = s->step + length;
+    s->pages = pages;
     s->run = SIZE_MAX;
     s->parent_cycle = NONE;
     s->compress = sha256_fastest();
@@ -211,8 +212,8 @@ static void refuse(scan *s, bim_result *result) {
     result->offset = offset;
 }
 
-void yunshang_bim_header(const uint8_t *step, uint64_t length, bim_result *result) {
-    scan *s = enter_scan(step, length, result);
+void yunshang_bim_header(const uint8_t *step, uint64_t length, const uint8_t *pages, bim_result *result) {
+    scan *s = enter_scan(step, length, pages, result);
     if (s == NULL) return;
     if (setjmp(s->failed) == 0) {
         read_header(s);
@@ -224,9 +225,10 @@ void yunshang_bim_header(const uint8_t *step, uint64_t length, bim_result *resul
     leave(s);
 }
 
-void yunshang_bim_scan(const uint8_t *step, uint64_t length, const uint8_t *table, uint64_t table_length,
-                       const uint8_t *renames, uint64_t renames_length, const uint8_t *seed, bim_result *result) {
-    scan *s = enter_scan(step, length, result);
+void yunshang_bim_scan(const uint8_t *step, uint64_t length, const uint8_t *pages, const uint8_t *table,
+                       uint64_t table_length, const uint8_t *renames, uint64_t renames_length, const uint8_t *seed,
+                       bim_result *result) {
+    scan *s = enter_scan(step, length, pages, result);
     if (s == NULL) return;
     memcpy(s->seed, seed, sizeof s->seed);
     if (setjmp(s->failed) == 0) {

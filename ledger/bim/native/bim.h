@@ -68,14 +68,18 @@ typedef struct {
 /* The digest of the sources this was built from, lower-case hex. */
 BIM_API const char *yunshang_bim_source(void);
 
+/* What stands at 0xA0 to 0xFE of ISO 8859-1 to -9: 9 × 95 u16, little endian, 0 for nothing. */
+#define BIM_PAGES_LENGTH (9 * 95 * 2)
+
 /* Read the header: fills BIM_SCHEMA or the error. */
-BIM_API void yunshang_bim_header(const uint8_t *step, uint64_t length, bim_result *result);
+BIM_API void yunshang_bim_header(const uint8_t *step, uint64_t length, const uint8_t *pages, bim_result *result);
 
 /* Read everything. `table`: see table.c. `renames`: u32 count, then for each u32 length, bytes of the old and of the new one,
  * little endian, sorted by the old ones.
  * `seed`: 32 random bytes that keep anyone from choosing keywords that collide. */
-BIM_API void yunshang_bim_scan(const uint8_t *step, uint64_t length, const uint8_t *table, uint64_t table_length,
-                               const uint8_t *renames, uint64_t renames_length, const uint8_t *seed, bim_result *result);
+BIM_API void yunshang_bim_scan(const uint8_t *step, uint64_t length, const uint8_t *pages, const uint8_t *table,
+                               uint64_t table_length, const uint8_t *renames, uint64_t renames_length,
+                               const uint8_t *seed, bim_result *result);
 
 BIM_API void *yunshang_bim_take(bim_result *result, uint32_t array);
 BIM_API void yunshang_bim_free(void *array);

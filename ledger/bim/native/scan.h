@@ -102,6 +102,7 @@ typedef struct scan {
     uint32_t converts, locates;        /* locates: look for the first reference to no entity */
     uint64_t references_read;
     size_t piece, run;                 /* in `code`: where the entity and the open literal begin */
+    const uint8_t *pages; /* of ISO 8859 */
     bytes code, items, sorting, text;
     bytes schema;
 
@@ -110,7 +111,6 @@ typedef struct scan {
     defined_type *types;
     uint32_t rule_count, type_count, *rule_slots, *type_slots, rule_mask, type_mask;
     void *table_memory;
-    const uint8_t *pages;
     keyword *keywords;
     uint32_t keyword_count, keyword_room, *keyword_slots, keyword_mask;
     bytes keyword_texts;

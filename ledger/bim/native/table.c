@@ -2,8 +2,8 @@
  *
  * The table, little endian: "YBT1"; u32 entities; each: str8 keyword; u8 flags (1 rooted, 2 relationship, 4 property
  * definition); u8 inverse aspect; u8 describes, u8 parent placement, u8 placement, u8 keeps (255: none); u8 attributes;
- * each: str8 kind, u8 derived, u8 aspect. u32 defined types; each: str8 keyword, str8 kind. Then 9 × 95 u16: what stands
- * at 0xA0 to 0xFE of ISO 8859-1 to -9, 0 for nothing. str8: one byte of length, bytes. */
+ * each: str8 kind, u8 derived, u8 aspect. u32 defined types; each: str8 keyword, str8 kind. str8: one byte of length,
+ * bytes. */
 #include <stdlib.h>
 
 #include "scan.h"
@@ -109,7 +109,6 @@ void read_table(scan *s, const uint8_t *table, uint64_t length) {
         while (s->type_slots[slot] != NONE) slot = (slot + 1) & s->type_mask;
         s->type_slots[slot] = i;
     }
-    s->pages = taken(s, &from, 9 * 95 * 2);
     if (from.at != from.end) fail(s, BIM_BAD_TABLE, 0);
     s->keyword_count = s->keyword_room = count;
     s->keywords = make(s, count, sizeof *s->keywords);
@@ -120,6 +119,7 @@ void read_table(scan *s, const uint8_t *table, uint64_t length) {
 }
 
 const char *type_kind(const scan *s, const uint8_t *text, uint32_t length) {
+    if (s->type_slots == NULL) return "."; /* in the header */
     for (uint32_t slot = mix(text, length) & s->type_mask; s->type_slots[slot] != NONE; slot = (slot + 1) & s->type_mask) {
         const defined_type *type = &s->types[s->type_slots[slot]];
         if (type->keyword_length == length && memcmp(type->keyword, text, length) == 0) return type->kind;
