@@ -6,6 +6,7 @@ that it writes under another name, makes durable and renames. It inherits no sec
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -26,6 +27,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _START: Final = "import sys; sys.path.insert(0, sys.argv[1]); from ledger.adapters.model_process import main; main()"
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "YUNSHANG_BIM_KERNEL", "SYSTEMROOT")
 _LIMIT: Final = "model_limits"
+_NO_MEMORY: Final = {"error": {"kind": "memory"}}
 _PIPE: Final = subprocess.PIPE
 _GRACE_SECONDS: Final = 5.0
 
@@ -97,15 +99,15 @@ class ModelProcesses:
                 process = subprocess.Popen(command, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE, env=environment)
             except OSError as error:
                 raise TransportError(f"expected a process for the model, got: {error.strerror}") from error
-            self._running.add(process)
-            try:
-                out, err = process.communicate(json.dumps(order).encode(), timeout=self.seconds + _GRACE_SECONDS)
-            except subprocess.TimeoutExpired as error:
-                raise _limit(f"within {self.seconds} s") from error
-            finally:
-                process.kill()
-                process.wait()
-                self._running.discard(process)
+            with process:
+                self._running.add(process)
+                try:
+                    out, err = process.communicate(json.dumps(order).encode(), timeout=self.seconds + _GRACE_SECONDS)
+                except subprocess.TimeoutExpired as error:
+                    raise _limit(f"within {self.seconds} s") from error
+                finally:
+                    process.kill()
+                    self._running.discard(process)
         return _answer(subprocess.CompletedProcess((), process.returncode, out, err), self)
 
     def stop(self) -> None:
@@ -155,8 +157,11 @@ def main() -> None:
     try:
         answer: dict[str, Any] = {"result": _TASKS[order["task"]](order["arguments"])}
     except MemoryError:
-        answer = {"error": {"kind": "memory"}}
+        answer = _NO_MEMORY
     except LedgerError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOMEM:
+            sys.stdout.write(json.dumps(_NO_MEMORY))
+            return
         kinds = {MalformedError: "malformed", PolicyError: "policy"}
         kind = next((name for base, name in kinds.items() if isinstance(error, base)), "transport")
         # Which file it is, the caller knows; here it may be a copy under another name.

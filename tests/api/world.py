@@ -43,7 +43,7 @@ from ledger.statement import (
     submission_statement,
     withdrawal_reason,
 )
-from ledger.types import ROLES, BuildingIdentifier, DocumentEntry, Role, Roster, UnitProject
+from ledger.types import ROLES, BuildingIdentifier, DocumentEntry, ModelEntry, Role, Roster, UnitProject
 from signing import cades
 from signing.authority import DevelopmentAuthority
 from signing.keystore import InMemoryKeyStore
@@ -203,11 +203,18 @@ class World:
         return dict(self.post("/submissions", {"unit_project_key": unit["unit_project_key"], **members}))
 
     def prepare(
-        self, draft: JSON, files: Mapping[str, bytes] = FILES, *, seal_in: int = 86_400, **members: Any
+        self,
+        draft: JSON,
+        files: Mapping[str, bytes] = FILES,
+        *,
+        seal_in: int = 86_400,
+        models: Sequence[ModelEntry] = (),
+        details: Mapping[str, JSON] | None = None,
+        **members: Any,
     ) -> Prepared:
-        """Compute everything of a handover as its sender does."""
+        """Compute everything of a handover as its sender does; `details` are members of the entries by path."""
         paths = sorted(files, key=lambda path: path.encode())
-        entries = [entry_of(path, files[path], **members) for path in paths]
+        entries = [entry_of(path, files[path], **members, **(details or {}).get(path, {})) for path in paths]
         relation = draft["relation"]
         manifest = build_manifest(
             UnitProject(
@@ -219,6 +226,7 @@ class World:
             previous=bytes.fromhex(draft["previous"][2:]) if draft["previous"] else None,
             documents=[(entry, str(file_content(entry.canonical()).cid)) for entry in entries],
             relation=Relation(relation["kind"], bytes.fromhex(relation["submission"][2:])) if relation else None,
+            models=models,
         )
         contents = [file_content(files[path]) for path in paths]
         root = build_submission_tree(
@@ -257,11 +265,16 @@ class World:
 
     def frozen(self, unit: JSON | None = None, files: Mapping[str, bytes] = FILES, **members: Any) -> Prepared:
         """A handover up to its statement."""
-        seal_in = members.pop("seal_in", 86_400)
-        prepared = self.prepare(self.draft(unit, **members), files, seal_in=seal_in)
+        prepared = self.sent(unit, files, **members)
+        self.post(f"/submissions/{prepared.ref}/statement", prepared.body)
+        return prepared
+
+    def sent(self, unit: JSON | None = None, files: Mapping[str, bytes] = FILES, **members: Any) -> Prepared:
+        """A handover before its statement: its files are there."""
+        own = {name: members.pop(name) for name in ("seal_in", "models", "details") if name in members}
+        prepared = self.prepare(self.draft(unit, **members), files, **own)
         self.send_entries(prepared)
         self.send_pack(prepared.ref, {str(index): content for index, content in enumerate(prepared.contents)})
-        self.post(f"/submissions/{prepared.ref}/statement", prepared.body)
         return prepared
 
     def seal_value(self, payload: bytes, key: InMemoryKeyStore, *, at: datetime.datetime | None = None) -> JSON:
@@ -333,8 +346,8 @@ class World:
             "attestation": self.attestation(prepared),
         }
 
-    def accepted(self, unit: JSON | None = None, files: Mapping[str, bytes] = FILES) -> Prepared:
-        prepared = self.anchored(unit, files)
+    def accepted(self, unit: JSON | None = None, files: Mapping[str, bytes] = FILES, **members: Any) -> Prepared:
+        prepared = self.anchored(unit, files, **members)
         body = self.acceptance(prepared, f"2026-{next(self.counter):06d}")
         self.post(f"/submissions/{prepared.ref}/acceptance", body, 202)
         self.settle()
