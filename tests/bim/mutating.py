@@ -165,7 +165,7 @@ class Mutator:
         inner = kind[1:] if len(kind) > 1 else "."
         unordered = kind[0] in "SB" and len(kind) > 1
         parts = [self._raw(part) for part in value.parts]
-        start, end = value.span
+        end = value.span[1]
         yield _Change(where, "null added", (end - 1, end), b",$)" if parts else b"$)")
         for index, part in enumerate(value.parts):
             place = f"{where}[{index}]"
@@ -273,10 +273,11 @@ class _View:
             rule = self.table.entities.get(entity.keyword)
             if is_rooted(entity, rule):
                 self.rooted[entity.number] = decoded(entity.parameters[0].raw) or ""
-                for index, value in enumerate(entity.parameters):
-                    if rule is not None and index < len(rule.attributes) and value.kind == "reference":
-                        if rule.attributes[index].name == "ObjectPlacement":
-                            owners[value.number].append(entity.number)
+                for attribute, value in zip(
+                    rule.attributes if rule is not None else (), entity.parameters, strict=False
+                ):
+                    if attribute.name == "ObjectPlacement" and value.kind == "reference":
+                        owners[value.number].append(entity.number)
         self.owner = {placement: holders[0] for placement, holders in owners.items() if len(holders) == 1}
         self.held |= self.rooted.keys()
         for entity in model.entities:

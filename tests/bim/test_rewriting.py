@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from ledger.adapters.bim_native import best_kernel
 from ledger.adapters.model_files import fingerprint_file
-from ledger.bim.schema import table_for
 from ledger.bim.scan import FingerprintKernel
+from ledger.bim.schema import table_for
 
 from . import rewriting
 from .engine import REAL, SMALL, Refusal, Roots, outcome, roots, small
@@ -113,7 +113,7 @@ def test_a_real_model_rewritten_in_every_way_at_once(
 ) -> None:
     _, model, expected = real_model
     random = Random(4)
-    for transformation in (*STRUCTURAL.values(), *reversed(STRUCTURAL.values())):
+    for transformation in STRUCTURAL.values():
         model = transformation(model, random)
     model = replace(model, header=rewriting.other_header(model.schema, random))
     assert outcome(_respelled(model, random), kernel) == expected
@@ -203,10 +203,11 @@ def test_a_number_is_its_value(spellings: str, either: FingerprintKernel) -> Non
 
 
 def test_numbers_next_to_each_other_differ(either: FingerprintKernel) -> None:
-    spellings = (
-        "0. 5E-324 1.E-323 1. 1.0000000000000002 0.9999999999999999 -1. 9007199254740992. 9007199254740994. "
-        "1.7976931348623157E308 1.7976931348623155E308 1 0 -1 9007199254740992 9007199254740993 '1' '1.' .T. 10. 10"
-    ).split()
+    spellings = [
+        "0.", "5E-324", "1.E-323", "1.", "1.0000000000000002", "0.9999999999999999", "-1.", "9007199254740992.",
+        "9007199254740994.", "1.7976931348623157E308", "1.7976931348623155E308", "1", "0", "-1", "9007199254740992",
+        "9007199254740993", "'1'", "'1.'", ".T.", "10.", "10",
+    ]  # fmt: skip
     assert len({_with(spelling.encode(), either) for spelling in spellings}) == len(spellings)
 
 
@@ -257,9 +258,10 @@ def test_texts_that_look_alike_differ(either: FingerprintKernel) -> None:
     ]  # fmt: skip
     assert len({_with(b"'%s'" % text.encode(), either) for text in texts}) == len(texts)
     # Values that could be taken for one another if their borders weren't encoded.
-    lists = [b"'ab','c'", b"'a','bc'", b"('a','bc')", b"('a'),('bc')", b"(('a','bc'))", b"'a,bc'", b"'abc'", b"'abc',$",
-             b"$,'abc'", b"('abc')", b"IFCLABEL('abc')", b"IFCTEXT('abc')", b"IFCLABEL(('abc'))", b".ABC.", b'"ABC"', b'"0ABC"',
-             b"()", b"(())", b"((),())", b"$", b"*", b"", b"($)", b"'$'", b"'*'", b"'#1'"]  # fmt: skip
+    lists = [b"'ab','c'", b"'a','bc'", b"('a','bc')", b"('a'),('bc')", b"(('a','bc'))", b"'a,bc'", b"'abc'",
+             b"'abc',$", b"$,'abc'", b"('abc')", b"IFCLABEL('abc')", b"IFCTEXT('abc')", b"IFCLABEL(('abc'))", b".ABC.",
+             b'"ABC"', b'"0ABC"', b"()", b"(())", b"((),())", b"$", b"*", b"", b"($)", b"'$'", b"'*'",
+             b"'#1'"]  # fmt: skip
     assert len({_with(value, either) for value in lists}) == len(lists)
 
 
@@ -269,7 +271,7 @@ def test_texts_that_look_alike_differ(either: FingerprintKernel) -> None:
         (b"#1=IFCCARTESIANPOINT(%s);", [b"(1.,2.,0.)", b"(1,2.,0)", b"(1,2,-0)", b"(1.0,+2,-0.)"]),
         (b"#1=IFCPROPERTYSINGLEVALUE('a',$,%s,$);", [b"IFCREAL(1.)", b"IFCREAL(1)", b"ifcreal(1)", b"IfcReal(01.)"]),
         (b"#1=IFCSIUNIT(%s);", [b"*,.LENGTHUNIT.,$,.METRE.", b"$,.LENGTHUNIT.,$,.METRE.", b"*,.lengthunit.,$,.Metre."]),
-        (b"#1=IFCGEOMETRICREPRESENTATIONSUBCONTEXT('a','b',%s);", [b"*,*,*,*,$,$,.MODEL_VIEW.,$", b"$,$,$,$,$,$,.MODEL_VIEW.,$"]),
+        (b"#1=IFCGEOMETRICREPRESENTATIONSUBCONTEXT('a','b',%s,$,$,.X.,$);", [b"*,*,*,*", b"$,$,$,$", b"*,$,*,$"]),
     ],
 )  # fmt: skip
 def test_what_the_schema_makes_equal(entity: bytes, values: list[bytes], either: FingerprintKernel) -> None:
