@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from archive_api.client.commitments import assemble, check_digests, check_handover, read_entries, same_files
+from ledger.bim.models import ModelFacts, model_entry
 from ledger.canonical import canonical_bytes
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.errors import MalformedError, MismatchError
@@ -31,7 +32,7 @@ def digests() -> dict[str, FileDigests]:
 
 def test_accepts_what_agrees() -> None:
     check_digests(HANDOVER.entries, digests())
-    checked = check_handover(STATEMENT, MANIFEST, HANDOVER.entries)
+    checked = check_handover(STATEMENT, MANIFEST, HANDOVER.entries, facts={})
     assert checked.statement(STATEMENT.seal_by) == STATEMENT
 
 
@@ -53,7 +54,7 @@ def test_accepts_what_agrees() -> None:
 def test_refuses_a_statement_with_another(member: str, value: object) -> None:
     changed: dict[str, Any] = {member: value}
     with pytest.raises(MismatchError):
-        check_handover(replace(STATEMENT, **changed), MANIFEST, HANDOVER.entries)
+        check_handover(replace(STATEMENT, **changed), MANIFEST, HANDOVER.entries, facts={})
 
 
 @pytest.mark.parametrize("change", ["leaf_hash", "entry_cid", "content_cid", "count", "order"])
@@ -69,7 +70,7 @@ def test_refuses_a_manifest_with_another(change: str) -> None:
     }[change]
     manifest = replace(MANIFEST, entries=entries)
     with pytest.raises(MismatchError):
-        check_handover(STATEMENT, manifest, HANDOVER.entries)
+        check_handover(STATEMENT, manifest, HANDOVER.entries, facts={})
 
 
 def test_refuses_a_file_too_many_too_few_or_changed() -> None:
@@ -117,5 +118,49 @@ def test_refuses_models_that_do_not_belong_to_the_files() -> None:
     entries = (*HANDOVER.entries[:-1], replace(last, path="zzz/model.ifc"))
     with pytest.raises(MismatchError, match="model entry"):
         _assemble([], entries)
-    with pytest.raises(MalformedError, match="fingerprint"):
-        _assemble([ModelEntry("IFC4", last.sha256, salt=bytes(32), root=bytes(32))], entries)
+    packed = (*HANDOVER.entries[:-1], replace(last, path="zzz/model.IfcZip"))
+    with pytest.raises(MismatchError, match="model entry"):
+        _assemble([], packed)
+    _assemble([ModelEntry("IFC4", last.sha256, salt=bytes(32))], packed)
+
+
+FACTS = ModelFacts(
+    schema="IFC4",
+    file_sha256=HANDOVER.entries[-1].sha256,
+    root=b"\x01" * 32,
+    content_root=b"\x02" * 32,
+    entities=7,
+    elements=3,
+    duplicate_global_ids=0,
+)
+
+
+def _check(stated: ModelEntry, facts: ModelFacts | None) -> None:
+    last = HANDOVER.entries[-1]
+    entries = (*HANDOVER.entries[:-1], replace(last, path="zzz/model.ifc"))
+    handover = assemble(
+        MANIFEST.unit_project, MANIFEST.roster, sequence=1, previous=None, entries=entries, models=[stated]
+    )
+    check_handover(handover.statement(2_000_000_000), handover.manifest, entries, facts={last.sha256: facts})
+
+
+def test_nobody_seals_a_fingerprint_that_was_not_computed_from_the_file() -> None:
+    right = model_entry(FACTS.file_sha256, FACTS, stage="as_built", salt=bytes(32))
+    unread = model_entry(FACTS.file_sha256, None, stage="as_built", salt=bytes(32))
+    _check(right, FACTS)
+    _check(unread, None)
+    changes: dict[str, Any] = {
+        "root": bytes(32),
+        "content_root": bytes(32),
+        "schema": "IFC2X3",
+        "version": None,
+        "counts": b'{"duplicate_global_ids":0,"elements":3,"entities":8}',
+    }
+    for member, value in changes.items():
+        with pytest.raises(MismatchError) as caught:
+            _check(replace(right, **{member: value}), FACTS)
+        assert (caught.value.code, caught.value.where) == ("model_fingerprint", f"manifest.models[0].{member}")
+    for stated, facts in ((unread, FACTS), (right, None)):
+        with pytest.raises(MismatchError) as caught:
+            _check(stated, facts)
+        assert caught.value.code == "model_fingerprint"

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ledger.bim.change_record import parse_change_record
 from ledger.canonical import canonical_bytes
+from tests.api.houses import facts_of, house
 
 from .process import Runner
 
@@ -24,7 +26,7 @@ def source(tmp_path: Path) -> Path:
     for name, content in {
         "C5 施工记录/隐蔽工程验收.pdf": b"%PDF-1.7",
         "C5 施工记录/子目录/旁站记录.txt": b"text",
-        "D 竣工图/1号楼.ifc": b"ISO-10303-21;\nHEADER;\nFILE_SCHEMA(('IFC4'));\nENDSEC;\nDATA;\n",
+        "D 竣工图/1号楼竣工模型.ifc": house(),
         "空文件.dwg": b"",
     }.items():
         path = folder / name
@@ -44,7 +46,14 @@ def test_prepares_canonical_entries_in_path_order(yunshang: Runner, source: Path
     assert paths == sorted(paths, key=str.encode)
     assert [entry["category"] for entry in entries] == ["C5", "C5", "D", None]
     assert entries[3]["size"] == 0
-    assert [(model["schema"], model["root"]) for model in done.json["models"]] == [("IFC4", None)]
+    facts = facts_of(house())
+    (model,) = done.json["models"]
+    assert (model["schema"], model["version"], model["stage"]) == ("IFC4", "yunshang-bim/v1", "as_built")
+    assert (model["root"], model["content_root"]) == (facts.root.hex(), facts.content_root.hex())
+    assert model["counts"] == facts.counts
+    assert [entry["stage"] for entry in entries] == [None, None, "as_built", None]
+    assert done.json["change_records"] == []
+    assert "未连接档案馆" in done.stderr
     assert done.json["documents"] == 4
     assert len({entry["salt"] for entry in entries}) == 4
 
@@ -77,10 +86,48 @@ def test_names_all_problems_at_once_and_renames_on_request(yunshang: Runner, sou
     assert (source / unicodedata.normalize("NFC", "Café.txt")).exists()
 
 
-def test_refuses_a_model_that_is_none(yunshang: Runner, source: Path) -> None:
+def test_names_all_models_that_cannot_be_read_unless_they_are_let_in(yunshang: Runner, source: Path) -> None:
     (source / "bad.ifc").write_bytes(b"not a model")
+    (source / "cut.ifc").write_bytes(house()[:-30])
+    (source / "bad.ifczip").write_bytes(b"PK no archive")
     done = yunshang("submission", "prepare", source, *ARGUMENTS, "--json")
-    assert (done.code, done.json["error"]["code"]) == (1, "ifc_header")
+    assert (done.code, done.json["error"]["code"]) == (1, "model_unreadable")
+    problems = {item["path"]: item for item in done.json["error"]["problems"]}
+    assert list(problems) == ["bad.ifc", "bad.ifczip", "cut.ifc"]
+    assert (problems["bad.ifc"]["byte"], problems["bad.ifczip"]["byte"]) == (0, None)
+    assert 0 < problems["cut.ifc"]["byte"] <= len(house()) - 30
+    assert not list(source.parent.glob("*.yunshang*"))
+    done = yunshang("submission", "prepare", source, *ARGUMENTS, "--allow-unreadable-models", "--json")
+    assert done.code == 0, done.stderr
+    assert sorted(model["root"] is None for model in done.json["models"]) == [False, True, True, True]
+    assert "指纹未计算" in done.stderr
+
+
+def test_warns_of_global_ids_that_are_there_twice(yunshang: Runner, source: Path) -> None:
+    (source / "twice.ifc").write_bytes(house(twice=True))
+    done = yunshang("submission", "prepare", source, *ARGUMENTS, "--json")
+    assert done.code == 0
+    assert "twice.ifc：1 个 GlobalId 重复" in done.stderr
+
+
+def test_records_what_changed_between_the_stages_in_one_folder(yunshang: Runner, source: Path) -> None:
+    (source / "1号楼设计模型.ifc").write_bytes(house(rating="乙级"))
+    done = yunshang("submission", "prepare", source, *ARGUMENTS, "--offline", "--json")
+    (path,) = done.json["change_records"]
+    assert path == "BIM变更记录/1号楼竣工模型.ifc.as_built.bim-change.json.gz"
+    folder = Path(done.json["preparation"])
+    record = parse_change_record((folder / "generated" / path).read_bytes())
+    assert (record.earlier.stage, record.later.stage) == ("design", "as_built")
+    assert [element.class_name for element in record.difference.changed] == ["IfcDoor", "IfcPropertySet"]
+    entry = next(json.loads(line) for line in (folder / "entries.ndjson").read_bytes().splitlines() if b"gzip" in line)
+    assert entry["media_type"] == "application/vnd.yunshang.bim-change+gzip"
+    assert (entry["path"], entry["stage"]) == (path, "as_built")
+    assert entry["extensions"]["bim_change"]["from"]["submission"] is None
+
+
+def test_an_archive_that_does_not_answer_is_no_archive_without_earlier_models(yunshang: Runner, source: Path) -> None:
+    done = yunshang("submission", "prepare", source, *ARGUMENTS, "--api", "http://127.0.0.1:9", "--json")
+    assert done.code == 2
     assert not list(source.parent.glob("*.yunshang*"))
 
 
