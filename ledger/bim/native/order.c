@@ -36,7 +36,7 @@ void order_entities(scan *s) {
     if (s->count == 0) return;
     /* The first entity of each of about `count` equal ranges of numbers. */
     uint64_t last = s->numbers[s->count - 1];
-    while (last >> s->bucket_shift >= s->count) s->bucket_shift++;
+    while (s->bucket_shift < 63 && last >> s->bucket_shift >= s->count) s->bucket_shift++;
     uint32_t buckets = (uint32_t)(last >> s->bucket_shift) + 1, entity = 0;
     s->buckets = make(s, (size_t)buckets + 1, sizeof *s->buckets);
     for (uint32_t b = 0; b <= buckets; b++) {
