@@ -56,22 +56,17 @@ def stages(
     client = connect(home, api)
     key = str(find_unit_project(client, building, unit)["unit_project_key"])
     line = list(client.line(key))
-    output.table(
-        f"模型 Models（{len(line)}）",
-        ["阶段 stage", "模型 model", "名称 name", "指纹 root", "构件与关系 elements", "变更 changes", "状态 state"],
-        [
-            [
-                f"{STAGES_ZH[model['stage']]} {model['stage'] or ''}",
-                f"{model['submission_id']}/{model['index']}",
-                visible(model["name"]),
-                "未计算 not computed" if model["root"] is None else "0x" + model["root"],
-                model["counts"] and model["counts"]["elements"],
-                _summary(model),
-                model["state"],
-            ]
-            for model in line
-        ],
-    )
+    for model in line:
+        stage = f"{STAGES_ZH[model['stage']]} {model['stage'] or 'not said'}"
+        elements_zh = "指纹未计算" if model["counts"] is None else f"{model['counts']['elements']} 个构件与关系"
+        output.say(f"{stage} · {visible(model['name'])} · {elements_zh}", str(model["state"]), style="bold")
+        output.say(f"  模型：{model['submission_id']}/{model['index']}", f"sequence {model['sequence']}")
+        if model["root"] is not None:
+            output.say(f"  指纹：0x{model['root']}", str(model["schema"]))
+        before = model["predecessor"]
+        if before is not None:
+            earlier = f"{STAGES_ZH[before['stage']]} {visible(before['name'])}"
+            output.say(f"  相对{earlier}：{_summary(model)}", "added, deleted, changed, re-issued")
     output.result({"unit_project_key": key, "models": line})
 
 
@@ -232,8 +227,6 @@ def _counts(record: Mapping[str, Any]) -> Iterable[int]:
     return [*lists, int(record["resources_changed"])]
 
 
-def _summary(model: Mapping[str, Any]) -> str | None:
+def _summary(model: Mapping[str, Any]) -> str:
     found = model["changes"]
-    if found is None:
-        return "计算中 pending" if model["pending"] else None
-    return "+{added} −{deleted} ~{changed} ↻{reissued}".format(**found)
+    return "计算中 pending" if found is None else "+{added} −{deleted} ~{changed} ↻{reissued}".format(**found)
