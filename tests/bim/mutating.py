@@ -146,10 +146,9 @@ class Mutator:
         return self.text[value.span[0] : value.span[1]]
 
     def _other(self, number: int, keyword: str) -> int:
-        """An entity of another class."""
-        return next(
-            entity.number for entity in self.model.entities if entity.number != number and entity.keyword != keyword
-        )
+        """An entity of another class; itself if there is none."""
+        others = (other for other, theirs in self.keyword_of.items() if other != number and theirs != keyword)
+        return next(others, number)
 
     def _of_reference(self, value: Value, where: str, number: int) -> Iterator[_Change]:
         keyword = self.keyword_of[value.number]

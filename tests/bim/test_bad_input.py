@@ -1,7 +1,7 @@
 """Input that is broken or made to hurt: a clear error with the byte, or the right result, in linear time.
 
-Two cases need more than a test's process: a line of one gigabyte and an archive that unpacks to ever more; they run in a
-child with a limit on its memory.
+Two cases need more than a test's process: a line of one gigabyte and an archive that unpacks to ever more; they run in
+a child with a limit on its memory.
 """
 
 from __future__ import annotations
