@@ -3,8 +3,8 @@
 1. Equal roots: nothing.
 2. Elements belong together by GlobalId; where it isn't unique, equal leaves do, then those of one class, in order.
 3. Of what is left on both sides, `ledger.bim.reissue` says what was only issued again.
-4. The later model is scanned again with the old GlobalIds, so that a reference to such an element is no change, and
-   aspects are compared.
+4. The later model is scanned again with the old GlobalIds, so that a reference to such an element is no change. By
+   what is equal then, (3) may find more; this is done twice at most. Then aspects are compared.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = [
 
 _LEAF_BYTES: Final = 32 * len(Aspect)
 _NAME: Final = 2
+_ROUNDS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,14 +164,15 @@ def compare(old: ComparedModel, new: ComparedModel, *, kernel: FingerprintKernel
     before, after = old.scan, new.scan
     aligned = _align(before, after)  # (2)
     renames: dict[str, str] = {}
-    if aligned.deleted and aligned.added:
-        renames = _renames(old, new, aligned)  # (3)
-    original = after.global_ids
-    if renames:
+    for _ in range(_ROUNDS):
+        found = _renames(before, after, aligned, (old.step, new.step))  # (3)
+        if not found:
+            break
+        renames |= found
         after = kernel.scan(new.step, renames=renames)  # (4)
         aligned = _align(before, after)
-        by_entity = dict(zip(new.scan.rooted, original, strict=True))
-        original = tuple(by_entity[entity] for entity in after.rooted)
+    by_entity = dict(zip(new.scan.rooted, new.scan.global_ids, strict=True))
+    original = tuple(by_entity[entity] for entity in after.rooted)
     classes = {name: class_name(after.schema, name) for name in after.keywords}
     current = {name: position for position, name in enumerate(original)}
     return ModelDifference(
@@ -244,16 +246,18 @@ def _align_duplicates(before: ModelScan, after: ModelScan, old: Sequence[int], n
     return _Alignment(pairs=pairs, deleted=left_old, added=left_new)
 
 
-def _renames(old: ComparedModel, new: ComparedModel, aligned: _Alignment) -> dict[str, str]:
+def _renames(before: ModelScan, after: ModelScan, aligned: _Alignment, steps: tuple[Step, Step]) -> dict[str, str]:
     """Old GlobalIds of what was issued again, by their new ones."""
+    if not aligned.deleted or not aligned.added:
+        return {}
     pairs = pair_reissued(
-        Side(scan=old.scan, step=old.step, left=aligned.deleted),
-        Side(scan=new.scan, step=new.step, left=aligned.added),
+        Side(scan=before, step=steps[0], left=aligned.deleted),
+        Side(scan=after, step=steps[1], left=aligned.added),
         aligned.pairs,
     )
-    known = set(old.scan.global_ids)
-    count = Counter(new.scan.global_ids[position] for position in aligned.added)
-    named = ((new.scan.global_ids[later], old.scan.global_ids[earlier]) for earlier, later in pairs)
+    known = set(before.global_ids)
+    count = Counter(after.global_ids[position] for position in aligned.added)
+    named = ((after.global_ids[later], before.global_ids[earlier]) for earlier, later in pairs)
     return {renamed: name for renamed, name in named if count[renamed] == 1 and renamed not in known}
 
 
@@ -273,9 +277,7 @@ def _changes(
         )
 
 
-def _names(
-    step: Step, scan: ModelScan, positions: Sequence[int], global_ids: Sequence[str]
-) -> tuple[ElementName, ...]:
+def _names(step: Step, scan: ModelScan, positions: Sequence[int], global_ids: Sequence[str]) -> tuple[ElementName, ...]:
     named = (
         ElementName(
             global_ids[position],

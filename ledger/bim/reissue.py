@@ -6,10 +6,12 @@ possible counterparts, and a cell is split by what its members are connected to,
 1. Cells are made by own colour: class and all own content, without GlobalId and owner.
 2. Members are told apart by their neighbours: attribute, direction, and the neighbour's cell. A neighbour that has no
    counterpart is left out, so that one change doesn't reach everything around it. One left on each side is a pair.
-3. What has no cell then gets a weaker one: Tag, Name or shape that occurs once in its class in either model; property
-   definitions by Name and relationships by class, if a paired neighbour says so. Then again (2).
+3. What has no cell then gets a weaker one: Tag, Name, shape, or place with one of these, where it occurs once in its
+   class in either model; property definitions by Name and relationships by class, if a paired neighbour says so. Then
+   again (2).
 4. What can't be told apart is paired in the order of GlobalIds, one at a time, each followed by (2): equal
-   assemblies are paired as wholes.
+   assemblies are paired as wholes. Then again (3), for what has become lonely.
+5. Cells that hold more on one side, or members with different surroundings, are divided as well as may be.
 
 Relationships and property definitions are often equal in all they hold: they are paired only where a neighbour is, or
 where everything four steps around them (colour 4) is equal. Each element is looked at a bounded number of times.
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from ledger.bim.scan import ModelScan, Step
 from ledger.bim.schema import Aspect, table_for
@@ -30,6 +32,15 @@ __all__ = ["Side", "pair_reissued"]
 
 _MAX_LOOKS: Final = 24
 _CODES: Final = 1 << 12
+
+
+class _Facts(NamedTuple):
+    """What an entity says of itself, where it does."""
+
+    name: str | None
+    tag: str | None
+    has_shape: bool
+    has_place: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +61,7 @@ class Side:
     structural: dict[str, bool] = field(init=False)
     near: dict[int, list[tuple[int, int]]] = field(init=False)
     looks: dict[int, int] = field(init=False)
-    read: dict[int, tuple[str | None, str | None, bool]] = field(init=False, default_factory=dict)
+    read: dict[int, _Facts] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         count = len(self.scan.rooted)
@@ -83,19 +94,22 @@ class Side:
     def colour(self, position: int) -> bytes:
         return self.scan.colours[32 * position : 32 * position + 32]
 
-    def geometry(self, position: int) -> bytes:
-        start = 256 * position + 32 * Aspect.GEOMETRY
+    def aspect(self, position: int, aspect: Aspect) -> bytes:
+        start = 256 * position + 32 * aspect
         return self.scan.aspects[start : start + 32]
 
-    def facts(self, position: int) -> tuple[str | None, str | None, bool]:
-        """Name and Tag where it has them, and whether it has a shape."""
+    def facts(self, position: int) -> _Facts:
         if (found := self.read.get(position)) is None:
-            keyword = self.keyword(position)
-            rule = table_for(self.scan.schema).entities.get(keyword)
+            rule = table_for(self.scan.schema).entities.get(self.keyword(position))
             names = [attribute.name for attribute in rule.attributes] if rule else ["", "", "Name"]
             values = dict(zip(names, read_parameters(self.step, self.scan, position), strict=False))
-            texts = [value if isinstance(value, str) and value else None for value in map(values.get, ("Name", "Tag"))]
-            found = self.read[position] = (texts[0], texts[1], isinstance(values.get("Representation"), Reference))
+            name, tag = (
+                value if isinstance(value, str) and value else None for value in map(values.get, ("Name", "Tag"))
+            )
+            has_shape, has_place = (
+                isinstance(value, Reference) for value in map(values.get, ("Representation", "ObjectPlacement"))
+            )
+            found = self.read[position] = _Facts(name, tag, has_shape, has_place)
         return found
 
     def surroundings(self, position: int) -> tuple[int, ...]:
@@ -151,6 +165,7 @@ class _Pairing:
         self._dirty_old: dict[int, None] = {}
         self._dirty_new: dict[int, None] = {}
         self._open: tuple[deque[_Cell], deque[_Cell]] = (deque(), deque())
+        self._uneven: deque[_Cell] = deque()
 
     def run(self, anchors: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         for one, other in anchors:
@@ -158,12 +173,14 @@ class _Pairing:
         self._gather(self._old.left, self._new.left, Side.own_colour)  # (1)
         self._dirty_old, self._dirty_new = dict.fromkeys(self._old.left), dict.fromkeys(self._new.left)
         self._refine()  # (2)
-        self._weaken()  # (3)
-        self._refine()
-        for cells in self._open:  # (4)
-            while cells:
-                self._decide(cells)
+        for last in (False, True, True):
+            self._weaken()  # (3)
+            self._refine()
+            self._decide()  # (4)
+            while last and self._uneven:  # (5)
+                self._sort_out(self._uneven.popleft())
                 self._refine()
+                self._decide()
         return sorted(self._pairs)
 
     def _settle(self, one: int, other: int) -> None:
@@ -273,7 +290,7 @@ class _Pairing:
         olds = [p for p in self._old.left if p not in self._cell_old and not self._old.settled[p]]
         news = [p for p in self._new.left if p not in self._cell_new and not self._new.settled[p]]
         keywords = {self._old.keyword(p) for p in olds} & {self._new.keyword(p) for p in news}
-        for key in (_tag, _name, _shape):
+        for key in (_tag, _name, _shape, _place_and_name, _place_and_shape):
             self._pair_rare(olds, news, keywords, key)
         self._gather(
             [p for p in olds if not self._old.settled[p]],
@@ -306,22 +323,28 @@ class _Pairing:
             one, other = found[0][pair], found[1][pair]
             self._make([one], [other])
 
-    def _decide(self, cells: deque[_Cell]) -> None:
-        """Pair two of the oldest cell, or give it up (4)."""
-        cell = cells[0]
-        if cell.old and cell.new:
-            one, other = _last(cell.old), _last(cell.new)
-            are_alike = self._old.surroundings(one) == self._new.surroundings(other)
-            if len(cell.old) == len(cell.new) and are_alike and self._has_ground(one, other):
-                self._pair(one, other)
-                return
-            self._sort_out(cell)
-        cells.popleft()
-        if bool(cell.old) != bool(cell.new):
-            self._dissolve(cell)
+    def _decide(self) -> None:
+        """Pair members that can't be told apart, one at a time; elements before what is said of them (4)."""
+        while any(self._open):
+            cells = self._open[0] or self._open[1]
+            if not self._pair_first(cells[0]):
+                self._uneven.append(cells.popleft())
+            self._refine()
+
+    def _pair_first(self, cell: _Cell) -> bool:
+        if not cell.old or len(cell.old) != len(cell.new):
+            return False
+        one, other = _last(cell.old), _last(cell.new)
+        is_alike = self._old.surroundings(one) == self._new.surroundings(other)
+        if is_alike and self._has_ground(one, other):
+            self._pair(one, other)
+            return True
+        return False
 
     def _sort_out(self, cell: _Cell) -> None:
-        """Divide a cell whose members have different surroundings or numbers: equal ones first, then by rare ones."""
+        """Divide a cell of different surroundings or numbers: equal ones first, then by what only two share (5)."""
+        while self._pair_first(cell):
+            self._refine()
         groups: defaultdict[tuple[int, ...], tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         for which, side, members in ((0, self._old, cell.old), (1, self._new, cell.new)):
             for position in sorted(members):
@@ -334,6 +357,8 @@ class _Pairing:
         if not cell.structural:
             for one, other in zip(sorted(cell.old), sorted(cell.new), strict=False):
                 self._pair(one, other)
+        if bool(cell.old) != bool(cell.new):
+            self._dissolve(cell)
 
     def _pair_by_evidence(self, cell: _Cell) -> None:
         places: defaultdict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
@@ -354,15 +379,29 @@ def _last(members: dict[int, None]) -> int:
 
 
 def _tag(side: Side, position: int) -> Hashable:
-    return side.facts(position)[1]
+    return side.facts(position).tag
 
 
 def _name(side: Side, position: int) -> Hashable:
-    return side.facts(position)[0]
+    return side.facts(position).name
 
 
 def _shape(side: Side, position: int) -> Hashable:
-    return side.geometry(position) if side.facts(position)[2] else None
+    return side.aspect(position, Aspect.GEOMETRY) if side.facts(position).has_shape else None
+
+
+def _place(side: Side, position: int) -> Hashable:
+    return side.aspect(position, Aspect.PLACEMENT) if side.facts(position).has_place else None
+
+
+def _place_and_name(side: Side, position: int) -> Hashable:
+    place, facts = _place(side, position), side.facts(position)
+    return None if place is None else (place, facts.name, facts.tag)
+
+
+def _place_and_shape(side: Side, position: int) -> Hashable:
+    place, shape = _place(side, position), _shape(side, position)
+    return None if place is None or shape is None else (place, shape)
 
 
 def _structural_key(side: Side, position: int) -> Hashable:
@@ -370,4 +409,4 @@ def _structural_key(side: Side, position: int) -> Hashable:
         return None
     keyword = side.keyword(position)
     rule = table_for(side.scan.schema).entities[keyword]
-    return (keyword, None if rule.relationship else side.facts(position)[0])
+    return (keyword, None if rule.relationship else side.facts(position).name)

@@ -141,6 +141,20 @@ def test_equal_buildings_in_one_model_are_paired_as_wholes(shared_data: Path) ->
     assert len(found.reissued) == len(old.scan.global_ids)
 
 
+def test_one_property_of_one_of_two_equal_buildings(shared_data: Path) -> None:
+    content = Template.of((shared_data / "ifc" / "Duplex_A.ifc").read_bytes()).repeated(2)
+    place = content.index(b"IFCLABEL('')", len(content) // 4) + len(b"IFCLABEL('")
+    other = content[:place] + b"another" + content[place:]
+    old = model(content, fast=True)
+    direct = compare(old, model(other, fast=True), kernel=best_kernel())
+    found = compare(old, model(shuffled(other, seed=5, reissue=1.0), fast=True), kernel=best_kernel())
+    assert not (found.added or found.deleted or found.resources_changed)
+    assert len(found.reissued) == len(old.scan.global_ids)
+    assert sorted((e.class_name, e.name or "", e.aspects) for e in found.changed) == sorted(
+        (e.class_name, e.name or "", e.aspects) for e in direct.changed
+    )
+
+
 def test_pairing_looks_at_each_element_a_bounded_number_of_times(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,3 +329,37 @@ def test_unknown_classes_and_schemas_have_their_keyword() -> None:
 def test_another_schema_shows_its_aspects_alone() -> None:
     found = difference(step(HOUSE), step(HOUSE).replace(b"'IFC4'", b"'IFC4X1'"))
     assert found == EMPTY
+
+
+TWINS = HOUSE + "".join(
+    f"#{n}=IFCLOCALPLACEMENT(#11,#{n + 1});\n"
+    f"#{n + 1}=IFCAXIS2PLACEMENT3D(#{n + 2},$,$);\n"
+    f"#{n + 2}=IFCCARTESIANPOINT(({n}.,0.,0.));\n"
+    f"#{n + 3}=IFCRAILING('Rail{n:017}A',#5,'Railing',$,$,#{n},#27,$,$);\n"
+    for n in (100, 110, 120)
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "aspects"),
+    [
+        ("'Rail00000000000000110A',#5,'Railing',$,$,#110,#27,$,$", "#5,'Railing',$,$,#110,$,$,$", ["geometry"]),
+        ("'Rail00000000000000110A',#5,'Railing',$,$,#110,#27,$,$", "#5,'Other',$,$,#110,#27,'t',$", ["identity"]),
+    ],
+    ids=["by place and name", "by place and shape"],
+)
+def test_one_of_many_that_look_alike_is_known_by_its_place(old: str, new: str, aspects: list[str]) -> None:
+    change = TWINS.replace(old, f"'Rail00000000000000110A',{new}")
+    found = difference(TWINS, reissued(change))
+    assert not (found.added or found.deleted)
+    assert changed(found) == {"Rail00000000000000110Z": aspects}
+
+
+def test_what_replaces_an_element_is_not_taken_for_it() -> None:
+    other = HOUSE.replace(
+        f"'{DOOR}',#5,'Door A',$,$,#32,$,'tag-d'", "'Door00000000000000000Z',#5,'Door Z',$,$,#32,$,'z'"
+    )
+    found = difference(HOUSE, other)
+    assert [element.global_id for element in found.deleted] == [DOOR]
+    assert [element.global_id for element in found.added] == ["Door00000000000000000Z"]
+    assert found.reissued == ()
