@@ -5,6 +5,7 @@ from __future__ import annotations
 from archive_api.bim.schemas import AttributeOut, ElementDetail, ElementOut, ElementRef, PropertyOut
 from archive_api.errors import NotFoundError
 from ledger.adapters.model_index import ModelIndex
+from ledger.bim.element import ElementProof
 from ledger.bim.schema import Aspect
 
 __all__ = ["element_detail", "element_out"]
@@ -23,8 +24,6 @@ def element_detail(model: ModelIndex, global_id: str) -> ElementDetail:
         NotFoundError: the model does not have it.
         PolicyError: `duplicate_global_id`: it occurs more than once (`ledger.errors`).
     """
-    from ledger.bim.element import ElementProof
-
     position = model.position(global_id)
     if position is None:
         raise NotFoundError(f"expected an element of the model, got none with GlobalId {global_id}")
