@@ -26,12 +26,13 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def test_lock_files_pin_everything_and_say_no_address() -> None:
-    requirements = (ROOT / "requirements.lock").read_text("utf-8")
-    assert "://" not in requirements
-    names = [line for line in requirements.splitlines() if line and line[0] not in " #"]
-    assert names
-    assert all("==" in line for line in names)
-    assert requirements.count("--hash=sha256:") >= len(names)
+    for name in ("requirements.lock", "requirements-native.lock"):
+        requirements = (ROOT / name).read_text("utf-8")
+        assert "://" not in requirements
+        names = [line for line in requirements.splitlines() if line and line[0] not in " #"]
+        assert names
+        assert all("==" in line for line in names)
+        assert requirements.count("--hash=sha256:") >= len(names)
     packages = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
     installed = {name: package for name, package in packages.items() if name.startswith("node_modules/")}
     assert installed
