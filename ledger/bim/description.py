@@ -165,24 +165,25 @@ def _materials(inverses: Sequence[Entity], table: SchemaTable) -> Iterator[str]:
 
 
 def _walk(node: AspectNode) -> Iterator[Node]:
-    for _, value in node.attributes:
-        yield from _within(value)
-    for inverse in node.inverses:
-        yield from _within(inverse)
+    yield from _within(*(value for _, value in node.attributes), *node.inverses)
 
 
-def _within(node: Node) -> Iterator[Node]:
-    """A node and all nodes within it."""
-    yield node
-    parts: Sequence[Node] = ()
-    match node:
-        case Entity():
-            parts = [*(value for _, parameters in node.records for value in parameters), *node.inverses]
-        case Typed():
-            parts = (node.value,)
-        case Repeated():
-            parts = (node.plain,)
-        case Aggregate():
-            parts = [part for part in node.members if not isinstance(part, Atom) or part.encoding[:1] == b"G"]
-    for part in parts:
-        yield from _within(part)
+def _within(*nodes: Node) -> Iterator[Node]:
+    """Nodes and all nodes within them, in the order of the notation."""
+    pending = list(reversed(nodes))
+    while pending:
+        node = pending.pop()
+        yield node
+        match node:
+            case Atom():
+                continue
+            case Entity():
+                pending.extend(reversed(node.inverses))
+                for _, parameters in reversed(node.records):
+                    pending.extend(reversed(parameters))
+            case Typed():
+                pending.append(node.value)
+            case Repeated():
+                pending.append(node.plain)
+            case Aggregate():
+                pending.extend(reversed(node.members))

@@ -12,7 +12,7 @@ The order, each step only while the proof is too long:
 
 from __future__ import annotations
 
-import json
+import operator
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -41,7 +41,8 @@ Aspects = list[AspectNode | Elided]
 
 def notation_bytes(node: Node | AspectNode) -> int:
     """How long a node is as a JSON string, its quotation marks left out."""
-    return len(json.dumps(render(node), ensure_ascii=False).encode("utf-8")) - 2
+    notation = render(node)  # which has no control characters: only these two are escaped
+    return len(notation.encode("utf-8")) + notation.count('"') + notation.count("\\")
 
 
 def elide(aspects: Sequence[AspectNode | Elided], excess: int, *, table: SchemaTable) -> Aspects:
@@ -123,16 +124,21 @@ def _without(node: AspectNode, chosen: set[int]) -> AspectNode:
 
 
 def _cut(node: Node, chosen: set[int]) -> Node:
+    """The node without what was chosen; what holds nothing of it stays the same object."""
+    cut: Node = node
     match node:
         case Entity():
-            return _cut_entity(node, chosen)
+            cut = _cut_entity(node, chosen)
         case Typed():
-            return replace(node, value=_cut(node.value, chosen))
+            value = _cut(node.value, chosen)
+            cut = node if value is node.value else Typed(node.keyword, value)
         case Repeated():
-            return replace(node, plain=_cut_entity(node.plain, chosen))
+            plain = _cut_entity(node.plain, chosen)
+            cut = node if plain is node.plain else Repeated(node.global_id, plain)
         case Aggregate():
-            return aggregate([_cut(member, chosen) for member in node.members], ordered=node.ordered)
-    return node
+            members = [_cut(member, chosen) for member in node.members]
+            cut = node if _same(members, node.members) else aggregate(members, ordered=node.ordered)
+    return cut
 
 
 def _cut_entity(node: Entity | Elided, chosen: set[int]) -> Entity | Elided:
@@ -140,8 +146,16 @@ def _cut_entity(node: Entity | Elided, chosen: set[int]) -> Entity | Elided:
         return node
     if id(node) in chosen:
         return Elided(node.digest)
+    records = [(keyword, [_cut(value, chosen) for value in values]) for keyword, values in node.records]
+    inverses = [_cut_entity(inverse, chosen) for inverse in node.inverses]
+    if _same(inverses, node.inverses) and all(
+        _same(values, before) for (_, values), (_, before) in zip(records, node.records, strict=True)
+    ):
+        return node
     return replace(
-        node,
-        records=tuple((key, tuple(_cut(value, chosen) for value in parameters)) for key, parameters in node.records),
-        inverses=tuple(_cut_entity(inverse, chosen) for inverse in node.inverses),
+        node, records=tuple((keyword, tuple(values)) for keyword, values in records), inverses=tuple(inverses)
     )
+
+
+def _same(nodes: Sequence[Node], before: Sequence[Node]) -> bool:
+    return all(map(operator.is_, nodes, before))

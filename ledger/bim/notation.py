@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -95,7 +96,7 @@ class Typed:
     @property
     def encoding(self) -> bytes:
         """enc of section 4."""
-        return b"T" + _string(self.keyword) + self.value.encoding
+        return b"T" + _keyword(self.keyword) + self.value.encoding
 
     @property
     def length(self) -> int:
@@ -147,12 +148,13 @@ class Entity:
             parts.append(b"(" + _count(len(self.records)))
         length = 3 if self.partial else 1
         for keyword, parameters in self.records:
-            parts.append(_string(keyword) + _count(len(parameters)))
-            parts.extend(node.encoding for node in parameters)
+            parts.append(_keyword(keyword))
+            parts.append(_count(len(parameters)))
+            parts.extend([node.encoding for node in parameters])
             length += len(keyword) + _list_length(parameters)
         if self.form is not Form.RELATIONSHIP:
             parts.append(_count(len(self.inverses)))
-            parts.extend(node.digest for node in self.inverses)
+            parts.extend([node.digest for node in self.inverses])
         else:
             length -= 1
         if self.inverses:
@@ -362,11 +364,16 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _list_length(nodes: Sequence[Node]) -> int:
-    return sum(node.length for node in nodes) + max(len(nodes) - 1, 0) + 2
+    return sum([node.length for node in nodes]) + max(len(nodes) - 1, 0) + 2
 
 
 def _count(number: int) -> bytes:
     return number.to_bytes(4, "big")
+
+
+@lru_cache(maxsize=2048)
+def _keyword(value: str) -> bytes:
+    return _string(value)
 
 
 def _string(value: str) -> bytes:

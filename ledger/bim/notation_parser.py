@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Final, NoReturn, TypeVar
 
@@ -45,6 +45,7 @@ MAX_DEPTH: Final = 160
 """Brackets within brackets."""
 _ROOT_PARAMETERS: Final = 4
 _LONGEST_REAL: Final = 32
+_END: Final = "\n"  # in no notation: texts write it as an escape
 
 _KEYWORD: Final = re.compile(r"!?[A-Z_][A-Z0-9_]*")
 _NAME: Final = re.compile(r"\.([A-Z0-9_]+)\.")
@@ -94,17 +95,17 @@ class _Reader:
     __slots__ = ("_at", "_depth", "_text")
 
     def __init__(self, notation: str) -> None:
-        self._text = notation
+        self._text = notation + _END  # so that there is always a sign to look at
         self._at = 0
         self._depth = 0
 
     def whole(self, result: _T) -> _T:
-        if self._at != len(self._text):
+        if self._at != len(self._text) - 1:
             self._refuse("nothing more")
         return result
 
     def value(self) -> Node:
-        read = _READERS.get(self._text[self._at : self._at + 1])
+        read = _READERS.get(self._text[self._at])
         return self._typed() if read is None else read(self)
 
     def aspect(self, aspect: Aspect) -> AspectNode:
@@ -180,7 +181,7 @@ class _Reader:
 
     def _parameter(self) -> Node:
         """A parameter of an inverse form, which may be the described entity or left out."""
-        return self._sign() if self._text[self._at : self._at + 1] in ("@", "~") else self.value()
+        return self._sign() if self._text[self._at] in "@~" else self.value()
 
     def _sign(self) -> Atom:
         self._at += 1
@@ -206,13 +207,13 @@ class _Reader:
         return aggregate(members, ordered=opening == "(")
 
     def _list(self, opening: str, member: Callable[[], _T]) -> list[_T]:
-        closing = _CLOSING[opening]
+        closing, members = _CLOSING[opening], []
         self._enter(opening)
-        members: list[_T] = []
-        while not self._is(closing):
-            if members:
-                self._take(",")
+        if self._text[self._at] != closing:
             members.append(member())
+            while self._text[self._at] == ",":
+                self._at += 1
+                members.append(member())
         self._leave(closing)
         return members
 
@@ -257,10 +258,10 @@ class _Reader:
         return match
 
     def _is(self, sign: str) -> bool:
-        return self._text.startswith(sign, self._at)
+        return self._text[self._at] == sign
 
     def _take(self, sign: str) -> None:
-        if not self._is(sign):
+        if self._text[self._at] != sign:
             self._refuse(sign)
         self._at += 1
 
@@ -281,7 +282,7 @@ class _Reader:
         return f"character {self._at}"
 
     def _refuse(self, expected: str) -> NoReturn:
-        met: Sequence[str] = self._text[self._at : self._at + 20]
+        met = self._text[self._at : self._at + 20].removesuffix(_END)
         raise MalformedError(f"expected {expected}, got {met!r}", code="notation", where=self._where)
 
 
