@@ -249,8 +249,8 @@ static void put_items(scan *s, const uint8_t *at, const uint8_t *end, uint32_t c
         keys[i] = (sort_key){big_prefix(first), i};
     }
     sort_keys(s, keys, count, records ? compare_records : compare_items, &set);
-    s->text.used = 0;
-    uint8_t *sorted = extend(s, &s->text, s->out.used - from), *to = sorted;
+    s->sorting.used = 0;
+    uint8_t *sorted = extend(s, &s->sorting, s->out.used - from), *to = sorted;
     for (uint32_t i = 0; i < count; i++) {
         size_t place = place_at(&set, keys[i].id), length = place_at(&set, keys[i].id + 1) - place;
         memcpy(to, s->out.at + place, length);

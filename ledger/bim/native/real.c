@@ -50,7 +50,7 @@ static int rounded(u128 mantissa, int more, int64_t exponent, double *value) {
 }
 
 /* digits × 10^power for digits < 2^64 and |power| <= 27, by exact integers. */
-static int by_words(uint64_t digits, int power, double *value) {
+static int by_word(uint64_t digits, int power, double *value) {
     if (power >= 0) return rounded((u128)digits * POWER_OF_5[power], 0, power, value);
     uint64_t divisor = POWER_OF_5[-power];
     int left = __builtin_clzll(digits), down = __builtin_clzll(divisor);
@@ -58,6 +58,29 @@ static int by_words(uint64_t digits, int power, double *value) {
     uint64_t wide = divisor << down;
     u128 quotient = numerator / wide; /* at least 2^62 */
     return rounded(quotient, numerator % wide != 0, (int64_t)-63 + down - left + power, value);
+}
+
+/* The same for −81 <= power < −27: floor(floor(n / a) / b) is floor(n / ab), so dividing again and again is exact. */
+static int by_divisions(uint64_t digits, int power, double *value) {
+    uint64_t words[4] = {digits << __builtin_clzll(digits), 0, 0, 0}; /* most significant first */
+    int more = 0, first = 0;
+    for (int left = -power; left > 0; left -= 27) {
+        uint64_t divisor = POWER_OF_5[left < 27 ? left : 27];
+        u128 rest = 0;
+        for (int i = 0; i < 4; i++) {
+            rest = rest << 64 | words[i];
+            words[i] = (uint64_t)(rest / divisor);
+            rest %= divisor;
+        }
+        more |= rest != 0;
+    }
+    while (words[first] == 0) first++; /* at least 66 bits stay, so that two words are left */
+    for (int i = first + 2; i < 4; i++) more |= words[i] != 0;
+    return rounded((u128)words[first] << 64 | words[first + 1], more, (int64_t)power - __builtin_clzll(digits) - 64 * (first + 1), value);
+}
+
+static int by_words(uint64_t digits, int power, double *value) {
+    return power < -27 ? by_divisions(digits, power, value) : by_word(digits, power, value);
 }
 
 /* Numbers of up to LIMBS words, least significant first. */
@@ -214,7 +237,7 @@ int real_parse(const uint8_t *text, size_t length, double *value) {
         return 0;
     }
 #endif
-    if (power >= -27 && power <= 27) {
+    if (power >= -81 && power <= 27) {
         status = by_words(digits, (int)power, value);
         if (dropped) { /* between digits and digits + 1: certain if both give the same */
             double above = 0.0;

@@ -198,8 +198,8 @@ static void sort_items(scan *s, size_t begin, size_t base, size_t run, uint32_t 
         length += item_length;
     }
     sort_keys(s, keys, count, records ? compare_record_items : compare_items, piece);
-    s->text.used = 0;
-    uint8_t *sorted = extend(s, &s->text, length + 5), *at = sorted + 5;
+    s->sorting.used = 0;
+    uint8_t *sorted = extend(s, &s->sorting, length + 5), *at = sorted + 5;
     sorted[0] = records ? '(' : 'M';
     big32(sorted + 1, count);
     for (uint32_t i = 0; i < count; i++) {

@@ -72,7 +72,7 @@ _UNSOUND_STRINGS = (
 )  # fmt: skip
 
 _SOUND = (
-    "",
+    "", "#18446744073709551615=A();",
     "#1=IFCCARTESIANPOINT((0.,1,-0));#2=IFCDIRECTION((1.,0.));#3=IFCPOLYLINE((#1,#1));",
     " /* a */ #0001 /**/ = /* ' */ ifcCartesianPoint ( ( 0. , 1. ) ) /* ; */ ; ",
     "#18446744073709551615=IFCDIRECTION((1.,0.));#2=IFCVECTOR(#18446744073709551615,1);#3=A((#2,#18446744073709551615));",
@@ -119,7 +119,7 @@ _SOUND = (
     f"#1=IFCWALL({_A},#1,(#1),$,A(#1),$,$,$,$,#1,(1,2));#2=IFCOWNERHISTORY($,$,$,$,$,$,$,1);#3=IFCPERSON($,$,$,$,$,$,$,$);",
     "".join(f"#{i}=IFCFLOWSEGMENT('{i:022d}',$,$,$,$,$,$,$);#{i + 100}=IFCRELAGGREGATES('{i + 100:022d}',$,$,$,#{i},"
             f"({','.join(f'#{j}' for j in range(1, 40))}));" for i in range(1, 40)),
-    *("#1=IFCDIRECTION(({}));".format(number) for number in _NUMBERS),
+    *(f"#1=IFCDIRECTION(({number}));" for number in _NUMBERS),
     f"#1=A(-0,+0,0007,-7,{'9' * 308});",
     *(f"#1=A({text});" for text in _STRINGS),
     b"#1=A('\xc3\xa4','\xe4','\xff\r\n\\X\\41''','a\rb\r\nc\n','\xed\xa0\x80','\xf4\x90\x80\x80','\xc0\xaf','\xe2\x82');",
@@ -127,7 +127,7 @@ _SOUND = (
 )  # fmt: skip
 
 _UNSOUND = (
-    *("#1=A({});".format(text) for text in _UNSOUND_STRINGS),
+    *(f"#1=A({text});" for text in _UNSOUND_STRINGS),
     "#1=A(1E309);", "#1=A(-1.7976931348623159E308);", "#1=A(1" + "0" * 308 + ");", "#18446744073709551616=A();",
     "#1=A(#99999999999999999999);", "#1=A();#2=B();#01=C();#2=D();#1=E();", "#1=A(#3);#2=B((X(#4)));", "#2=(A(1)B((#7)));#1=A(#3);",
     "#1=IFCWALL($,$);", "#5=A();#2=IFCWALL('',$);#1=IFCWALL('a b',$);", "#1=IFCWALL();", "#1=IFCWALL(('a'),$);",
