@@ -13,15 +13,15 @@
 const char *yunshang_bim_source(void) { return BIM_SOURCE; }
 
 static void leave(scan *s) {
-    void *blocks[] = {s->code.at,       s->items.at,      s->sorting.at,  s->text.at,       s->schema.at,
-                      s->rules,         s->types,         s->rule_slots,  s->type_slots,    s->table_memory,
-                      s->keyword_slots, s->rename_at,     s->numbers,     s->offsets,       s->keyword_of,
-                      s->pieces,        s->flags,         s->digests,     s->slots,         s->buckets,
-                      s->describers,    s->fold_memory.at, s->states,     s->inverses,      s->inverse_slots,
-                      s->tainted,       s->content,       s->frames.at,   s->leaves,        s->reference_begin,
-                      s->references,    s->relation_begin, s->relation_mask, s->relations.at, s->aspects,
-                      s->own_colours,   s->colours,       s->colours_before, s->out.at,     s->keys.at,
-                      s->digest_keys.at, s->places.at,    s->scratch[0],  s->scratch[1]};
+    void *blocks[] = {s->code.at,        s->items.at,       s->sorting.at,     s->text.at,      s->schema.at,
+                      s->rules,          s->types,          s->rule_slots,     s->type_slots,   s->table_memory,
+                      s->keyword_slots,  s->rename_at,      s->numbers,        s->offsets,      s->keyword_of,
+                      s->pieces,         s->flags,          s->digests,        s->slots,        s->buckets,
+                      s->describers,     s->fold_memory.at, s->states,         s->inverses,     s->inverse_slots,
+                      s->tainted,        s->content,        s->frames.at,      s->leaves,       s->reference_begin,
+                      s->references,     s->relation_begin, s->relation_mask,  s->relations.at, s->aspects,
+                      s->own_colours,    s->colours,        s->colours_before, s->out.at,       s->keys.at,
+                      s->digest_keys.at, s->places.at,      s->scratch[0],     s->scratch[1]};
     for (uint32_t i = s->rule_count; i < s->keyword_count; i++) free((void *)(uintptr_t)s->keywords[i].text);
     free(s->keywords);
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
@@ -54,8 +54,10 @@ static void order_keywords(scan *s, bim_result *result) {
     uint32_t *place = s->scratch[0] = make(s, (size_t)s->keyword_count + 1, sizeof *place), count = 0;
     int complex = 0;
     for (uint32_t i = 0; i < s->count; i++) {
-        if (s->keyword_of[i] == NONE) complex = 1;
-        else place[s->keyword_of[i]] = 1;
+        if (s->keyword_of[i] == NONE)
+            complex = 1;
+        else
+            place[s->keyword_of[i]] = 1;
     }
     s->keys.used = 0;
     for (uint32_t id = 0; id < s->keyword_count; id++) {
@@ -100,7 +102,8 @@ static void find_loose(scan *s, bim_result *result) {
             const keyword *k = &s->keywords[s->keyword_of[x]];
             if (k->length == sizeof OWNER_HISTORY - 1 && memcmp(k->text, OWNER_HISTORY, k->length) == 0) continue;
         }
-        const uint8_t *digest = s->states[x] & TAINTED ? s->content + (size_t)s->slots[x] * 32 : s->digests + (size_t)x * 32;
+        const uint8_t *digest =
+            s->states[x] & TAINTED ? s->content + (size_t)s->slots[x] * 32 : s->digests + (size_t)x * 32;
         memcpy(extend(s, content, 32), digest, 32);
     }
     sort_digests(s, loose->at, loose->used / 32);

@@ -42,7 +42,7 @@ enum {
     BIM_KEYWORDS,    /* text */
     BIM_KEYWORD_OF,  /* uint32_t */
     BIM_DIGESTS,
-    BIM_ROOTED, /* uint32_t */
+    BIM_ROOTED,     /* uint32_t */
     BIM_GLOBAL_IDS, /* text */
     BIM_ASPECTS,
     BIM_OWN_COLOURS,
@@ -58,7 +58,7 @@ enum {
 typedef struct {
     uint32_t error;
     uint32_t reserved;
-    uint64_t offset;            /* of the error */
+    uint64_t offset; /* of the error */
     uint64_t keyword_count;
     uint64_t rooted_count;
     void *arrays[BIM_ARRAYS];
@@ -74,9 +74,9 @@ BIM_API const char *yunshang_bim_source(void);
 /* Read the header: fills BIM_SCHEMA or the error. */
 BIM_API void yunshang_bim_header(const uint8_t *step, uint64_t length, const uint8_t *pages, bim_result *result);
 
-/* Read everything. `table`: see table.c. `renames`: u32 count, then for each u32 length, bytes of the old and of the new one,
- * little endian, sorted by the old ones.
- * `seed`: 32 random bytes that keep anyone from choosing keywords that collide. */
+/* Read everything. `table`: see table.c. `renames`: u32 count, then for each u32 length, bytes of the old and of the
+ * new one, little endian, sorted by the old ones. `seed`: 32 random bytes that keep anyone from choosing keywords that
+ * collide. */
 BIM_API void yunshang_bim_scan(const uint8_t *step, uint64_t length, const uint8_t *pages, const uint8_t *table,
                                uint64_t table_length, const uint8_t *renames, uint64_t renames_length,
                                const uint8_t *seed, bim_result *result);

@@ -51,7 +51,8 @@ void colour_leaves(scan *s) {
     s->colours = make(s, s->leaf_count, 32);
     s->colours_before = make(s, s->leaf_count, 32);
     for (s->round = 0; s->round <= LAST_ROUND; s->round++) {
-        for (uint32_t i = 0; i < s->tainted_count; i++) digest_node(s, s->tainted[i], AS_CONTENT, s->content + (size_t)i * 32);
+        for (uint32_t i = 0; i < s->tainted_count; i++)
+            digest_node(s, s->tainted[i], AS_CONTENT, s->content + (size_t)i * 32);
         for (uint32_t i = 0; i < s->leaf_count; i++) digest_colour(s, i, s->colours + (size_t)i * 32);
         if (s->round == 0) memcpy(s->own_colours, s->colours, (size_t)s->leaf_count * 32);
         if (s->round == LAST_ROUND) break;

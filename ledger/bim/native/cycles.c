@@ -21,8 +21,10 @@ static size_t first_pair(const uint64_t *pairs, size_t count, uint32_t first) {
     size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (pairs[middle] >> 32 < first) low = middle + 1;
-        else high = middle;
+        if (pairs[middle] >> 32 < first)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -67,8 +69,10 @@ void resolve_parents(scan *s) {
         uint64_t target = load32(at + 1);
         uint64_t pair = rooted ? target << 32 | x : (uint64_t)x << 32 | target;
         memcpy(extend(s, rooted ? owners : parents, 8), &pair, 8);
-        if (rooted) owner_count++;
-        else parent_count++;
+        if (rooted)
+            owner_count++;
+        else
+            parent_count++;
     }
     uint64_t *pairs = (uint64_t *)(void *)parents->at, *by_placement = (uint64_t *)(void *)owners->at;
     s->scratch[0] = make(s, parent_count, sizeof(uint32_t));
@@ -157,8 +161,10 @@ static uint32_t describer_of(const scan *s, uint32_t entity) {
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (s->describers[middle] == entity) return middle;
-        if (s->describers[middle] < entity) low = middle + 1;
-        else high = middle;
+        if (s->describers[middle] < entity)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NONE;
 }

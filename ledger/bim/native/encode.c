@@ -124,8 +124,9 @@ static const uint8_t ZERO[32];
 static reference_form form_of(const scan *s, uint32_t entity, manner how) {
     uint8_t flags = s->flags[entity];
     if (!(flags & IS_ROOTED)) {
-        const uint8_t *digest = how == AS_CONTENT && s->states[entity] & TAINTED ? s->content + (size_t)s->slots[entity] * 32
-                                                                                 : s->digests + (size_t)entity * 32;
+        const uint8_t *digest = how == AS_CONTENT && s->states[entity] & TAINTED
+                                    ? s->content + (size_t)s->slots[entity] * 32
+                                    : s->digests + (size_t)entity * 32;
         return (reference_form){NULL, digest, 0, 'H'};
     }
     uint32_t place = s->slots[entity];

@@ -21,8 +21,10 @@ void find_describers(scan *s) {
             memcpy(extend(s, &s->fold_memory, 8), &pair, 8);
             names = 1;
         }
-        if (names) s->describers[s->describer_count++] = x;
-        else s->flags[x] &= (uint8_t)~DESCRIBES;
+        if (names)
+            s->describers[s->describer_count++] = x;
+        else
+            s->flags[x] &= (uint8_t)~DESCRIBES;
     }
     s->folds = (uint64_t *)(void *)s->fold_memory.at;
     s->fold_count = s->fold_memory.used / 8;
@@ -42,8 +44,10 @@ size_t first_fold(const scan *s, uint32_t target) {
     size_t low = 0, high = s->fold_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (s->folds[middle] >> 32 < target) low = middle + 1;
-        else high = middle;
+        if (s->folds[middle] >> 32 < target)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -68,11 +72,14 @@ void put_folded(scan *s, uint32_t entity, manner how) {
 }
 
 /* The parameters of an entity, one or two of them as a letter. */
-void put_parameters(scan *s, const uint8_t *at, const uint8_t *end, uint32_t from, uint32_t to, char letter, manner how) {
+void put_parameters(scan *s, const uint8_t *at, const uint8_t *end, uint32_t from, uint32_t to, char letter,
+                    manner how) {
     for (uint32_t index = 0; at < end; index++) {
         const uint8_t *next = behind_parameter(at, end);
-        if (index >= from && index < to) put(s, &letter, 1);
-        else put_operations(s, at, next, how);
+        if (index >= from && index < to)
+            put(s, &letter, 1);
+        else
+            put_operations(s, at, next, how);
         at = next;
     }
 }
@@ -97,8 +104,10 @@ void digest_node(scan *s, uint32_t node, manner how, uint8_t *digest) {
     } else {
         put_operations(s, at, end, how);
     }
-    if (!inverse && s->flags[entity] & IS_ROOTED) put32(s, 0);
-    else put_folded(s, entity, how);
+    if (!inverse && s->flags[entity] & IS_ROOTED)
+        put32(s, 0);
+    else
+        put_folded(s, entity, how);
     end_digest(s, digest);
 }
 
@@ -190,8 +199,10 @@ void digest_everything(scan *s) {
     s->inverse_slots = make(s, s->describer_count, sizeof *s->inverse_slots);
     for (uint32_t i = 0; i < s->tainted_count; i++) {
         uint32_t node = s->tainted[i];
-        if (node < s->count) s->slots[node] = i;
-        else s->inverse_slots[node - s->count] = i;
+        if (node < s->count)
+            s->slots[node] = i;
+        else
+            s->inverse_slots[node - s->count] = i;
     }
     s->content = make(s, s->tainted_count, 32);
 }

@@ -180,9 +180,11 @@ static const sort_key *find_inverses(scan *s, uint32_t position, size_t *count) 
         uint32_t referrer = s->references[(size_t)i * 2], index = s->references[(size_t)i * 2 + 1];
         uint32_t mask = s->relation_mask[referrer];
         if (index >= 32 || !(mask >> index & 1)) continue;
-        uint32_t place = s->relation_begin[referrer] + (uint32_t)__builtin_popcount(mask & (((uint32_t)1 << index) - 1));
+        uint32_t place =
+            s->relation_begin[referrer] + (uint32_t)__builtin_popcount(mask & (((uint32_t)1 << index) - 1));
         const uint8_t *digest = s->relations.at + (size_t)place * 32;
-        sort_key key = {(uint64_t)rule_of(s, s->leaves[referrer].entity)->inverse_aspect << 56 | big_prefix(digest) >> 8,
+        sort_key key = {(uint64_t)rule_of(s, s->leaves[referrer].entity)->inverse_aspect << 56 |
+                            big_prefix(digest) >> 8,
                         (uint32_t)(s->digest_keys.used / 32)};
         memcpy(extend(s, &s->digest_keys, 32), digest, 32);
         memcpy(extend(s, &s->keys, sizeof key), &key, sizeof key);

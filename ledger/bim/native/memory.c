@@ -40,7 +40,8 @@ static inline int key_less(const sort_key *a, const sort_key *b, int (*compare)(
     return compare != NULL && compare(context, a->id, b->id) < 0;
 }
 
-void sort_keys(scan *s, sort_key *keys, size_t count, int (*compare)(const void *, uint32_t, uint32_t), const void *context) {
+void sort_keys(scan *s, sort_key *keys, size_t count, int (*compare)(const void *, uint32_t, uint32_t),
+               const void *context) {
     for (size_t begin = 0; begin < count; begin += RUN) {
         size_t end = count - begin < RUN ? count : begin + RUN;
         for (size_t i = begin + 1; i < end; i++) {
@@ -59,7 +60,8 @@ void sort_keys(scan *s, sort_key *keys, size_t count, int (*compare)(const void 
             size_t middle = count - begin < width ? count : begin + width;
             size_t end = count - begin < 2 * width ? count : begin + 2 * width;
             size_t i = begin, j = middle, k = begin;
-            while (i < middle && j < end) to[k++] = key_less(&from[j], &from[i], compare, context) ? from[j++] : from[i++];
+            while (i < middle && j < end)
+                to[k++] = key_less(&from[j], &from[i], compare, context) ? from[j++] : from[i++];
             memcpy(to + k, from + i, (middle - i) * sizeof *keys);
             k += middle - i;
             memcpy(to + k, from + j, (end - j) * sizeof *keys);

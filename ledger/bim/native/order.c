@@ -52,8 +52,10 @@ uint32_t entity_of(const scan *s, uint64_t number) {
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         if (s->numbers[middle] == number) return middle;
-        if (s->numbers[middle] < number) low = middle + 1;
-        else high = middle;
+        if (s->numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return NONE;
 }

@@ -9,10 +9,34 @@ typedef unsigned __int128 u128;
 #define LIMBS 104
 
 static const uint64_t POWER_OF_5[28] = {
-    1ULL, 5ULL, 25ULL, 125ULL, 625ULL, 3125ULL, 15625ULL, 78125ULL, 390625ULL, 1953125ULL, 9765625ULL, 48828125ULL,
-    244140625ULL, 1220703125ULL, 6103515625ULL, 30517578125ULL, 152587890625ULL, 762939453125ULL, 3814697265625ULL,
-    19073486328125ULL, 95367431640625ULL, 476837158203125ULL, 2384185791015625ULL, 11920928955078125ULL,
-    59604644775390625ULL, 298023223876953125ULL, 1490116119384765625ULL, 7450580596923828125ULL,
+    1ULL,
+    5ULL,
+    25ULL,
+    125ULL,
+    625ULL,
+    3125ULL,
+    15625ULL,
+    78125ULL,
+    390625ULL,
+    1953125ULL,
+    9765625ULL,
+    48828125ULL,
+    244140625ULL,
+    1220703125ULL,
+    6103515625ULL,
+    30517578125ULL,
+    152587890625ULL,
+    762939453125ULL,
+    3814697265625ULL,
+    19073486328125ULL,
+    95367431640625ULL,
+    476837158203125ULL,
+    2384185791015625ULL,
+    11920928955078125ULL,
+    59604644775390625ULL,
+    298023223876953125ULL,
+    1490116119384765625ULL,
+    7450580596923828125ULL,
 };
 static const double POWER_OF_10[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -76,7 +100,8 @@ static int by_divisions(uint64_t digits, int power, double *value) {
     }
     while (words[first] == 0) first++; /* at least 66 bits stay, so that two words are left */
     for (int i = first + 2; i < 4; i++) more |= words[i] != 0;
-    return rounded((u128)words[first] << 64 | words[first + 1], more, (int64_t)power - __builtin_clzll(digits) - 64 * (first + 1), value);
+    return rounded((u128)words[first] << 64 | words[first + 1], more,
+                   (int64_t)power - __builtin_clzll(digits) - 64 * (first + 1), value);
 }
 
 static int by_words(uint64_t digits, int power, double *value) {
@@ -151,17 +176,23 @@ static int by_long_division(const uint8_t *digits, int count, int64_t point, dou
     }
     big numerator = {0}, divisor = {0};
     for (int i = 0; i < count; i++) {
-        if (numerator.used == 0) numerator.words[numerator.used++] = digits[i];
-        else big_multiply(&numerator, 10, digits[i]);
+        if (numerator.used == 0)
+            numerator.words[numerator.used++] = digits[i];
+        else
+            big_multiply(&numerator, 10, digits[i]);
     }
     divisor.words[divisor.used++] = 1;
     int power = (int)point - count;
-    if (power >= 0) big_power_of_5(&numerator, power);
-    else big_power_of_5(&divisor, -power);
+    if (power >= 0)
+        big_power_of_5(&numerator, power);
+    else
+        big_power_of_5(&divisor, -power);
     /* quotient × 2^scale, of 64 or 65 bits */
     int scale = big_width(&numerator) - big_width(&divisor) - 64;
-    if (scale < 0) big_shift(&numerator, -scale);
-    else big_shift(&divisor, scale);
+    if (scale < 0)
+        big_shift(&numerator, -scale);
+    else
+        big_shift(&divisor, scale);
     big_shift(&divisor, 64);
     u128 quotient = 0;
     for (int i = 0; i <= 64; i++) {
@@ -190,8 +221,10 @@ static int slowly(const uint8_t *text, const uint8_t *end, int64_t exponent, dou
             continue;
         }
         point += !behind;
-        if (count < KEPT_DIGITS) digits[count++] = (uint8_t)digit;
-        else more |= digit != 0;
+        if (count < KEPT_DIGITS)
+            digits[count++] = (uint8_t)digit;
+        else
+            more |= digit != 0;
     }
     while (count > 1 && !more && digits[count - 1] == 0) count--;
     if (more) digits[count++] = 1; /* beyond every digit that decides a tie */
@@ -242,7 +275,8 @@ int real_parse(const uint8_t *text, size_t length, double *value) {
         if (dropped) { /* between digits and digits + 1: certain if both give the same */
             double above = 0.0;
             int other = by_words(digits + 1, (int)power, &above);
-            if (status != other || memcmp(value, &above, sizeof above) != 0) status = slowly(start, stop, exponent, value);
+            if (status != other || memcmp(value, &above, sizeof above) != 0)
+                status = slowly(start, stop, exponent, value);
         }
     } else {
         status = slowly(start, stop, exponent, value);

@@ -101,7 +101,7 @@ typedef struct scan {
     uint32_t form;                     /* of the value that was read last */
     uint32_t converts, locates;        /* locates: look for the first reference to no entity */
     uint64_t references_read;
-    size_t piece, run;                 /* in `code`: where the entity and the open literal begin */
+    size_t piece, run;    /* in `code`: where the entity and the open literal begin */
     const uint8_t *pages; /* of ISO 8859 */
     bytes code, items, sorting, text;
     bytes schema;
@@ -163,7 +163,8 @@ _Noreturn void fail(scan *s, uint32_t error, uint64_t offset);
 void *make(scan *s, size_t count, size_t size); /* zeroed */
 void *make_again(scan *s, void *old, size_t count, size_t size);
 void grow(scan *s, bytes *b, size_t more);
-void sort_keys(scan *s, sort_key *keys, size_t count, int (*compare)(const void *, uint32_t, uint32_t), const void *context);
+void sort_keys(scan *s, sort_key *keys, size_t count, int (*compare)(const void *, uint32_t, uint32_t),
+               const void *context);
 void sort_words(scan *s, uint64_t *words, size_t count);
 void sort_digests(scan *s, uint8_t *digests, size_t count);
 
@@ -209,7 +210,8 @@ static inline const uint8_t *behind_space(scan *s, const uint8_t *p) {
     return behind_space_slowly(s, p);
 }
 const uint8_t *point(scan *s, const uint8_t *p, uint8_t expected, uint32_t error);
-const uint8_t *word_end(const scan *s, const uint8_t *p); /* behind the keyword that begins at p; p where there is none */
+const uint8_t *word_end(const scan *s,
+                        const uint8_t *p); /* behind the keyword that begins at p; p where there is none */
 
 /* value.c */
 enum { FORM_OTHER, FORM_NULL, FORM_REFERENCE, FORM_FAR, FORM_REFERENCES, FORM_STRING };
@@ -219,7 +221,8 @@ void end_run(scan *s);
 uint8_t *literal(scan *s, size_t length);
 size_t begin_items(scan *s, uint8_t op);
 void add_item(scan *s);
-void end_items(scan *s, size_t begin, size_t base, size_t run, uint64_t references_before, uint32_t count, int all_references);
+void end_items(scan *s, size_t begin, size_t base, size_t run, uint64_t references_before, uint32_t count,
+               int all_references);
 
 /* reader.c */
 const uint8_t *read_header(scan *s);
@@ -237,7 +240,9 @@ typedef struct {
     const uint8_t *at, *end;
     uint32_t left, parameter; /* left: of OP_REFERENCES; parameter: NONE before the first */
 } cursor;
-static inline const uint8_t *piece_of(const scan *s, uint32_t entity) { return s->code.at + (size_t)s->pieces[entity] * 4; }
+static inline const uint8_t *piece_of(const scan *s, uint32_t entity) {
+    return s->code.at + (size_t)s->pieces[entity] * 4;
+}
 cursor references_of(const scan *s, uint32_t entity);
 uint32_t next_reference(cursor *c); /* NONE at the end */
 const uint8_t *behind_parameter(const uint8_t *at, const uint8_t *end);
@@ -264,7 +269,8 @@ uint32_t next_child(const scan *s, frame *f); /* NONE at the end */
 void find_describers(scan *s);
 void digest_everything(scan *s);
 void digest_node(scan *s, uint32_t node, manner how, uint8_t *digest);
-void put_parameters(scan *s, const uint8_t *at, const uint8_t *end, uint32_t from, uint32_t to, char letter, manner how);
+void put_parameters(scan *s, const uint8_t *at, const uint8_t *end, uint32_t from, uint32_t to, char letter,
+                    manner how);
 void put_folded(scan *s, uint32_t entity, manner how);
 size_t first_fold(const scan *s, uint32_t target);
 static inline uint32_t node_entity(const scan *s, uint32_t node) {

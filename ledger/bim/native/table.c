@@ -25,8 +25,8 @@ static uint32_t index_or_none(uint8_t value) { return value == 255 ? NONE : valu
 
 /* Kinds are few: these texts end in zero, which the table's don't. */
 static const char *kind_text(scan *s, const uint8_t *text, size_t length) {
-    static const char *const KINDS[] = {".", "r", "S.", "B.", "L.", "A.", "Sr", "Br", "Lr", "Ar",
-                                        "LL.", "LLr", "LA.", "LAr", "AL.", "ALr", "AA.", "AAr",
+    static const char *const KINDS[] = {".",   "r",   "S.",  "B.",  "L.",  "A.",  "Sr",  "Br",  "Lr",
+                                        "Ar",  "LL.", "LLr", "LA.", "LAr", "AL.", "ALr", "AA.", "AAr",
                                         "SL.", "SLr", "LS.", "LSr", "SS.", "SSr", "AS.", "SA."};
     for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
         if (strlen(KINDS[i]) == length && memcmp(KINDS[i], text, length) == 0) return KINDS[i];
@@ -51,7 +51,8 @@ static uint32_t *slots_for(scan *s, uint32_t mask) {
     return slots;
 }
 
-static void read_rule(scan *s, source *from, rule *known, uint8_t *spare, const char **kinds, size_t *used, size_t room) {
+static void read_rule(scan *s, source *from, rule *known, uint8_t *spare, const char **kinds, size_t *used,
+                      size_t room) {
     known->keyword_length = *taken(s, from, 1);
     known->keyword = taken(s, from, known->keyword_length);
     const uint8_t *fixed = taken(s, from, 7);
@@ -120,7 +121,8 @@ void read_table(scan *s, const uint8_t *table, uint64_t length) {
 
 const char *type_kind(const scan *s, const uint8_t *text, uint32_t length) {
     if (s->type_slots == NULL) return "."; /* in the header */
-    for (uint32_t slot = mix(text, length) & s->type_mask; s->type_slots[slot] != NONE; slot = (slot + 1) & s->type_mask) {
+    for (uint32_t slot = mix(text, length) & s->type_mask; s->type_slots[slot] != NONE;
+         slot = (slot + 1) & s->type_mask) {
         const defined_type *type = &s->types[s->type_slots[slot]];
         if (type->keyword_length == length && memcmp(type->keyword, text, length) == 0) return type->kind;
     }
@@ -151,7 +153,8 @@ static void rehash_keywords(scan *s) {
 }
 
 uint32_t keyword_id(scan *s, const uint8_t *text, uint32_t length) {
-    for (uint32_t slot = mix(text, length) & s->rule_mask; s->rule_slots[slot] != NONE; slot = (slot + 1) & s->rule_mask) {
+    for (uint32_t slot = mix(text, length) & s->rule_mask; s->rule_slots[slot] != NONE;
+         slot = (slot + 1) & s->rule_mask) {
         const rule *known = &s->rules[s->rule_slots[slot]];
         if (known->keyword_length == length && memcmp(known->keyword, text, length) == 0) return s->rule_slots[slot];
     }
@@ -208,7 +211,9 @@ void rename_id(const scan *s, const uint8_t **id, uint32_t *length) {
             *id = entry + 8 + old_length;
             return;
         }
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
 }

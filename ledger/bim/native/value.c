@@ -122,8 +122,10 @@ static const uint8_t *number_value(scan *s, const uint8_t *p, int as_real) {
             end = behind;
         }
     }
-    if (real) real_value(s, p, end);
-    else integer_value(s, p, end, as_real);
+    if (real)
+        real_value(s, p, end);
+    else
+        integer_value(s, p, end, as_real);
     return end;
 }
 
@@ -268,8 +270,10 @@ static const uint8_t *aggregate(scan *s, const uint8_t *p, const char *kind, uin
             break;
         }
     }
-    if (unordered) end_items(s, begin, base, run, references_before, count, all_near && count > 0);
-    else big32(s->code.at + begin, count);
+    if (unordered)
+        end_items(s, begin, base, run, references_before, count, all_near && count > 0);
+    else
+        big32(s->code.at + begin, count);
     s->form = all_references ? FORM_REFERENCES : FORM_OTHER;
     return p;
 }
