@@ -122,7 +122,7 @@ def _own_relations(node: AspectNode | Elided, keyword: str, table: SchemaTable) 
     if isinstance(node, Elided) or rule is None:
         return
     for index, value in node.attributes:
-        for part in _within(value):
+        for part in value.members if isinstance(value, Aggregate) else (value,):
             other = rooted_reference(part)
             if other is not None and index < len(rule.attributes):
                 yield rule.name, rule.attributes[index].name, other
@@ -165,25 +165,22 @@ def _materials(inverses: Sequence[Entity], table: SchemaTable) -> Iterator[str]:
 
 
 def _walk(node: AspectNode) -> Iterator[Node]:
-    yield from _within(*(value for _, value in node.attributes), *node.inverses)
-
-
-def _within(*nodes: Node) -> Iterator[Node]:
-    """Nodes and all nodes within them, in the order of the notation."""
-    pending = list(reversed(nodes))
+    """All nodes within an aspect that are not atoms, in the order of the notation."""
+    pending: list[Node] = [*(value for _, value in node.attributes), *node.inverses]
+    pending.reverse()
     while pending:
-        node = pending.pop()
-        yield node
-        match node:
+        part = pending.pop()
+        parts: Sequence[Node] = ()
+        match part:
             case Atom():
                 continue
             case Entity():
-                pending.extend(reversed(node.inverses))
-                for _, parameters in reversed(node.records):
-                    pending.extend(reversed(parameters))
+                parts = [*(value for _, values in part.records for value in values), *part.inverses]
             case Typed():
-                pending.append(node.value)
+                parts = (part.value,)
             case Repeated():
-                pending.append(node.plain)
+                parts = (part.plain,)
             case Aggregate():
-                pending.extend(reversed(node.members))
+                parts = part.members
+        yield part
+        pending.extend([one for one in reversed(parts) if type(one) is not Atom])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from ledger.bim.notation import Aggregate, Atom, Elided, Entity, Node, Repeated, Typed, real_text
-from ledger.bim.schema import SchemaTable
+from ledger.bim.schema import SchemaTable, table_for
 from ledger.bim.source import PropertyRow
 
 __all__ = ["attribute", "property_rows", "rooted_reference", "text_of", "unit_text"]
@@ -131,13 +132,15 @@ def rooted_reference(node: Node | None) -> str | None:
 
 def attribute(entity: Entity, name: str, table: SchemaTable) -> Node | None:
     """Return the attribute of a name, None where schema or entity does not have it."""
-    rule = table.entities.get(entity.keyword)
-    if rule is None or entity.partial:
-        return None
-    for index, known in enumerate(rule.attributes[: len(entity.parameters)]):
-        if known.name == name:
-            return entity.parameters[index]
-    return None
+    place = None if entity.partial else _place(table.name, entity.keyword, name)
+    return entity.parameters[place] if place is not None and place < len(entity.parameters) else None
+
+
+@lru_cache(maxsize=4096)
+def _place(schema: str, keyword: str, name: str) -> int | None:
+    rule = table_for(schema).entities.get(keyword)
+    known = () if rule is None else rule.attributes
+    return next((index for index, one in enumerate(known) if one.name == name), None)
 
 
 def unit_text(node: Node | None, table: SchemaTable) -> str | None:
