@@ -169,7 +169,8 @@ class Mutator:
         for index, part in enumerate(value.parts):
             place = f"{where}[{index}]"
             rest = parts[:index] + parts[index + 1 :]
-            yield _Change(place, "removed", value.span, b"(%s)" % b",".join(rest))
+            named = "described once" if describes and parts[index] in rest else ""
+            yield _Change(place, "removed", value.span, b"(%s)" % b",".join(rest), named)
             twice = [*parts[: index + 1], *parts[index:]]
             yield _Change(place, "twice", value.span, b"(%s)" % b",".join(twice), "described once" if describes else "")
             if index:

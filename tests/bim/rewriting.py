@@ -219,6 +219,7 @@ def repeated(model: StepText, random: Random) -> StepText:
         if uses.is_free(entity)
         and len(set(uses.referrers[entity.number])) > 1
         and all(_follows(uses, uses.entities[number]) for number in uses.describers[entity.number])
+        and not set(uses.describers[entity.number]) & set(uses.referrers[entity.number])
     ]
     chosen = random.sample(free, min(len(free), max(3, len(free) // 3)))
     numbers = (number for number in count(1) if number not in uses.entities)

@@ -56,7 +56,9 @@ def unnoticed(mutations: Iterable[Mutation], text: bytes, kernel: FingerprintKer
 def outcomes(kernel: FingerprintKernel) -> dict[str, tuple[Counter[str], list[str]]]:
     """What comes of every change of every small model."""
     texts = {name: small(name) for name in SMALL}
-    return {name: unnoticed(Mutator(text, read(text)).all(), text, kernel) for name, text in texts.items()}
+    step = 1 if kernel.name == "native" else 4  # where there is no compiler
+    changes = {name: list(Mutator(text, read(text)).all())[::step] for name, text in texts.items()}
+    return {name: unnoticed(changes[name], text, kernel) for name, text in texts.items()}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -80,14 +82,14 @@ def test_so_it_does_for_the_reference(name: str, reference: FingerprintKernel) -
     assert wrong == []
 
 
-@pytest.mark.parametrize(("name", "count"), [*zip(REAL, (2000, 600, 120, 120), strict=True)])
+@pytest.mark.parametrize(("name", "count"), [*zip(REAL, (2000, 400, 100, 100), strict=True)])
 def test_a_sample_of_changes_of_a_real_model(
     name: str, count: int, shared_data: Path, kernel: FingerprintKernel
 ) -> None:
     text = (shared_data / "ifc" / f"{name}.ifc").read_bytes()
     before = roots(text, kernel)
     wrong = []
-    for mutation in sample(text, read(text), count):
+    for mutation in sample(text, read(text), count if kernel.name == "native" else count // 20):
         after = outcome(mutation.text, kernel)
         if (isinstance(after, Refusal) and after.code not in REFUSED) or after == before:
             wrong.append(f"{mutation.where}: {mutation.what}: {after}")
@@ -182,3 +184,47 @@ def test_an_entity_more_or_less_counts(either: FingerprintKernel) -> None:
         once = roots(text.replace(b"ENDSEC;\nEND", line + b"ENDSEC;\nEND"), either)
         twice = roots(text.replace(b"ENDSEC;\nEND", line + line.replace(b"#900", b"#901") + b"ENDSEC;\nEND"), either)
         assert len({before.root, once.root, twice.root}) == 3, line
+
+
+HEAD = b"ISO-10303-21;HEADER;FILE_SCHEMA(('IFC4'));ENDSEC;DATA;"
+TAIL = b"ENDSEC;END-ISO-10303-21;"
+TWO_POINTS = b"#1=IFCCARTESIANPOINT((1.,2.));#2=IFCCARTESIANPOINT((3.,2.));"
+ORGANISATIONS = (
+    b"#1=IFCORGANIZATION($,'A',$,$,$);#2=IFCORGANIZATION($,'A',$,$,$);#3=IFCORGANIZATION($,'B',$,$,$);"
+    b"#4=IFCACTOR('x',$,$,$,$,#1);#5=IFCACTOR('y',$,$,$,$,#2);#6=IFCORGANIZATIONRELATIONSHIP('r',$,#3,(#1,#2));"
+)
+TWINS = (
+    b"#1=IFCWALL('w',$,$,$,$,$,$,$,$);#2=IFCWALL('w',$,$,$,$,$,$,$,$);#3=IFCDOOR('d',$,$,$,$,$,$,$,$,$,$,$,$);"
+    b"#4=IFCPROPERTYSET('p',$,$,$,());#5=IFCRELDEFINESBYPROPERTIES('r',$,$,$,(#1),#4);"
+)
+
+
+@pytest.mark.parametrize(
+    ("common", "one", "other"),
+    [
+        pytest.param(
+            TWO_POINTS,
+            b"#3=IFCPRESENTATIONLAYERASSIGNMENT('L',$,(#1,#2),$);",
+            b"#3=IFCPRESENTATIONLAYERASSIGNMENT('L',$,(#1),$);#4=IFCPRESENTATIONLAYERASSIGNMENT('L',$,(#2),$);",
+            id="one layer or two of the same name",
+        ),
+        pytest.param(
+            ORGANISATIONS,
+            b"#7=IFCORGANIZATIONRELATIONSHIP('s',$,#1,(#3));",
+            b"#7=IFCORGANIZATIONRELATIONSHIP('s',$,#2,(#3));",
+            id="which of two equal ones on a cycle is described",
+        ),
+        pytest.param(
+            TWINS,
+            b"#6=IFCRELAGGREGATES('q',$,$,$,#1,(#3));",
+            b"#6=IFCRELAGGREGATES('q',$,$,$,#2,(#3));",
+            id="which of two equal elements with one GlobalId has a part",
+        ),
+    ],
+)
+def test_what_the_format_says_it_does_not_tell_apart(
+    common: bytes, one: bytes, other: bytes, either: FingerprintKernel
+) -> None:
+    """Section 6 of the page lists these; a version of the format that tells them apart changes this test."""
+    first, second = (roots(HEAD + common + rest + TAIL, either) for rest in (one, other))
+    assert first.root == second.root
