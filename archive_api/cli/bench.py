@@ -22,7 +22,7 @@ _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="只运行这些 Only these: reading, gas, bundle, bim.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="只运行这些 Only these: reading, gas, bundle, bim, elements.")
     ] = None,
     *,
     as_json: JsonOption = False,
