@@ -22,7 +22,8 @@ _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="只运行这些 Only these: reading, gas, bundle, bim, elements.")
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="只运行这些 Only these: bim, bundle, elements, gas, reading."),
     ] = None,
     *,
     as_json: JsonOption = False,
