@@ -11,7 +11,6 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from archive_api.cli.bim_texts import aspect_text, class_text
 from archive_api.cli.failures import COULD_NOT_CHECK, CommandError
 from archive_api.cli.options import JsonOption
 from archive_api.cli.output import Output
@@ -22,6 +21,7 @@ from ledger.bim.change_record import ChangeRecord, ModelState
 from ledger.bim.difference import ChangedElement, ComparedModel, ElementName, ModelDifference, compare
 from ledger.bim.fingerprint import Fingerprint
 from ledger.bim.scan import FingerprintKernel
+from ledger.cli.bim_texts import aspect_text, class_text
 from ledger.fields import prefixed_hex
 from ledger.texts import visible
 

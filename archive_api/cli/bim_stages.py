@@ -10,13 +10,13 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from archive_api.cli.bim_texts import aspect_text, class_text
 from archive_api.cli.context import connect, find_unit_project
 from archive_api.cli.failures import USAGE, CommandError
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
 from archive_api.cli.output import Output
 from ledger.bim.models import is_model_path
 from ledger.bim.schema import Aspect
+from ledger.cli.bim_texts import aspect_text, class_text
 from ledger.texts import visible
 
 __all__ = ["changes", "elements", "stages"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.bim.notation import Aggregate, AspectNode, Atom, Elided, Entity, Form, Node, Repeated, Typed
-from ledger.bim.schema import Aspect, SchemaTable
+from ledger.bim.schema import Aspect, SchemaTable, table_for
 from ledger.bim.source import PropertyRow
 from ledger.bim.values import attribute, property_rows, rooted_reference, text_of
 
@@ -19,6 +19,7 @@ class ElementDescription:
     """What is proved of an element, as texts of the model.
 
     Attributes:
+        schema: FILE_SCHEMA of the model.
         global_id: its GlobalId.
         class_name: class as in the schema; the keyword where the schema does not have it; empty: not shown.
         name: attribute Name, empty where it has none or it is not shown.
@@ -31,8 +32,9 @@ class ElementDescription:
         hidden: for each aspect how many parts are shown by digest only; −1: the whole aspect.
     """
 
+    schema: str
     global_id: str
-    class_name: str
+    class_name: str = field(kw_only=True)
     name: str = field(kw_only=True)
     attributes: tuple[tuple[str, str], ...] = field(kw_only=True)
     types: tuple[str, ...] = field(kw_only=True)
@@ -44,6 +46,7 @@ class ElementDescription:
     def to_json(self) -> dict[str, Any]:
         """Return the description's JSON object."""
         return {
+            "schema": self.schema,
             "global_id": self.global_id,
             "class": self.class_name,
             "name": self.name,
@@ -62,14 +65,15 @@ class ElementDescription:
         }
 
 
-def describe(global_id: str, aspects: Sequence[AspectNode | Elided], *, table: SchemaTable) -> ElementDescription:
+def describe(schema: str, global_id: str, aspects: Sequence[AspectNode | Elided]) -> ElementDescription:
     """Describe an element.
 
     Args:
+        schema: FILE_SCHEMA, for names of attributes.
         global_id: of the element.
         aspects: eight, verified.
-        table: of the schema, for names of attributes.
     """
+    table = table_for(schema)
     identity, relations = aspects[Aspect.IDENTITY], aspects[Aspect.RELATIONS]
     keyword = identity.keyword if isinstance(identity, AspectNode) else ""
     rule = table.entities.get(keyword)
@@ -81,8 +85,9 @@ def describe(global_id: str, aspects: Sequence[AspectNode | Elided], *, table: S
             if index and index < len(rule.attributes) and text_of(value)
         }
     return ElementDescription(
+        schema,
         global_id,
-        keyword if rule is None else rule.name,
+        class_name=keyword if rule is None else rule.name,
         name=named.get("Name", ""),
         attributes=tuple(named.items()),
         types=tuple(other for _, _, other in _related(_inverses(aspects[Aspect.TYPE]), table)),

@@ -127,7 +127,7 @@ class ElementProof:
                 code="global_id_mismatch",
                 expected=self.global_id,
             )
-        return describe(self.global_id, self.aspects, table=table_for(self.schema))
+        return describe(self.schema, self.global_id, self.aspects)
 
     def to_json(self) -> dict[str, Any]:
         """Return the proof's JSON object."""

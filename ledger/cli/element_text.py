@@ -10,6 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ledger.bim.schema import Aspect
+from ledger.cli.bim_texts import aspect_text, class_text
 from ledger.texts import visible
 
 __all__ = ["print_element"]
@@ -27,16 +29,6 @@ _RELATIONS: Final = {
     "IfcRelSpaceBoundary": "空间边界",
     "IfcRelVoidsElement": "开洞",
 }
-_ASPECTS: Final = {
-    "identity": "标识与属性",
-    "type": "类型",
-    "placement": "位置",
-    "geometry": "几何",
-    "properties": "特性与工程量",
-    "material": "材料",
-    "relations": "关系",
-    "ownership": "归属信息",
-}
 
 
 def print_element(element: Mapping[str, Any], *, console: Console) -> None:
@@ -47,7 +39,7 @@ def print_element(element: Mapping[str, Any], *, console: Console) -> None:
         console: where to.
     """
     lines = [
-        ("构件 / element", f"{element['class'] or '—'}  {element['name']}"),
+        ("构件 / element", f"{class_text(element['schema'], element['class']) or '—'}  {element['name']}"),
         ("GlobalId", element["global_id"]),
         *((name, value) for name, value in element["attributes"].items() if name != "Name"),
         *(("类型 / type", other) for other in element["types"]),
@@ -63,7 +55,7 @@ def print_element(element: Mapping[str, Any], *, console: Console) -> None:
         columns = ("属性集 set", "属性 property", "值 value")
         _print("特性与工程量 / properties and quantities", columns, rows, console)
     for aspect, count in element["hidden"].items():
-        name = f"{_ASPECTS.get(aspect, aspect)} / {aspect}"
+        name = aspect_text(Aspect[aspect.upper()])
         text = (
             "只出示摘要 / only its digest is shown"
             if count < 0
