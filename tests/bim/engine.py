@@ -23,7 +23,7 @@ class Roots:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     code: str
-    where: str | None
+    where: str
 
 
 def small(name: str) -> bytes:
