@@ -192,6 +192,9 @@ def _unpack(archive: memoryview, where: str) -> memoryview:
             listed = opened.infolist()
     except _ZIP_ERRORS as e:
         raise _zip_error("zip_broken", f"expected a ZIP archive, got a broken one: {e}", where) from e
+    if listed and bytes(archive[: len(_LOCAL_SIGNATURE)]) != _LOCAL_SIGNATURE:
+        # With something before it, one file could be one model as an archive and another one as it is.
+        raise _zip_error("zip_broken", "expected an archive from the first byte, got something before it", where)
     models = [member for member in listed if member.filename.lower().endswith(".ifc")]
     if len(models) != 1:
         message = f"expected exactly one member that ends in .ifc, got {len(models)}"

@@ -147,6 +147,16 @@ def test_refuses_a_declared_size_that_is_not_the_real_one(tmp_path: Path, declar
     assert f"expected {declared} bytes" in str(error)
 
 
+def test_no_file_is_two_models(tmp_path: Path) -> None:
+    packed = archive(("a.ifc", STEP.replace(b"'W'", b"'V'")), method=zipfile.ZIP_STORED)
+    both = bytearray(STEP + b"/*" + packed + b"*/")
+    both[-4:-2] = b"\x02\0"  # what is behind the archive is its comment
+    path = tmp_path / "a.ifc"
+    path.write_bytes(both)
+    assert fingerprint_file(path).fingerprint.elements == 1
+    assert refused(tmp_path / "a.ifczip", bytes(both)).code == "zip_broken"
+
+
 def test_refuses_a_prefix_that_its_checksum_covers(tmp_path: Path) -> None:
     packed = bytearray(archive(("a.ifc", STEP)))
     central = packed.index(b"PK\x01\x02")
