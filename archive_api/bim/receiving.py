@@ -23,7 +23,7 @@ from archive_api.services import Services
 from archive_api.submissions.models import EntryRow, Submission
 from ledger.bim.change_record import MAX_CHANGE_BYTES, unpack_change_record
 from ledger.bim.models import is_model_path, model_differences, recomputed_entry
-from ledger.bim.stages import CHANGE_MEDIA_TYPE, ChangeLink, change_link
+from ledger.bim.stages import CHANGE_EXTENSION, CHANGE_MEDIA_TYPE, ChangeLink, change_link
 from ledger.canonical import parse_canonical
 from ledger.cid import parse_cid
 from ledger.entries import DocumentEntry, ModelEntry
@@ -32,6 +32,7 @@ from ledger.errors import MalformedError
 __all__ = ["ModelReception", "stored_model"]
 
 _MISMATCH = "commitment_mismatch"
+_NAMES_MODELS = f'"{CHANGE_EXTENSION}":'  # in a canonical entry
 
 
 def stored_model(row: EntryRow, name: str | None = None, *, stage: str | None = None) -> StoredModel:
@@ -64,7 +65,7 @@ class ModelReception:
         self._services = services
         self._models = ModelRepository(session)
         self._submission = submission
-        self._records = [row for row in rows if row.media_type == CHANGE_MEDIA_TYPE]
+        self._records = [row for row in rows if row.media_type == CHANGE_MEDIA_TYPE or _NAMES_MODELS in row.entry]
         self._files: dict[str, EntryRow] = {}
         for row in rows:
             if is_model_path(row.path):
@@ -124,8 +125,8 @@ class ModelReception:
         for row in self._records:
             where = f"entries[{row.leaf_index}]"
             link = change_link(DocumentEntry.from_json(parse_canonical(row.entry.encode()), where), where)
-            if link is None:
-                raise MalformedError("expected a change record, got another document", code="bim_change", where=where)
+            if link is None:  # a member of this name deeper in its extensions
+                continue
             earlier, later = self._named(link, known, before, where)
             computed = unpack_change_record(self._services.models.change_record(earlier, later))
             if self._unpacked(row) != computed:

@@ -13,6 +13,7 @@ from ledger.entries import STAGES, DocumentEntry
 from ledger.errors import MalformedError
 
 __all__ = [
+    "CHANGE_EXTENSION",
     "CHANGE_MEDIA_TYPE",
     "ChangeLink",
     "LineModel",
@@ -27,8 +28,12 @@ __all__ = [
 CHANGE_MEDIA_TYPE: Final = "application/vnd.yunshang.bim-change+gzip"
 """Media type of a document that is a change record; its content is checked wherever the models are."""
 
-_EXTENSION: Final = "bim_change"
+CHANGE_EXTENSION: Final = "bim_change"
+"""The member of a document entry's extensions that names the two models."""
+
 _FOLDER: Final = "BIM变更记录"
+_NAME_BYTES: Final = 180
+"""Of a model's name in its record's: with what comes behind it, no longer than file systems allow (255 bytes)."""
 
 
 class LineModel(Protocol):
@@ -106,7 +111,7 @@ class ChangeLink:
         """Return the `extensions` of the record's document entry. Source: docs/formats.md section 4."""
         submission = None if self.from_submission is None else fields.prefixed_hex(self.from_submission)
         return {
-            _EXTENSION: {
+            CHANGE_EXTENSION: {
                 "format": CHANGE_FORMAT,
                 "from": {
                     "submission": submission,
@@ -122,24 +127,31 @@ def change_link(entry: DocumentEntry, where: str = "entry") -> ChangeLink | None
     """Which models a document is the change record of; None for every other document.
 
     Raises:
-        MalformedError: `bim_change`: a change record by its media type that doesn't name its models.
+        MalformedError: `bim_change`: a change record by its media type that doesn't name its models, or a document
+            that names them and has another media type, so that nobody would check it.
     """
+    extensions = entry.to_json()["extensions"]
     if entry.media_type != CHANGE_MEDIA_TYPE:
+        if CHANGE_EXTENSION in extensions:
+            raise MalformedError(
+                f"expected {CHANGE_MEDIA_TYPE} for what names two models, got {entry.media_type!r}",
+                code="bim_change",
+                where=f"{where}.media_type",
+            )
         return None
     try:
-        extensions = entry.to_json()["extensions"]
-        link = fields.members(extensions.get(_EXTENSION), ("format", "from", "to"), _EXTENSION)
-        fields.one_of(link["format"], (CHANGE_FORMAT,), f"{_EXTENSION}.format")
-        earlier = fields.members(link["from"], ("submission", "file_sha256", "root"), f"{_EXTENSION}.from")
-        later = fields.members(link["to"], ("file_sha256", "root"), f"{_EXTENSION}.to")
+        link = fields.members(extensions.get(CHANGE_EXTENSION), ("format", "from", "to"), CHANGE_EXTENSION)
+        fields.one_of(link["format"], (CHANGE_FORMAT,), f"{CHANGE_EXTENSION}.format")
+        earlier = fields.members(link["from"], ("submission", "file_sha256", "root"), f"{CHANGE_EXTENSION}.from")
+        later = fields.members(link["to"], ("file_sha256", "root"), f"{CHANGE_EXTENSION}.to")
         return ChangeLink(
-            from_sha256=fields.hex_bytes(earlier["file_sha256"], f"{_EXTENSION}.from.file_sha256"),
-            from_root=fields.hex_bytes(earlier["root"], f"{_EXTENSION}.from.root"),
+            from_sha256=fields.hex_bytes(earlier["file_sha256"], f"{CHANGE_EXTENSION}.from.file_sha256"),
+            from_root=fields.hex_bytes(earlier["root"], f"{CHANGE_EXTENSION}.from.root"),
             from_submission=fields.optional(
-                earlier["submission"], fields.prefixed_bytes, f"{_EXTENSION}.from.submission"
+                earlier["submission"], fields.prefixed_bytes, f"{CHANGE_EXTENSION}.from.submission"
             ),
-            to_sha256=fields.hex_bytes(later["file_sha256"], f"{_EXTENSION}.to.file_sha256"),
-            to_root=fields.hex_bytes(later["root"], f"{_EXTENSION}.to.root"),
+            to_sha256=fields.hex_bytes(later["file_sha256"], f"{CHANGE_EXTENSION}.to.file_sha256"),
+            to_root=fields.hex_bytes(later["root"], f"{CHANGE_EXTENSION}.to.root"),
         )
     except MalformedError as error:
         raise MalformedError(
@@ -158,6 +170,12 @@ def change_path(model_path: str, stage: str | None, taken: Container[str], file_
         taken: the paths that there are.
         file_sha256: of the model; tells records of equal names apart.
     """
-    stem = ".".join(part for part in (PurePosixPath(model_path).name, stage) if part)
+    name = PurePosixPath(model_path).name
+    shortened = name.encode()[:_NAME_BYTES].decode(errors="ignore")
+    stem = ".".join(part for part in (shortened, stage) if part)
     path = f"{_FOLDER}/{stem}.bim-change.json.gz"
-    return path if path not in taken else f"{_FOLDER}/{stem}.{file_sha256.hex()[:16]}.bim-change.json.gz"
+    return (
+        path
+        if path not in taken and shortened == name
+        else f"{_FOLDER}/{stem}.{file_sha256.hex()[:16]}.bim-change.json.gz"
+    )
