@@ -159,6 +159,8 @@ def verify_bundle(
     if bundle.element is not None:
         findings["model"] = _model(bundle, bundle.element)  # (10)
         findings["element"], described = _element(bundle.element)  # (11)
+        if findings["model"].outcome is not Outcome.PASSED:
+            described = None  # of a model that nobody sealed
     return VerificationReport(
         tuple(Step(STEP_NAMES.index(name) + 1, name, found) for name, found in findings.items()),
         parties,

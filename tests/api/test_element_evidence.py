@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 
@@ -10,6 +11,7 @@ import pytest
 from archive_api.bim.indexer import ModelIndexer
 from ledger.cli.seals import CadesSeals
 from ledger.entries import ModelEntry
+from ledger.evidence import EvidenceBundle
 from ledger.manifest import bim_root
 from ledger.report import Outcome
 from ledger.verify import verify_bundle
@@ -98,3 +100,16 @@ def test_no_element_is_proved_where_a_model_of_the_handover_can_not_be_read(worl
     prepared = world.anchored(files={**FILES, MODEL_PATH: MODEL, OTHER_PATH: broken}, models=[entry(), unread])
     assert prepared.statement.bim_root == bytes(32)
     world.refuse("GET", address(world, prepared, MODEL_PATH), 409, "model_unreadable", params={"element": DOOR})
+
+
+def test_nothing_is_described_of_a_model_that_was_not_sealed(world: World, handover: Prepared) -> None:
+    content = world.client.get(f"/api/v1{address(world, handover, MODEL_PATH)}", params={"element": DOOR}).content
+    bundle = EvidenceBundle.parse(content)
+    assert bundle.element is not None
+    other = ModelEntry.from_json(bundle.element.model.to_json() | {"stage": "design"})
+    forged = dataclasses.replace(bundle, element=dataclasses.replace(bundle.element, model=other))
+    report = verify_bundle(
+        forged.to_bytes(), world.services.trust, seal_checker=CadesSeals(), now=datetime.datetime.now(datetime.UTC)
+    )
+    assert report.outcome is Outcome.FAILED
+    assert "element" not in report.subject
