@@ -6,6 +6,7 @@ that it writes under another name, makes durable and renames. It inherits no sec
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +32,9 @@ _LIMIT: Final = "model_limits"
 _NO_MEMORY: Final = {"error": {"kind": "memory"}}
 _PIPE: Final = subprocess.PIPE
 _GRACE_SECONDS: Final = 5.0
+_LEAST_WRITTEN: Final = 1 << 30
+_WRITTEN_TIMES: Final = 16
+"""A file that a child writes may have this many times the bytes of its models, and `_LEAST_WRITTEN` always."""
 
 
 class ModelProcesses:
@@ -94,11 +99,14 @@ class ModelProcesses:
         order = {"task": task, "seconds": self.seconds, "memory_bytes": self.memory_bytes, "arguments": arguments}
         command = dying_with_parent([sys.executable, "-I", "-c", _START, str(_ROOT)])
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        with self._slots:
+        with self._slots, contextlib.ExitStack() as left:
             try:
                 process = subprocess.Popen(command, stdin=_PIPE, stdout=_PIPE, stderr=_PIPE, env=environment)
             except OSError as error:
                 raise TransportError(f"expected a process for the model, got: {error.strerror}") from error
+            if "target" in arguments:  # a child that was killed could not remove what it had begun
+                begun = _temporary(Path(arguments["target"]), process.pid)
+                left.callback(partial(begun.unlink, missing_ok=True))
             with process:
                 self._running.add(process)
                 try:
@@ -140,6 +148,11 @@ def _answer(done: subprocess.CompletedProcess[bytes], limits: ModelProcesses) ->
     )
 
 
+def _temporary(target: Path, pid: int) -> Path:
+    """What a child writes before it is renamed; `ledger.adapters.model_index_build` names it likewise."""
+    return target.with_name(f".{target.name}.{pid}.new")
+
+
 def _limit(within: str) -> TransportError:
     return TransportError(f"expected a model that can be read {within}, got one that needs more", code=_LIMIT)
 
@@ -154,6 +167,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (order["seconds"], order["seconds"] + 2))
     resource.setrlimit(resource.RLIMIT_AS, (order["memory_bytes"], order["memory_bytes"]))
+    given = sum(path.stat().st_size for path in map(Path, order["arguments"].values()) if path.is_file())
+    written = max(_LEAST_WRITTEN, _WRITTEN_TIMES * given)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
     try:
         answer: dict[str, Any] = {"result": _TASKS[order["task"]](order["arguments"])}
     except MemoryError:
@@ -164,6 +180,8 @@ def main() -> None:
             return
         kinds = {MalformedError: "malformed", PolicyError: "policy"}
         kind = next((name for base, name in kinds.items() if isinstance(error, base)), "transport")
+        if error.code == "unknown_kernel":  # the environment's fault, which says nothing about the model
+            kind = "transport"
         # Which file it is, the caller knows; here it may be a copy under another name.
         where = "" if error.where in order["arguments"].values() else error.where
         message = str(error) if where else str(error).removeprefix(f"{error.where}: ")
@@ -217,7 +235,7 @@ def _change(arguments: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _write(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
+    temporary = _temporary(target, os.getpid())
     try:
         with temporary.open("wb") as stream:
             stream.write(content)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from ledger.adapters import model_process
+from ledger.adapters.model_index import ModelIndex
 from ledger.adapters.model_process import ModelProcesses
+from ledger.bim.element import ElementProof
 from ledger.errors import MalformedError, TransportError
 
 HEADER = b"ISO-10303-21;\nHEADER;\nFILE_SCHEMA(('IFC4'));\nENDSEC;\nDATA;\n"
@@ -94,6 +98,40 @@ def test_a_child_sees_no_secret_of_the_environment(model: Path, monkeypatch: pyt
     monkeypatch.setattr("ledger.adapters.model_process._START", start)
     with pytest.raises(TransportError, match=r": \[\]$"):
         ModelProcesses().fingerprint(model)
+
+
+def test_nothing_stays_of_what_a_killed_child_was_making(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = model.with_name("target")
+    begin = f"import os; open('{model.parent}/.target.%d.new' % os.getpid(), 'w').close(); os.kill(os.getpid(), 9)"
+    monkeypatch.setattr(model_process, "_START", begin)
+    with pytest.raises(TransportError):
+        ModelProcesses().build_index(model, target)
+    assert list(model.parent.iterdir()) == [model]
+
+
+def test_a_child_may_not_fill_the_disk(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited = "import sys; sys.path.insert(0, sys.argv[1]); from ledger.adapters import model_process as m; "
+    monkeypatch.setattr(model_process, "_START", limited + "m._LEAST_WRITTEN = 1 << 12; m._WRITTEN_TIMES = 0; m.main()")
+    with pytest.raises(TransportError) as caught:
+        ModelProcesses().build_index(model, model.with_name("target"))
+    assert caught.value.code == "model_index"
+    assert list(model.parent.iterdir()) == [model]
+
+
+def test_what_shared_sets_of_properties_would_take_for_each_element_is_not_kept(tmp_path: Path) -> None:
+    path, target = tmp_path / "a.ifc", tmp_path / "target"
+    doors = [f"#{n}=IFCDOOR('{n:022d}',$,'d',$,$,$,$,$,$,$,$,$,$);" for n in range(1, 101)]
+    lines = [*doors]
+    for n in range(200, 290, 3):
+        lines.append(f"#{n}=IFCPROPERTYSINGLEVALUE('p{n}',$,IFCTEXT('{random.randbytes(8000).hex()}'),$);")
+        lines.append(f"#{n + 1}=IFCPROPERTYSET('{n:022d}',$,$,$,(#{n}));")
+        all_doors = ",".join(f"#{door}" for door in range(1, 101))
+        lines.append(f"#{n + 2}=IFCRELDEFINESBYPROPERTIES('{n + 1:022d}',$,$,$,({all_doors}),#{n + 1});")
+    path.write_text(f"ISO-10303-21;HEADER;FILE_SCHEMA(('IFC4'));ENDSEC;DATA;{''.join(lines)}ENDSEC;END-ISO-10303-21;")
+    ModelProcesses().build_index(path, target)
+    assert target.stat().st_size < 8 * path.stat().st_size
+    with ModelIndex(target) as index:
+        assert ElementProof.build(index, f"{1:022d}").verify(index.root).hidden["properties"] == -1
 
 
 @pytest.mark.parametrize("task", ["index", "change"])
