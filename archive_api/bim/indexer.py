@@ -60,7 +60,7 @@ class ModelIndexer:
         while not self._stopping.is_set():
             try:
                 self.round()
-            except (LedgerError, ApiError, SQLAlchemyError) as error:
+            except (LedgerError, ApiError, SQLAlchemyError, OSError) as error:
                 _LOG.warning("round stopped: %s: %s", type(error).__name__, error)
             self._stopping.wait(_POLL_SECONDS)
 
@@ -95,7 +95,7 @@ class ModelIndexer:
             return False
         try:
             make()
-        except (LedgerError, ApiError) as error:
+        except (LedgerError, ApiError, OSError) as error:  # OSError: such as a full disk
             if not self._stopping.is_set():
                 _LOG.warning("%s could not be made: %s", name, error)
             self._delays[name] = (time.monotonic() + delay, 2 * delay)

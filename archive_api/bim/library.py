@@ -105,7 +105,7 @@ class ModelLibrary:
         """
         path = self._path(model.key, "json")
         known = _known(path)
-        if known is not None:
+        if known is not None and known.file_sha256 == model.file_sha256:
             return known
         try:
             with self._copy(model) as file, _limits():
