@@ -17,6 +17,7 @@ from ledger.bim.models import ModelFacts
 from ledger.bim.stages import ChangeLink, Place, change_link, change_path, comes_before, line_key, predecessor
 from ledger.entries import DocumentEntry
 from ledger.errors import MalformedError, MismatchError, PolicyError
+from ledger.texts import visible
 from ledger.types import UnitProject
 
 __all__ = ["ArchivedModels", "ChangeRecord", "OwnModel", "check_records", "make_records"]
@@ -172,9 +173,11 @@ def make_records(
             output.warn(f"变更过多，不作记录：{model.file.shown}", str(error))
             continue
         if record is None:
-            output.note(f"模型与先前阶段相同：{model.file.shown}", f"the same file as {found.name}, nothing to compare")
+            output.note(
+                f"模型与先前阶段相同：{model.file.shown}", f"the same file as {visible(found.name)}, nothing to compare"
+            )
             continue
-        output.note(f"变更记录：{found.name} → {model.file.shown}", "what changed from the model before it")
+        output.note(f"变更记录：{visible(found.name)} → {model.file.shown}", "what changed from the model before it")
         paths.add(record.path)
         records.append(record)
     return records

@@ -16,6 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ledger.texts import visible
+
 __all__ = ["Advance", "Output"]
 
 
@@ -61,7 +63,7 @@ class Output:
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*("—" if cell is None else escape(str(cell)) for cell in row))
+            table.add_row(*("—" if cell is None else escape(visible(str(cell))) for cell in row))
         self.result_console.print(table)
 
     def result(self, document: object) -> None:
