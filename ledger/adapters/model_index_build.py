@@ -17,7 +17,7 @@ from ledger.adapters.model_files import open_model
 from ledger.adapters.model_index import INDEX_VERSION, NODES_A_ROW
 from ledger.bim.fingerprint import Fingerprint
 from ledger.bim.reader import ModelReader
-from ledger.bim.scan import FORMAT
+from ledger.bim.scan import FORMAT, Step
 from ledger.bim.schema import Aspect, table_for
 from ledger.bim.source import ElementView, PropertyRow
 from ledger.errors import TransportError
@@ -46,7 +46,12 @@ CREATE INDEX element_properties_property ON element_properties (property, positi
 """
 _BATCH: Final = 2_000
 _KNOWN_PROPERTIES: Final = 200_000
+_MAX_NOTATION: Final = 1 << 18
+"""Characters of an aspect that are kept; what is shared by all elements would otherwise be written out for each."""
 _LEVEL: Final = 1  # of zlib: notations are short, and many
+# Proofs show neither geometry nor ownership (with the names of people in it), and to read them takes most of the time.
+_GEOMETRY_BYTES: Final = 1 << 10
+_NOT_SHOWN: Final = Aspect.OWNERSHIP
 _NOT_LISTED: Final = ("IFCRELATIONSHIP", "IFCPROPERTYDEFINITION", "IFCPROPERTYTEMPLATEDEFINITION")
 
 _Rows = list[tuple[Any, ...]]
@@ -68,7 +73,7 @@ def build_model_index(path: Path, target: Path) -> None:
         with open_model(path) as model:
             fingerprint = Fingerprint.of(best_kernel().scan(model.step))
             with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as database:
-                _Writer(database, fingerprint, ModelReader(model.step, fingerprint)).write()
+                _Writer(database, fingerprint, model.step).write()
         with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
         temporary.rename(target)
@@ -85,10 +90,11 @@ def build_model_index(path: Path, target: Path) -> None:
 
 
 class _Writer:
-    def __init__(self, database: sqlite3.Connection, fingerprint: Fingerprint, reader: ModelReader) -> None:
+    def __init__(self, database: sqlite3.Connection, fingerprint: Fingerprint, step: Step) -> None:
         self._database = database
         self._fingerprint = fingerprint
-        self._reader = reader
+        self._reader = ModelReader(step, fingerprint)
+        self._shapes = ModelReader(step, fingerprint, limit=_GEOMETRY_BYTES)
         self._table = table_for(fingerprint.schema)
         self._properties: OrderedDict[PropertyRow, int] = OrderedDict()
         self._next_property = 0
@@ -165,8 +171,14 @@ class _Writer:
         return not any(self._table.is_a(view.keyword, ancestor) for ancestor in _NOT_LISTED)
 
     def _packed(self, position: int) -> bytes:
-        notations = [self._reader.aspect_notation(position, aspect) for aspect in Aspect]
-        return zlib.compress(json.dumps(notations, ensure_ascii=False, separators=(",", ":")).encode(), _LEVEL)
+        notations = [
+            None
+            if aspect is _NOT_SHOWN
+            else (self._shapes if aspect is Aspect.GEOMETRY else self._reader).aspect_notation(position, aspect)
+            for aspect in Aspect
+        ]
+        kept = [notation if notation and len(notation) <= _MAX_NOTATION else None for notation in notations]
+        return zlib.compress(json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode(), _LEVEL)
 
     def _property(self, row: PropertyRow, added: _Rows) -> int:
         """The number of a property; those met last are known, any other gets a row of its own."""

@@ -63,6 +63,24 @@ def test_every_revision_goes_forth_and_back(tmp_path: Path) -> None:
     database.close()
 
 
+def test_the_revision_before_the_newest_keeps_its_rows(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/x.db"
+    config = alembic_config(url)
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    command.upgrade(config, revisions[1])
+    database = Database(url)
+    with database.transaction() as session:
+        JobRepository(session).add("submit", "0x00", now=NOW)
+    database.migrate()
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert context.get_current_revision() == revisions[0]
+        assert compare_metadata(context, metadata()) == []
+    with database.reading() as session:
+        assert len(session.exec(select(Job)).all()) == 1
+    database.close()
+
+
 def test_is_durable_and_strict_on_sqlite(database: Database) -> None:
     with database.reading() as session:
         pragmas = {
