@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ledger.errors import MalformedError, MismatchError
 from ledger.merkle import (
     EMPTY_ROOT,
+    AuditPath,
     InclusionProof,
     MerkleTree,
     inclusion_proof,
@@ -114,3 +115,24 @@ def test_an_inner_node_is_no_leaf() -> None:
     inner = hashes[0] + hashes[1]
     with pytest.raises(MismatchError):  # offered as the first of two leaves, its bytes are hashed as a leaf's
         verify_inclusion(leaf_hash(inner), InclusionProof(0, 2, (tree.proof(0).path[1],)), tree.root)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 13])
+def test_a_path_with_sides_leads_to_the_same_root(size: int) -> None:
+    tree = MerkleTree([leaf_hash(bytes([number])) for number in range(size)])
+    for index in range(size):
+        path = AuditPath.from_json(AuditPath.of(tree.proof(index)).to_json(), "path")
+        path.verify(leaf_hash(bytes([index])), tree.root)
+        for place, (left, digest) in enumerate(path.steps):
+            for step in ((not left, digest), (left, bytes(32))):
+                other = AuditPath((*path.steps[:place], step, *path.steps[place + 1 :]))
+                with pytest.raises(MismatchError):
+                    other.verify(leaf_hash(bytes([index])), tree.root)
+
+
+@pytest.mark.parametrize(
+    "value", [None, {}, [""], ["L"], ["L" + "0" * 63], ["X" + "0" * 64], ["L" + "0" * 64] * 65, [1]]
+)
+def test_refuses_a_path_of_another_form(value: object) -> None:
+    with pytest.raises(MalformedError):
+        AuditPath.from_json(value, "path")
