@@ -78,10 +78,11 @@ def test_walks_what_it_finds_in_the_order_of_the_leaves(pair: Pair) -> None:
     walked: list[int] = []
     while batch := pair.index.find(ElementFilter(), after=walked[-1] if walked else -1, limit=3):
         walked += batch
+    left_out = ("IFCRELATIONSHIP", "IFCPROPERTYDEFINITION", "IFCPROPERTYTEMPLATEDEFINITION")
     assert walked == [
         position
         for position in everything
-        if not pair.index.view(position).keyword.startswith(("IFCREL", "IFCPROPERTYSET", "IFCELEMENTQUANTITY"))
+        if not any(table.is_a(pair.index.view(position).keyword, ancestor) for ancestor in left_out)
     ]
 
 
