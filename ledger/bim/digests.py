@@ -155,6 +155,10 @@ def aspect_digests(entities: Entities, table: DigestTable) -> dict[int, bytes]:
                     gathered[target].setdefault(rule.inverse_aspect, []).append(digest)
         if index in entities.describers:
             gathered[index].setdefault(Aspect.RELATIONS, []).extend(table.folded_into(index))
+        for attribute, target in set(entities.links(index)):
+            if target in entities.global_ids and entities.is_repeated(target):
+                referrer = _hash(b"q", u32(attribute), length_prefixed(entities.global_ids[index]))
+                gathered[target].setdefault(Aspect.RELATIONS, []).append(referrer)
     return {index: _leaf_aspects(entities, table, index, inverses) for index, inverses in gathered.items()}
 
 

@@ -214,12 +214,6 @@ TWINS = (
             b"#7=IFCORGANIZATIONRELATIONSHIP('s',$,#2,(#3));",
             id="which of two equal ones on a cycle is described",
         ),
-        pytest.param(
-            TWINS,
-            b"#6=IFCRELAGGREGATES('q',$,$,$,#1,(#3));",
-            b"#6=IFCRELAGGREGATES('q',$,$,$,#2,(#3));",
-            id="which of two equal elements with one GlobalId has a part",
-        ),
     ],
 )
 def test_what_the_format_says_it_does_not_tell_apart(
@@ -228,3 +222,9 @@ def test_what_the_format_says_it_does_not_tell_apart(
     """Section 6 of the page lists these; a version of the format that tells them apart changes this test."""
     first, second = (roots(HEAD + common + rest + TAIL, either) for rest in (one, other))
     assert first.root == second.root
+
+
+def test_which_of_two_equal_elements_with_one_global_id_has_a_part_counts(either: FingerprintKernel) -> None:
+    parts = (b"#6=IFCRELAGGREGATES('q',$,$,$,#1,(#3));", b"#6=IFCRELAGGREGATES('q',$,$,$,#2,(#3));")
+    first, second = (roots(HEAD + TWINS + part + TAIL, either) for part in parts)
+    assert first.root != second.root

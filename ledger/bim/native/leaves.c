@@ -172,29 +172,37 @@ static int compare_inverses(const void *context, uint32_t a, uint32_t b) {
     return memcmp(digests + (size_t)a * 32, digests + (size_t)b * 32, 32);
 }
 
+static void add_inverse(scan *s, uint32_t aspect, const uint8_t *digest) {
+    sort_key key = {(uint64_t)aspect << 56 | big_prefix(digest) >> 8, (uint32_t)(s->digest_keys.used / 32)};
+    memcpy(extend(s, &s->digest_keys, 32), digest, 32);
+    memcpy(extend(s, &s->keys, sizeof key), &key, sizeof key);
+}
+
 /* The inverse digests of a leaf into digest_keys; the keys put them in order, the aspect in the first byte. */
 static const sort_key *find_inverses(scan *s, uint32_t position, size_t *count) {
     uint32_t entity = s->leaves[position].entity;
     s->keys.used = s->digest_keys.used = 0;
     for (uint32_t i = s->reference_begin[position]; i < s->reference_begin[position + 1]; i++) {
         uint32_t referrer = s->references[(size_t)i * 2], index = s->references[(size_t)i * 2 + 1];
+        if (s->flags[entity] & IS_REPEATED) {
+            const leaf *l = &s->leaves[referrer];
+            uint8_t named[32];
+            begin_digest(s, 'q');
+            put32(s, index);
+            put32(s, l->id_length);
+            put(s, l->id, l->id_length);
+            end_digest(s, named);
+            add_inverse(s, RELATIONS, named);
+        }
         uint32_t mask = s->relation_mask[referrer];
         if (index >= 32 || !(mask >> index & 1)) continue;
         uint32_t place =
             s->relation_begin[referrer] + (uint32_t)__builtin_popcount(mask & (((uint32_t)1 << index) - 1));
-        const uint8_t *digest = s->relations.at + (size_t)place * 32;
-        sort_key key = {(uint64_t)rule_of(s, s->leaves[referrer].entity)->inverse_aspect << 56 |
-                            big_prefix(digest) >> 8,
-                        (uint32_t)(s->digest_keys.used / 32)};
-        memcpy(extend(s, &s->digest_keys, 32), digest, 32);
-        memcpy(extend(s, &s->keys, sizeof key), &key, sizeof key);
+        add_inverse(s, rule_of(s, s->leaves[referrer].entity)->inverse_aspect, s->relations.at + (size_t)place * 32);
     }
     if (s->flags[entity] & IS_DESCRIBED) {
         for (size_t i = first_fold(s, entity); i < s->fold_count && s->folds[i] >> 32 == entity; i++) {
-            const uint8_t *digest = inverse_digest(s, (uint32_t)s->folds[i], AS_ROOT);
-            sort_key key = {(uint64_t)RELATIONS << 56 | big_prefix(digest) >> 8, (uint32_t)(s->digest_keys.used / 32)};
-            memcpy(extend(s, &s->digest_keys, 32), digest, 32);
-            memcpy(extend(s, &s->keys, sizeof key), &key, sizeof key);
+            add_inverse(s, RELATIONS, inverse_digest(s, (uint32_t)s->folds[i], AS_ROOT));
         }
     }
     sort_key *keys = (sort_key *)(void *)s->keys.at;
