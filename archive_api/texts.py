@@ -47,6 +47,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "media_type": ("请求的媒体类型不正确", "The media type is not the one expected"),
     "method_not_allowed": ("不支持此方法", "The method is not allowed"),
     "mismatch": ("数据不一致", "Two values disagree"),
+    "model_busy": ("正在比较其他模型，请稍后再试", "Other models are being compared; ask again"),
     "model_index_pending": ("模型索引正在建立，请稍后再试", "The model's index is being made; ask again"),
     "model_limits": ("模型过大，超出读取的时间或内存限制", "The model needs more time or memory than is allowed"),
     "model_process": ("读取模型的进程异常结束，请稍后再试", "The process that reads the model died; ask again"),

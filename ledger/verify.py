@@ -155,12 +155,12 @@ def verify_bundle(
     }
     if file is not None:
         findings["file"] = _file(check, file)  # (9)
-    described = None
+    subject = _subject(bundle)
     if bundle.element is not None:
         findings["model"] = _model(bundle, bundle.element)  # (10)
         findings["element"], described = _element(bundle.element)  # (11)
-        if findings["model"].outcome is not Outcome.PASSED:
-            described = None  # of a model that nobody sealed
+        if described is not None and findings["model"].outcome is Outcome.PASSED:  # else of a model that nobody sealed
+            subject |= {"model": _sealed_model(bundle.element), "element": described.to_json()}
     return VerificationReport(
         tuple(Step(STEP_NAMES.index(name) + 1, name, found) for name, found in findings.items()),
         parties,
@@ -168,7 +168,7 @@ def verify_bundle(
         required_level=required_level,
         as_of=now,
         proven_time=anchor.proven_time,
-        subject=_subject(bundle) | ({} if described is None else {"element": described.to_json()}),
+        subject=subject,
     )
 
 
@@ -367,6 +367,12 @@ def _model(bundle: EvidenceBundle, item: ElementItem) -> Finding:
     if item.model.file_sha256 != bundle.entry.sha256:
         return Finding.of("model_file", f"expected {bundle.entry.sha256.hex()}, got {item.model.file_sha256.hex()}")
     return Finding.of("model_ok")
+
+
+def _sealed_model(item: ElementItem) -> dict[str, Any]:
+    """What the parties sealed of the model, its counts as they are in its entry."""
+    model = item.model.to_json()
+    return {name: model[name] for name in ("stage", "schema", "file_sha256", "root", "counts")}
 
 
 def _element(item: ElementItem) -> tuple[Finding, ElementDescription | None]:

@@ -74,6 +74,9 @@ def staged_key(key: str, stage: str | None) -> str:
     return f"{key}.{stage or 'none'}"
 
 
+_COMPARING_SECONDS: Final = 60
+
+
 class ModelLibrary:
     """Computes what follows from models, once each.
 
@@ -88,6 +91,7 @@ class ModelLibrary:
         self._store = store
         self._processes = processes
         self._lock = threading.Lock()
+        self._comparing = threading.Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left_behind in folder.glob(".*"):  # by a process that was killed
             if left_behind.is_dir():
@@ -151,14 +155,21 @@ class ModelLibrary:
         """The change record between two models, packed.
 
         Raises:
-            LedgerError: as `facts`; PolicyError `change_record_too_large`.
+            LedgerError: as `facts`; PolicyError `change_record_too_large`; TransportError `model_busy`.
         """
         found = self.find_change_record(earlier.staged_key, later.staged_key)
         if found is not None:
             return found
         target = self._path(f"{earlier.staged_key}-{later.staged_key}", "change")
-        with self._copy(earlier) as one, self._copy(later) as other, _limits():
-            self._processes.change_record(one, other, target, stages=(earlier.stage, later.stage))
+        # One at a time: requests must not be able to start as many children as they like.
+        if not self._comparing.acquire(timeout=_COMPARING_SECONDS):
+            raise TransportError("expected to compare two models, got others that still are", code="model_busy")
+        try:
+            if not target.exists():  # another request may have wanted the same
+                with self._copy(earlier) as one, self._copy(later) as other, _limits():
+                    self._processes.change_record(one, other, target, stages=(earlier.stage, later.stage))
+        finally:
+            self._comparing.release()
         return target.read_bytes()
 
     def common_global_ids(self, one_key: str, other_key: str) -> int:

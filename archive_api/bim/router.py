@@ -70,7 +70,8 @@ def _add_models(routes: APIRouter) -> None:
     ) -> dict[str, Any]:
         """The change record from the predecessor, or from another model, to this one."""
         with services.database.reading() as session:
-            return change_document(ModelService(session, services).changes(ref, index, earlier))
+            pair = ModelService(session, services).pair(ref, index, earlier)
+        return change_document(services.models.change_record(*pair))
 
 
 def _add_elements(routes: APIRouter) -> None:

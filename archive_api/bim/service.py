@@ -123,8 +123,8 @@ class ModelService:
         shown = None if earlier is None else _reference(earlier)
         return LineModelOut(**members, predecessor=shown, changes=changes, pending=pending)
 
-    def changes(self, ref: str, index: int, earlier: str | None) -> bytes:
-        """The change record, packed, from an earlier model to this one.
+    def pair(self, ref: str, index: int, earlier: str | None) -> tuple[StoredModel, StoredModel]:
+        """An earlier model and this one, to be compared.
 
         Args:
             ref: uuid or id of the submission.
@@ -133,6 +133,7 @@ class ModelService:
 
         Raises:
             NotFoundError: no such model; `no_predecessor`: none comes before it.
+            MalformedError: another form than `submission:index`, or a model of another unit project.
             ConflictError: `model_unreadable`: one of them has no fingerprint.
             TransportError: `model_index_pending`: which one comes before it isn't known yet (`ledger.errors`).
         """
@@ -142,14 +143,16 @@ class ModelService:
             other, _, place = earlier.rpartition(":")
             if not (place.isascii() and place.isdecimal() and len(place) < 10):
                 raise MalformedError(f"expected submission:index, got {earlier[:100]!r}")
-            return self._services.models.change_record(self._stored(*self._find(other, int(place))), later)
+            found = self._find(other, int(place))
+            if found[0].unit_project_id != submission.unit_project_id:
+                raise MalformedError(f"expected a model of the same unit project, got {earlier[:100]!r}")
+            return self._stored(*found), later
         line = self._models.line(submission.unit_project_id)
         this = next(model for model in line if model.row.id == row.id)
         before = self._predecessor(this, line)
         if before is None:
             raise NotFoundError("expected a model before this one in the line, got none", code="no_predecessor")
-        stored = self._stored(before.submission, before.statement, before.row)
-        return self._services.models.change_record(stored, later)
+        return self._stored(before.submission, before.statement, before.row), later
 
     def without_record(self) -> list[tuple[StoredModel, StoredModel]]:
         """Each model and its predecessor between which no change record was computed yet."""

@@ -16,18 +16,11 @@ from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOpt
 from archive_api.cli.output import Output
 from ledger.bim.models import is_model_path
 from ledger.bim.schema import Aspect
-from ledger.cli.bim_texts import aspect_text, class_text
+from ledger.cli.bim_texts import STAGES_ZH, aspect_text, class_text, stage_text
 from ledger.texts import visible
 
 __all__ = ["changes", "elements", "stages"]
 
-STAGES_ZH: Final = {
-    "planning": "规划",
-    "design": "设计",
-    "construction": "施工",
-    "as_built": "竣工",
-    None: "未注明",
-}
 _SHOWN: Final = 200
 _BATCH: Final = 1000
 
@@ -57,9 +50,12 @@ def stages(
     key = str(find_unit_project(client, building, unit)["unit_project_key"])
     line = list(client.line(key))
     for model in line:
-        stage = f"{STAGES_ZH[model['stage']]} {model['stage'] or 'not said'}"
         elements_zh = "指纹未计算" if model["counts"] is None else f"{model['counts']['elements']} 个构件与关系"
-        output.say(f"{stage} · {visible(model['name'])} · {elements_zh}", str(model["state"]), style="bold")
+        output.say(
+            f"{stage_text(model['stage'])} · {visible(model['name'])} · {elements_zh}",
+            str(model["state"]),
+            style="bold",
+        )
         output.say(f"  模型：{model['submission_id']}/{model['index']}", f"sequence {model['sequence']}")
         if model["root"] is not None:
             output.say(f"  指纹：0x{model['root']}", str(model["schema"]))

@@ -192,7 +192,7 @@ def check_records(
     models: Models,
     output: Output,
 ) -> None:
-    """Compute every change record of a handover again; say so where the earlier model could not be had.
+    """Compute every change record of a handover again.
 
     Args:
         entries: in path order.
@@ -204,6 +204,7 @@ def check_records(
 
     Raises:
         MalformedError: a record that does not name its models.
+        TransportError: the earlier model could not be had, so the record could not be checked.
         MismatchError: `change_record`: it names other models, or says something else than they give.
     """
     for index, entry in enumerate(entries):
@@ -219,9 +220,11 @@ def check_records(
                 found = archive.find(link.from_submission, link.from_sha256)
                 path, facts = archive.get(found)
                 stage = found["stage"]
-        except (TransportError, ProblemError) as error:
-            output.warn(f"未能核对变更记录 {entry.path}：取不到先前的模型", f"could not check it: {error}")
-            continue
+        except ProblemError as error:
+            # Could not check is no pass: nobody seals a record of changes that he could not compute himself.
+            raise TransportError(
+                f"expected the model before, to check {entry.path!r} against it, got: {error}", code="change_record"
+            ) from error
         roots = (facts.root if facts else None, later_facts.root if later_facts else None)
         if path is None or later is None or roots != (link.from_root, link.to_root):
             raise MismatchError(

@@ -6,7 +6,7 @@ from typing import Final
 
 from ledger.bim.schema import Aspect, table_for
 
-__all__ = ["aspect_text", "class_text"]
+__all__ = ["STAGES_ZH", "aspect_text", "class_text", "stage_text"]
 
 _ASPECTS: Final = {
     Aspect.IDENTITY: "标识与属性",
@@ -120,6 +120,20 @@ _CLASSES: Final = {
     "IfcZone": "分区",
 }
 _BY_KEYWORD: Final = {name.upper(): text for name, text in _CLASSES.items()}
+
+
+STAGES_ZH: Final = {
+    "planning": "规划",
+    "design": "设计",
+    "construction": "施工",
+    "as_built": "竣工",
+    None: "未注明",
+}
+
+
+def stage_text(stage: str | None) -> str:
+    """A stage in Chinese and as it is sealed."""
+    return f"{STAGES_ZH[stage]} {stage or 'not said'}"
 
 
 def aspect_text(aspect: Aspect) -> str:

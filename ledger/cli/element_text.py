@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ledger.bim.schema import Aspect
-from ledger.cli.bim_texts import aspect_text, class_text
+from ledger.cli.bim_texts import aspect_text, class_text, stage_text
 from ledger.texts import visible
 
 __all__ = ["print_element"]
@@ -31,14 +31,17 @@ _RELATIONS: Final = {
 }
 
 
-def print_element(element: Mapping[str, Any], *, console: Console) -> None:
+def print_element(element: Mapping[str, Any], *, console: Console, model: Mapping[str, Any] | None = None) -> None:
     """Print a description of an element.
 
     Args:
         element: what `ledger.bim.description.ElementDescription.to_json` gives.
         console: where to.
+        model: stage and schema of the sealed model that it is in, if the evidence goes that far.
     """
+    sealed = [] if model is None else [("所在模型 / model", f"{stage_text(model['stage'])}, {model['schema']}")]
     lines = [
+        *sealed,
         ("构件 / element", f"{class_text(element['schema'], element['class']) or '—'}  {element['name']}"),
         ("GlobalId", element["global_id"]),
         *((name, value) for name, value in element["attributes"].items() if name != "Name"),

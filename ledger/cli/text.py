@@ -111,7 +111,7 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
     if (
         report.outcome is Outcome.PASSED and "element" in report.subject
     ):  # of another verdict nothing is shown as proved
-        print_element(report.subject["element"], console=console)
+        print_element(report.subject["element"], console=console, model=report.subject["model"])
     zh, style = _OUTCOMES[report.outcome]
     decisive = report.decisive
     console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))

@@ -42,6 +42,9 @@ def require_all_shown(step: bytes, *, every: int = 1) -> None:
     for position in range(made.elements):
         for aspect in Aspect:
             node = read.aspect(position, aspect)
+            if aspect is Aspect.RELATIONS and made.scan.global_ids[position] in made.duplicates:
+                assert isinstance(node, Elided)  # what refers to each of two with one GlobalId has no notation
+                continue
             assert not isinstance(node, Elided), (made.scan.global_ids[position], aspect)
             digest = read.aspect_digests(position)[32 * aspect : 32 * aspect + 32]
             written = render(node)
