@@ -53,6 +53,9 @@ def test_an_element_is_proved_up_to_the_five_seals(world: World, handover: Prepa
     assert report.outcome is Outcome.PASSED, report.to_json()
     assert report.subject["element"]["name"] == "FM1021 甲级防火门"
     assert report.subject["document"]["sha256"] == hashlib.sha256(MODEL).hexdigest()
+    sealed = next(model for model in handover.manifest.models if model.file_sha256 == hashlib.sha256(MODEL).digest())
+    assert report.subject["model"]["stage"] == sealed.stage
+    assert report.subject["model"]["counts"]["duplicate_global_ids"] == 0
     assert [step.name for step in report.steps][-2:] == ["model", "element"]
 
 

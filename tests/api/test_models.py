@@ -255,6 +255,20 @@ def test_says_what_changed_from_any_model_to_another(world: World) -> None:
     for wrong in ("x", f"{first['id']}:x", ":0"):
         assert world.client.get(f"/api/v1{path}", params={"from": wrong}).status_code in (404, 422)
     world.refuse("GET", f"{path}?from={first['id']}:7", 404, "not_found")
+    elsewhere = handed_over(world, world.new_unit_project(), {NAME: DESIGN}, "design", accept=False)
+    world.refuse("GET", f"{path}?from={elsewhere['id']}:0", 422, "malformed")
+
+
+def test_compares_two_models_at_a_time_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = world.new_unit_project()
+    handed_over(world, unit, {NAME: house(doors=7)}, "design", accept=False)
+    later = handed_over(world, unit, {NAME: house(doors=8)}, "as_built", accept=False)
+    path = f"/submissions/{later['submission_id']}/models/0/changes"
+    monkeypatch.setattr("archive_api.bim.library._COMPARING_SECONDS", 0.1)
+    with world.services.models._comparing:
+        problem = world.client.get(f"/api/v1{path}")
+    assert (problem.status_code, problem.json()["code"]) == (503, "model_busy")
+    assert world.get(path)["format"] == "yunshang-bim-change/v1"
 
 
 def test_shows_what_was_sealed_whatever_the_rows_say(world: World) -> None:
