@@ -292,9 +292,7 @@ def test_addresses_without_the_contracts_are_no_answer(engine: Engine) -> None:
 
 def test_a_node_that_is_down_is_a_transport_error_without_the_address(engine: Engine) -> None:
     address = f"http://user:secret@127.0.0.1:{free_port('127.0.0.1')}"
-    down = EvmChain(
-        address, chain_id=engine.identity.chain_id, relay_key=engine.relay_key, contracts=engine.contracts
-    )
+    down = EvmChain(address, chain_id=engine.identity.chain_id, relay_key=engine.relay_key, contracts=engine.contracts)
     asked = [
         lambda: down.prepare(RegisterBuilding(new_unit_project().building), 0),
         lambda: down.broadcast(b"\x01"),
