@@ -19,7 +19,7 @@ from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.services import Services
 from archive_api.worker import Worker
 from ledger.anchoring import Phase
-from ledger.errors import TransportError
+from ledger.errors import PolicyError, TransportError
 from ledger.types import ROLES
 
 from .world import Prepared, World
@@ -191,6 +191,24 @@ def test_shows_what_the_contract_refused_and_why(world: World) -> None:
     assert shown["state_reason"] == "SealByPassed"
     assert shown["anchor"]["reason_code"] == "SealByPassed"
     assert shown["anchor"]["reason_values"]["sealBy"] == prepared.statement.seal_by
+
+
+def test_a_refusal_that_does_not_come_again_is_none(world: World) -> None:
+    prepared = world.sealed()
+    refusals = [PolicyError("expected a known roster, got an older block", code="RosterUnknown")]
+
+    class Hasty:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.services.chain, name)
+
+        def prepare(self, *arguments: Any) -> Any:
+            if refusals:
+                raise refusals.pop()
+            return world.services.chain.prepare(*arguments)
+
+    Worker(dataclasses.replace(world.services, chain=Hasty()), WorkerMonitor()).round()
+    assert refusals == []
+    anchored_once(world, prepared)
 
 
 def test_withdraws_on_chain_what_was_refused_and_makes_the_draft_free_again(world: World) -> None:
