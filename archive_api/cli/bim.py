@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -22,10 +22,11 @@ from ledger.bim.difference import ChangedElement, ComparedModel, ElementName, Mo
 from ledger.bim.fingerprint import Fingerprint
 from ledger.bim.scan import FingerprintKernel
 from ledger.cli.bim_texts import aspect_text, class_text
+from ledger.errors import MalformedError
 from ledger.fields import prefixed_hex
 from ledger.texts import visible
 
-__all__ = ["ModelArgument", "app", "interruptible"]
+__all__ = ["ModelArgument", "app", "interruptible", "naming"]
 
 app = typer.Typer(
     help="BIM 模型：指纹、单个构件的证明、差异。BIM models: fingerprint, proofs of elements, differences."
@@ -54,7 +55,8 @@ def fingerprint(path: ModelArgument, *, as_json: JsonOption = False) -> None:
     """
     output = Output(as_json)
     kernel = best_kernel()
-    model = interruptible(lambda: fingerprint_file(path, kernel=kernel))
+    with naming(path):
+        model = interruptible(lambda: fingerprint_file(path, kernel=kernel))
     made = model.fingerprint
     _tell_kernel(output, kernel)
     _warn_duplicates(output, path, made)
@@ -110,7 +112,7 @@ def diff(
     started = time.perf_counter()
     with ExitStack() as stack:
         models = [stack.enter_context(open_model(path)) for path in (earlier, later)]
-        old, new, found = interruptible(lambda: _compare(models[0], models[1], kernel))
+        old, new, found = interruptible(lambda: _compare((earlier, later), models, kernel))
     _tell_kernel(output, kernel)
     for path, made in ((earlier, old), (later, new)):
         _warn_duplicates(output, path, made)
@@ -125,6 +127,22 @@ def diff(
     if not as_json:
         _show(output, found, old.schema, new.schema, time.perf_counter() - started)
     output.result(found.to_json())
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say of which file a byte is that an error names.
+
+    Raises:
+        MalformedError: the same, with the path before the byte.
+    """
+    try:
+        yield
+    except MalformedError as error:
+        if not error.where.startswith("byte "):
+            raise
+        message = str(error).removeprefix(f"{error.where}: ")
+        raise MalformedError(message, code=error.code, where=f"{path}: {error.where}") from error
 
 
 def interruptible(work: Callable[[], Result]) -> Result:
@@ -160,9 +178,13 @@ def interruptible(work: Callable[[], Result]) -> Result:
 
 
 def _compare(
-    earlier: OpenModel, later: OpenModel, kernel: FingerprintKernel
+    paths: Sequence[Path], models: Sequence[OpenModel], kernel: FingerprintKernel
 ) -> tuple[Fingerprint, Fingerprint, ModelDifference]:
-    old, new = (ComparedModel(m.step, Fingerprint.of(kernel.scan(m.step))) for m in (earlier, later))
+    compared = []
+    for path, model in zip(paths, models, strict=True):
+        with naming(path):
+            compared.append(ComparedModel(model.step, Fingerprint.of(kernel.scan(model.step))))
+    old, new = compared
     return old.fingerprint, new.fingerprint, compare(old, new, kernel=kernel)
 
 

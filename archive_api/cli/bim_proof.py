@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from archive_api.cli.bim import ModelArgument, interruptible
+from archive_api.cli.bim import ModelArgument, interruptible, naming
 from archive_api.cli.failures import COULD_NOT_CHECK, FAILED, OK, USAGE, CommandError
 from archive_api.cli.options import JsonOption
 from archive_api.cli.output import Output
@@ -51,7 +51,7 @@ def prove(
         yunshang bim prove 竣工模型.ifc '1hOSvn6df7F8_7GcBWlRGQ' --full --json
     """
     output = Output(as_json)
-    with open_model(model) as opened:
+    with open_model(model) as opened, naming(model):
         proof, root = interruptible(lambda: _prove(opened, global_id, full=full))
     content = proof.to_bytes()
     target = out or Path(f"element-{re.sub('[^0-9A-Za-z_$]', '-', global_id)}.json")

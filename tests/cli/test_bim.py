@@ -145,7 +145,7 @@ def test_broken_files_are_named_with_the_place(yunshang: Runner, tmp_path: Path,
         error = done.json["error"]
         assert error["zh"]
         assert code is None or error["code"] == code
-        assert content is None or "byte " in error["en"]
+        assert content is None or f"{path}: byte " in error["en"]
         assert "Traceback" not in done.stderr
 
 
