@@ -261,8 +261,8 @@ def test_says_what_changed_from_any_model_to_another(world: World) -> None:
 
 def test_compares_two_models_at_a_time_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = world.new_unit_project()
-    handed_over(world, unit, {NAME: house(doors=7)}, "design", accept=False)
-    later = handed_over(world, unit, {NAME: house(doors=8)}, "as_built", accept=False)
+    handed_over(world, unit, {NAME: house(doors=11)}, "design", accept=False)
+    later = handed_over(world, unit, {NAME: house(doors=12)}, "as_built", accept=False)
     path = f"/submissions/{later['submission_id']}/models/0/changes"
     monkeypatch.setattr("archive_api.bim.library._COMPARING_SECONDS", 0.1)
     with world.services.models._comparing:
