@@ -35,6 +35,7 @@ __all__ = ["ModelLibrary", "StoredModel", "model_key", "staged_key"]
 
 _VERSION: Final = FORMAT.rpartition("/")[2]
 _PIECE_BYTES: Final = 1 << 20
+_COMPARING_SECONDS: Final = 60  # how long a comparison waits for the one before it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +73,6 @@ def model_key(file_sha256: str, name: str) -> str:
 def staged_key(key: str, stage: str | None) -> str:
     """The name of a model with its stage, as change records are kept by it."""
     return f"{key}.{stage or 'none'}"
-
-
-_COMPARING_SECONDS: Final = 60
 
 
 class ModelLibrary:

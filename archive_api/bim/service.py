@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from sqlmodel import Session
 
@@ -28,34 +26,13 @@ from ledger.bim.change_record import unpack_change_record
 from ledger.bim.stages import comes_before, predecessor
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.errors import TransportError as LedgerTransportError
+from ledger.kept import Kept
 
 __all__ = ["ModelService", "change_document"]
 
 
-class _SealedModels:
-    """The models of the statements asked for last: reading a manifest of many documents is what costs."""
-
-    def __init__(self, *, size: int) -> None:
-        self._size = size
-        self._known: OrderedDict[str, tuple[ModelEntry, ...]] = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, submission_id: str, handover: SealedHandover) -> tuple[ModelEntry, ...]:
-        """The model entries of a statement; the handover was compared with its id."""
-        with self._lock:
-            known = self._known.get(submission_id)
-            if known is not None:
-                self._known.move_to_end(submission_id)
-                return known
-        models = handover.manifest().models
-        with self._lock:
-            self._known[submission_id] = models
-            while len(self._known) > self._size:
-                self._known.popitem(last=False)
-        return models
-
-
-_SEALED = _SealedModels(size=64)
+# By submission id, which the handover was compared with: reading a manifest of many documents is what costs.
+_SEALED: Final = Kept[str, tuple[ModelEntry, ...]](64)
 
 
 class ModelService:
@@ -194,7 +171,7 @@ class ModelService:
         handover = self._handovers.get(statement.submission_id)
         if handover is None:
             handover = self._handovers[statement.submission_id] = SealedHandover(self._services, statement)
-        models = _SEALED.get(statement.submission_id, handover)
+        models = _SEALED.get(statement.submission_id, lambda: handover.manifest().models)
         entry = handover.entry(row.leaf_index)
         if row.model_index >= len(models) or models[row.model_index].file_sha256 != entry.sha256:
             raise MismatchError(

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final
 
 from ledger.bim.fingerprint import Fingerprint
-from ledger.bim.kept import Kept
 from ledger.bim.notation import AspectNode, Atom, Elided, Entity, Node, Typed, render
 from ledger.bim.scan import Step
 from ledger.bim.schema import Aspect
@@ -19,6 +18,7 @@ from ledger.bim.source import ElementView, PropertyRow
 from ledger.bim.step import Reference, Value
 from ledger.bim.step import Typed as TypedValue
 from ledger.bim.values import property_rows, text_of
+from ledger.kept import Kept
 from ledger.merkle import AuditPath, MerkleTree
 
 __all__ = ["DEFAULT_LIMIT", "ModelReader"]

@@ -16,7 +16,6 @@ from operator import attrgetter
 from typing import Final
 
 from ledger.bim.fingerprint import Fingerprint
-from ledger.bim.kept import Kept
 from ledger.bim.notation import (
     DERIVED,
     ITSELF,
@@ -54,6 +53,7 @@ from ledger.bim.step import (
 )
 from ledger.bim.step import Typed as TypedValue
 from ledger.errors import MalformedError
+from ledger.kept import Kept
 
 __all__ = ["Shower", "pairs_of"]
 

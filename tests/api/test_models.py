@@ -259,7 +259,7 @@ def test_says_what_changed_from_any_model_to_another(world: World) -> None:
     world.refuse("GET", f"{path}?from={elsewhere['id']}:0", 422, "malformed")
 
 
-def test_compares_two_models_at_a_time_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_makes_one_comparison_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     unit = world.new_unit_project()
     handed_over(world, unit, {NAME: house(doors=11)}, "design", accept=False)
     later = handed_over(world, unit, {NAME: house(doors=12)}, "as_built", accept=False)
