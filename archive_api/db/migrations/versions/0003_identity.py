@@ -1,0 +1,16 @@
+"""Persons and their sessions."""
+
+from __future__ import annotations
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Bring the schema to this revision."""
+
+
+def downgrade() -> None:
+    """Take the schema back to the revision before."""

@@ -1,0 +1,16 @@
+"""Wrapped data keys of encrypted documents."""
+
+from __future__ import annotations
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Bring the schema to this revision."""
+
+
+def downgrade() -> None:
+    """Take the schema back to the revision before."""
