@@ -1,0 +1,1 @@
+"""Who asks: persons, their sign-in and their sessions."""
