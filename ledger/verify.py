@@ -30,6 +30,7 @@ from typing import Any
 from ledger import fields
 from ledger.bim.description import ElementDescription
 from ledger.bim.item import ElementItem
+from ledger.bim.salted import SALTED_FORMAT
 from ledger.bim.scan import FORMAT
 from ledger.errors import LedgerError, MismatchError
 from ledger.evidence import EvidenceBundle, UnknownItemError
@@ -364,8 +365,8 @@ def _model(bundle: EvidenceBundle, item: ElementItem) -> Finding:
         item.model_path.verify(item.model.leaf_hash, bundle.statement.bim_root)
     except MismatchError as error:
         return Finding.of("bim_root", str(error))
-    if item.model.file_sha256 != bundle.entry.sha256:
-        return Finding.of("model_file", f"expected {bundle.entry.sha256.hex()}, got {item.model.file_sha256.hex()}")
+    if not item.is_of_file(bundle.entry.sha256):
+        return Finding.of("model_file", f"expected the entry of {bundle.entry.sha256.hex()}, got another file's")
     return Finding.of("model_ok")
 
 
@@ -377,9 +378,11 @@ def _sealed_model(item: ElementItem) -> dict[str, Any]:
 
 def _element(item: ElementItem) -> tuple[Finding, ElementDescription | None]:
     """What is proved; nothing is described of an element that isn't."""
-    if item.model.version != FORMAT:
+    if item.model.version not in (FORMAT, SALTED_FORMAT):
         return Finding.of("model_version", f"expected {FORMAT}, got {item.model.version}"), None
     try:
+        if item.proof.version != item.model.version:
+            raise MismatchError(f"expected a proof of {item.model.version}, got one of {item.proof.version}")
         described = item.proof.verify(item.model.root or b"")
     except MismatchError as error:
         return Finding.of("element_root", f"{error.code}: {error}"), None

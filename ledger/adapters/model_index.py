@@ -121,6 +121,10 @@ class ModelIndex:
         digest = self.aspect_digests(position)[_HASH_BYTES * aspect : _HASH_BYTES * (aspect + 1)]
         return f"#{digest.hex()}"
 
+    def salt(self, position: int) -> bytes | None:
+        """Return None: models whose leaves are salted have no index."""
+        return None
+
     def audit_path(self, position: int) -> AuditPath:
         """Return the path from a leaf to `root`."""
         size = self.elements + 1  # with the last leaf

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ledger import fields
@@ -15,6 +15,7 @@ from ledger.bim.description import ElementDescription, describe
 from ledger.bim.elision import elide
 from ledger.bim.notation import AspectNode, Elided, render
 from ledger.bim.notation_parser import parse_aspect
+from ledger.bim.salted import SALTED_FORMAT, salted_leaf
 from ledger.bim.scan import FORMAT
 from ledger.bim.schema import Aspect, table_for
 from ledger.bim.source import ElementSource
@@ -23,14 +24,24 @@ from ledger.canonical import canonical_bytes, parse_canonical
 from ledger.errors import MalformedError, MismatchError, NotFoundError
 from ledger.merkle import AuditPath, leaf_hash
 
-__all__ = ["ELEMENT_FORMAT", "FULL_BYTES", "MAX_ELEMENT_BYTES", "SHORT_BYTES", "ElementProof", "UnknownFormatError"]
+__all__ = [
+    "ELEMENT_FORMAT",
+    "FULL_BYTES",
+    "MAX_ELEMENT_BYTES",
+    "SALTED_ELEMENT_FORMAT",
+    "SHORT_BYTES",
+    "ElementProof",
+    "UnknownFormatError",
+]
 
 ELEMENT_FORMAT: Final = "yunshang-bim-element/v1"
+SALTED_ELEMENT_FORMAT: Final = "yunshang-bim-salted-element/v1"
 MAX_ELEMENT_BYTES: Final = 1 << 20
 SHORT_BYTES: Final = 4095
 """What a proof is kept to unless more is asked for."""
 FULL_BYTES: Final = 700 * 1024
 """What a proof is kept to where everything is asked for: it still fits into a bundle of evidence."""
+_FORMATS: Final = (ELEMENT_FORMAT, SALTED_ELEMENT_FORMAT)
 _GLOBAL_ID: Final = re.compile(r"[!-~]{1,64}\Z")
 _HIDDEN: Final = (Aspect.GEOMETRY, Aspect.OWNERSHIP)
 
@@ -50,12 +61,14 @@ class ElementProof:
         global_id: of the element.
         aspects: eight, in their order.
         path: from the element's leaf to `root`.
+        salt: of the leaf, 32 bytes, where the model's leaves are salted; None where they aren't.
     """
 
     schema: str
     global_id: str
     aspects: tuple[AspectNode | Elided, ...] = field(kw_only=True)
     path: AuditPath = field(kw_only=True)
+    salt: bytes | None = field(default=None, kw_only=True)
 
     @classmethod
     def build(cls, source: ElementSource, global_id: str, *, full: bool = False) -> ElementProof:
@@ -86,18 +99,30 @@ class ElementProof:
             hidden = aspect in _HIDDEN and not full
             node = Elided(digest) if hidden else parse_aspect(source.aspect_notation(position, aspect), aspect)
             aspects.append(node if node.digest == digest else Elided(digest))
-        proof = cls(source.schema, global_id, aspects=tuple(aspects), path=source.audit_path(position))
+        proof = cls(
+            source.schema,
+            global_id,
+            aspects=tuple(aspects),
+            path=source.audit_path(position),
+            salt=source.salt(position),
+        )
         excess = len(proof.to_bytes()) - (FULL_BYTES if full else SHORT_BYTES)
         if excess > 0:
             shorter = elide(proof.aspects, excess, table=table_for(proof.schema))
-            proof = cls(proof.schema, global_id, aspects=tuple(shorter), path=proof.path)
+            proof = replace(proof, aspects=tuple(shorter))
         proof.verify(source.root)
         return proof
 
     @property
     def leaf(self) -> bytes:
-        """The leaf that the aspects make, recomputed from what they show."""
-        return b"".join(self._leaf())
+        """The leaf that the aspects make, recomputed from what they show, with its salt if it has one."""
+        leaf = b"".join(self._leaf())
+        return leaf if self.salt is None else salted_leaf(self.salt, leaf)
+
+    @property
+    def version(self) -> str:
+        """Version of the fingerprint that the proof leads to, as in the model entry."""
+        return FORMAT if self.salt is None else SALTED_FORMAT
 
     def _leaf(self) -> Iterator[bytes]:
         yield b"l"
@@ -131,8 +156,10 @@ class ElementProof:
 
     def to_json(self) -> dict[str, Any]:
         """Return the proof's JSON object."""
+        salted = {} if self.salt is None else {"salt": self.salt.hex()}
         return {
-            "format": ELEMENT_FORMAT,
+            "format": SALTED_ELEMENT_FORMAT if salted else ELEMENT_FORMAT,
+            **salted,
             "schema": self.schema,
             "global_id": self.global_id,
             "aspects": {aspect.label: render(self.aspects[aspect]) for aspect in Aspect},
@@ -162,10 +189,12 @@ class ElementProof:
     def from_json(cls, value: Any, where: str = "element") -> ElementProof:
         """Read a proof out of a parsed document; see `parse`."""
         version = value.get("format") if isinstance(value, dict) else None
-        if isinstance(version, str) and version.startswith("yunshang-bim-element/") and version != ELEMENT_FORMAT:
-            raise UnknownFormatError(f"expected {ELEMENT_FORMAT}, got {version!r}", where=where, actual=version)
-        proof = fields.members(value, ("format", "schema", "global_id", "aspects", "path"), where)
-        fields.one_of(proof["format"], (ELEMENT_FORMAT,), f"{where}.format")
+        families = tuple(known.partition("/")[0] + "/" for known in _FORMATS)
+        if isinstance(version, str) and version.startswith(families) and version not in _FORMATS:
+            raise UnknownFormatError(f"expected one of {_FORMATS}, got {version!r}", where=where, actual=version)
+        salted = ("salt",) if version == SALTED_ELEMENT_FORMAT else ()
+        proof = fields.members(value, ("format", *salted, "schema", "global_id", "aspects", "path"), where)
+        fields.one_of(proof["format"], _FORMATS, f"{where}.format")
         labels = tuple(aspect.label for aspect in Aspect)
         aspects = fields.members(proof["aspects"], labels, f"{where}.aspects")
         global_id = proof["global_id"]
@@ -179,4 +208,5 @@ class ElementProof:
                 for aspect in Aspect
             ),
             path=AuditPath.from_json(proof["path"], f"{where}.path"),
+            salt=fields.hex_bytes(proof["salt"], f"{where}.salt") if salted else None,
         )

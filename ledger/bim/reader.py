@@ -156,6 +156,10 @@ class ModelReader:
             self._tree = MerkleTree(self._fingerprint.leaf_hashes)
         return AuditPath.of(self._tree.proof(position))
 
+    def salt(self, position: int) -> bytes | None:
+        """Return None: leaves have no salts here; see `ledger.bim.salted`."""
+        return None
+
     # Relations
 
     def _is_a(self, position: int, ancestor: str) -> bool:

@@ -55,6 +55,10 @@ class ElementSource(Protocol):
         """Return the path from a leaf to `root`."""
         ...
 
+    def salt(self, position: int) -> bytes | None:
+        """Return the salt of a leaf, 32 bytes; None where the fingerprint has none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ElementView:
