@@ -5,8 +5,8 @@ from __future__ import annotations
 from ledger.bim.fingerprint import Fingerprint
 from ledger.bim.reader import ModelReader
 from ledger.bim.salted import SaltingKey, salted_leaf
+from ledger.bim.scan import Step
 from ledger.bim.schema import Aspect
-from ledger.bim.step import Step
 from ledger.merkle import AuditPath, MerkleTree, leaf_hash
 
 __all__ = ["SaltedModel"]
