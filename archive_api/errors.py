@@ -17,8 +17,10 @@ __all__ = [
     "MismatchError",
     "NotFoundError",
     "PolicyError",
+    "QuotaError",
     "StorageFullError",
     "TooLargeError",
+    "TooManyError",
     "TransportError",
     "status_of",
 ]
@@ -78,6 +80,18 @@ class TooLargeError(ApiError):
     default_code = "too_large"
 
 
+class TooManyError(ApiError):
+    """Too many requests at a time; `retry_after_seconds` says when the next one is taken."""
+
+    default_code = "too_many_requests"
+
+
+class QuotaError(ApiError):
+    """More is under way than somebody is given."""
+
+    default_code = "quota_exceeded"
+
+
 class StorageFullError(ApiError):
     """No room is left where content is kept."""
 
@@ -100,6 +114,8 @@ STATUS_BY_ERROR: Final[Mapping[type[Exception], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     PolicyError: _UNPROCESSABLE,
     TooLargeError: HTTPStatus(413),
+    TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
+    QuotaError: HTTPStatus(413),
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     TransportError: HTTPStatus.SERVICE_UNAVAILABLE,
     ledger_errors.MalformedError: _UNPROCESSABLE,

@@ -1,0 +1,1 @@
+"""What stands before every route: headers of answers, limits of requests in number, size and time, secrets from files."""
