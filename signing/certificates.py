@@ -37,7 +37,10 @@ __all__ = [
     "OrganisationCertificate",
     "certificate_id",
     "certificate_pem",
+    "check_extensions",
+    "check_name",
     "check_organisation",
+    "issuer_name",
     "load_p256_certificate",
     "parse_certificate",
 ]
@@ -158,24 +161,28 @@ def _parse(der_bytes: bytes) -> OrganisationCertificate:
 def _read(der_bytes: bytes) -> OrganisationCertificate:
     certificate, key = load_p256_certificate(der_bytes)  # (1) (2) (4)
     name, code = _subject(certificate)  # (3)
-    _check_extensions(certificate)  # (5)
-    reader = der.Reader(der_bytes, where="certificate").enter(der.SEQUENCE, "certificate").enter(der.SEQUENCE, "tbs")
-    for _ in range(3):  # version, serial number, signature algorithm
-        reader.next()
-    issuer = reader.element(der.SEQUENCE, "issuer")
+    check_extensions(certificate, usage=_KEY_USAGE, purpose=DOCUMENT_SIGNING)  # (5)
     return OrganisationCertificate(
         der=der_bytes,
         certificate_id=certificate_id(der_bytes),
         organisation_code=code,
         organisation_name=name,
         serial_number=certificate.serial_number,
-        issuer=issuer,
+        issuer=issuer_name(der_bytes),
         public_key=key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:],
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
         x509=certificate,
         verifying_key=key,
     )
+
+
+def issuer_name(der_bytes: bytes) -> bytes:
+    """Return the issuer's Name (DER) of a certificate that was loaded before."""
+    reader = der.Reader(der_bytes, where="certificate").enter(der.SEQUENCE, "certificate").enter(der.SEQUENCE, "tbs")
+    for _ in range(3):  # version, serial number, signature algorithm
+        reader.next()
+    return reader.element(der.SEQUENCE, "issuer")
 
 
 # Algorithm identifiers are compared as bytes, so that parameters (NULL) are noticed.
@@ -289,14 +296,7 @@ def check_organisation(name: str, code: str, *, where: str) -> None:
         MalformedError: a name that is empty, padded, longer than 64 characters, not NFC or with control characters; a
             code of another length or alphabet.
     """
-    printable = all(unicodedata.category(character)[0] != "C" for character in name)
-    if not 1 <= len(name) <= 64 or name != name.strip() or not printable or not unicodedata.is_normalized("NFC", name):
-        raise MalformedError(
-            f"expected an organisation name of 1 to 64 printable NFC characters, got {name!r}",
-            code="organisation_name",
-            where=where,
-            actual=name,
-        )
+    check_name(name, kind="organisation", where=where)
     if not _CODE.fullmatch(code):
         raise MalformedError(
             f"expected an 18-character unified social credit code, got {code!r}",
@@ -306,7 +306,41 @@ def check_organisation(name: str, code: str, *, where: str) -> None:
         )
 
 
-def _check_extensions(certificate: x509.Certificate) -> None:
+def check_name(name: str, *, kind: str, where: str) -> None:
+    """Refuse a name that no certificate may carry.
+
+    Args:
+        name: of an organisation or a person.
+        kind: `organisation` or `person`; the code is `<kind>_name`.
+        where: the place in the input.
+
+    Raises:
+        MalformedError: empty, padded, longer than 64 characters, not NFC, or with control characters.
+    """
+    printable = all(unicodedata.category(character)[0] != "C" for character in name)
+    if not 1 <= len(name) <= 64 or name != name.strip() or not printable or not unicodedata.is_normalized("NFC", name):
+        raise MalformedError(
+            f"expected the name of {kind} with 1 to 64 printable NFC characters, got {name!r}",
+            code=f"{kind}_name",
+            where=where,
+            actual=name,
+        )
+
+
+def check_extensions(
+    certificate: x509.Certificate, *, usage: x509.KeyUsage, purpose: ObjectIdentifier | None
+) -> None:
+    """Check the extensions of a certificate that is no authority.
+
+    Args:
+        certificate: loaded by `load_p256_certificate`.
+        usage: the one key usage allowed, critical.
+        purpose: the one extended key usage allowed; None: there must be none.
+
+    Raises:
+        MalformedError: an extension of the profile that isn't DER.
+        PolicyError: another usage, a further critical extension, a CA; code `certificate_*`.
+    """
     extensions = certificate.extensions
     for extension in extensions:
         if extension.critical and extension.oid not in _PROFILE_EXTENSIONS:
@@ -316,7 +350,7 @@ def _check_extensions(certificate: x509.Certificate) -> None:
                 where="certificate.extensions",
                 actual=extension.oid.dotted_string,
             )
-    _check_usages(extensions)
+    _check_usages(extensions, usage, purpose)
     # A default value spelled out, or a longer bit list, is seen when the value is encoded again.
     raw = _raw_extensions(certificate)
     for extension in extensions:
@@ -326,12 +360,12 @@ def _check_extensions(certificate: x509.Certificate) -> None:
             )
 
 
-def _check_usages(extensions: x509.Extensions) -> None:
+def _check_usages(extensions: x509.Extensions, wanted: x509.KeyUsage, purpose: ObjectIdentifier | None) -> None:
     where = "certificate.extensions"
     try:
         constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = extensions.get_extension_for_class(x509.KeyUsage)
-        purposes = list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+        purposes = _purposes(extensions, required=purpose is not None)
     except x509.ExtensionNotFound as error:
         raise PolicyError(
             f"expected basic constraints, key usage and extended key usage, got none with {error.oid.dotted_string}",
@@ -341,19 +375,37 @@ def _check_usages(extensions: x509.Extensions) -> None:
         ) from error
     if constraints.ca:
         raise PolicyError("expected CA=false, got a CA certificate", code="certificate_is_ca", where=where)
-    if not usage.critical or usage.value != _KEY_USAGE:
+    if not usage.critical or usage.value != wanted:
         raise PolicyError(
-            "expected critical key usage digitalSignature and nonRepudiation alone, got another one",
+            f"expected critical key usage {_bits(wanted)} alone, got another one",
             code="certificate_key_usage",
             where=where,
         )
-    if purposes != [DOCUMENT_SIGNING]:
+    if purposes != ([] if purpose is None else [purpose]):
         raise PolicyError(
-            f"expected extended key usage {DOCUMENT_SIGNING.dotted_string}, got "
-            + ", ".join(purpose.dotted_string for purpose in purposes),
+            f"expected extended key usage {purpose.dotted_string if purpose else 'to be absent'}, got "
+            + ", ".join(actual.dotted_string for actual in purposes),
             code="certificate_extended_key_usage",
             where=where,
         )
+
+
+def _purposes(extensions: x509.Extensions, *, required: bool) -> list[ObjectIdentifier]:
+    try:
+        return list(extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except x509.ExtensionNotFound:
+        if required:
+            raise
+        return []
+
+
+def _bits(usage: x509.KeyUsage) -> str:
+    named = {
+        "digitalSignature": usage.digital_signature,
+        "nonRepudiation": usage.content_commitment,
+        "keyAgreement": usage.key_agreement,
+    }
+    return " and ".join(name for name, wanted in named.items() if wanted)
 
 
 def _raw_extensions(certificate: x509.Certificate) -> dict[str, bytes]:
