@@ -1,4 +1,4 @@
-"""The Merkle tree of RFC 9162: leaf hashes in, root and inclusion proofs out."""
+"""The Merkle tree of RFC 9162: leaf hashes in; root, inclusion and consistency proofs out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from ledger.errors import MalformedError, MismatchError
 __all__ = [
     "EMPTY_ROOT",
     "AuditPath",
+    "Frontier",
     "InclusionProof",
     "MerkleTree",
+    "consistency_ranges",
+    "inclusion_ranges",
     "inclusion_proof",
     "inclusion_proofs",
     "leaf_hash",
@@ -22,6 +25,7 @@ __all__ = [
     "path_length",
     "root_hash",
     "root_of_proof",
+    "verify_consistency",
     "verify_inclusion",
 ]
 
@@ -259,4 +263,171 @@ def verify_inclusion(leaf: bytes, proof: InclusionProof, root: bytes) -> None:
             code="root_mismatch",
             expected=root,
             actual=computed,
+        )
+
+
+class Frontier:
+    """A growing tree, of which only the perfect subtrees at its right edge are kept.
+
+    Args:
+        size: number of leaves.
+        nodes: roots of the perfect subtrees that the size's binary digits stand for, left to right, 32 bytes each.
+
+    Raises:
+        MalformedError: not as many nodes as the size has ones.
+    """
+
+    __slots__ = ("_nodes", "size")
+
+    def __init__(self, size: int = 0, nodes: Sequence[bytes] = ()) -> None:
+        if size.bit_count() != len(nodes):
+            raise MalformedError(f"expected {size.bit_count()} nodes for {size} leaves, got {len(nodes)}")
+        self.size = size
+        self._nodes = list(nodes)
+
+    def append(self, node: bytes, height: int = 0) -> None:
+        """Add a leaf hash, or the root of a perfect subtree.
+
+        Args:
+            node: 32 bytes.
+            height: of the subtree; the size MUST be a multiple of 2^height.
+        """
+        nodes, position = self._nodes, self.size >> height
+        while position & 1:
+            node = sha256(b"\x01" + nodes.pop() + node).digest()
+            position >>= 1
+        nodes.append(node)
+        self.size += 1 << height
+
+    @property
+    def nodes(self) -> tuple[bytes, ...]:
+        """The nodes, as the class takes them."""
+        return tuple(self._nodes)
+
+    @property
+    def root(self) -> bytes:
+        """Root hash, 32 bytes; of the empty tree `EMPTY_ROOT`."""
+        if not self._nodes:
+            return EMPTY_ROOT
+        *left, root = self._nodes
+        for node in reversed(left):
+            root = node_hash(node, root)
+        return root
+
+
+def inclusion_ranges(leaf_index: int, tree_size: int) -> list[tuple[int, int]]:
+    """Return the subtrees whose roots are the proof of a leaf, lowest first: first leaf, and the one after the last.
+
+    Source: RFC 9162 section 2.1.3.1.
+
+    Raises:
+        MalformedError: the index is not below the size.
+    """
+    _check_order(leaf_index + 1, tree_size, low=1)
+    ranges, first, end = [], 0, tree_size
+    while end - first > 1:
+        middle = first + _split(end - first)
+        if leaf_index < middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((first, middle))
+            first = middle
+    return ranges[::-1]
+
+
+def consistency_ranges(old_size: int, new_size: int) -> list[tuple[int, int]]:
+    """Return the subtrees whose roots prove that a tree begins with an older one, in the order of the proof.
+
+    Source: RFC 9162 section 2.1.4.1. Nothing has to be proved from the empty tree or to the same size.
+
+    Raises:
+        MalformedError: the old size is above the new one.
+    """
+    _check_order(old_size, new_size)
+    if old_size in (0, new_size):
+        return []
+    ranges, first, end = [], 0, new_size
+    while old_size != end:
+        middle = first + _split(end - first)
+        if old_size <= middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((first, middle))
+            first = middle
+    if first:
+        ranges.append((first, end))
+    return ranges[::-1]
+
+
+def verify_consistency(
+    old_size: int, old_root: bytes, new_size: int, *, new_root: bytes, path: Sequence[bytes]
+) -> None:
+    """Check that a tree begins with all leaves of an older one, unchanged.
+
+    Source: RFC 9162 section 2.1.4.2.
+
+    Args:
+        old_size: leaves of the older tree. 0: the root MUST be `EMPTY_ROOT`, and nothing else is to be checked.
+        old_root: 32 bytes.
+        new_size: leaves of the tree, not below `old_size`.
+        new_root: 32 bytes.
+        path: the proof, 32 bytes each; empty for equal sizes and for an empty older tree.
+
+    Raises:
+        MalformedError: sizes in the wrong order, or a proof of another length (code `path_length`).
+        MismatchError: the trees are not consistent (code `inconsistent`).
+    """
+    _check_order(old_size, new_size)
+    if len(path) != len(consistency_ranges(old_size, new_size)) or any(len(item) != 32 for item in path):
+        raise MalformedError("expected a proof of the length that both sizes imply, got another", code="path_length")
+    if old_size == new_size:
+        agree = old_root == new_root
+    elif old_size == 0:
+        agree = old_root == EMPTY_ROOT
+    else:
+        agree = _roots_of_consistency(old_size, old_root, new_size, path) == (old_root, new_root)
+    if not agree:
+        raise MismatchError(
+            f"expected a tree of {new_size} leaves that begins with that of {old_size}, got one that does not",
+            code="inconsistent",
+            expected=old_root,
+            actual=new_root,
+        )
+
+
+def _roots_of_consistency(old_size: int, old_root: bytes, new_size: int, path: Sequence[bytes]) -> tuple[bytes, bytes]:
+    hashes = iter(path)
+    position, last = old_size - 1, new_size - 1
+    while position & 1:
+        position >>= 1
+        last >>= 1
+    # A power of two is itself a subtree of the new tree: the proof leaves it out.
+    old = new = old_root if old_size & (old_size - 1) == 0 else next(hashes)
+    for node in hashes:
+        if position & 1 or position == last:
+            old, new = node_hash(node, old), node_hash(node, new)
+            while position and not position & 1:
+                position >>= 1
+                last >>= 1
+        else:
+            new = node_hash(new, node)
+        position >>= 1
+        last >>= 1
+    return old, new
+
+
+def _split(count: int) -> int:
+    """The largest power of two below a number of leaves."""
+    return 1 << ((count - 1).bit_length() - 1)
+
+
+def _check_order(old_size: int, new_size: int, *, low: int = 0) -> None:
+    if not low <= old_size <= new_size:
+        raise MalformedError(
+            f"expected sizes in order from {low}, got {old_size} and {new_size}",
+            code="sizes_out_of_order",
+            expected=new_size,
+            actual=old_size,
         )
