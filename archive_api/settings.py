@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from archive_api.home import Home
+from archive_api.protection.rates import Allowance
+from archive_api.protection.secrets import SecretFiles, is_guessable
 
 __all__ = ["Settings"]
 
-_NAMES = ("127.0.0.1", "localhost", "[::1]", "testserver")
+_NAMES: Final = ("127.0.0.1", "localhost", "[::1]", "testserver")
+# SHA-256 of keys that every development node knows (the mnemonic "test test … junk").
+_PUBLIC_KEYS: Final = frozenset(
+    {
+        "59891c96881dfbcf",
+        "bca4c2c0761d850f",
+        "193ae84c4c9567c2",
+        "e25a680eff8baac7",
+        "6718ba8966161cc8",
+        "ac29b3735d1b5718",
+        "93e372c67f7238fa",
+        "59ad99d565557cc0",
+        "2d1831e800ec18fe",
+        "25061aad2bb09178",
+    }
+)
 
 
 class Settings(BaseSettings):
@@ -29,7 +48,19 @@ class Settings(BaseSettings):
         relay_key: 0x-hex, 32 bytes, of the key that relays transactions; it never seals.
         rpc_url: the node; loopback for the embedded one.
         archive_name: the archive's name as in its certificates.
-        host, port: where the API listens; loopback only, since it has no sign-in yet.
+        host, port: where the API listens; elsewhere than on loopback only behind a proxy that ends TLS for the
+            `public_origin`, which is then one with https.
+        public_origin: scheme, host and port that people reach this server by, such as `https://archive.example`; it is
+            what they sign when they sign in. None: this machine's own address.
+        trusted_proxies: addresses of proxies whose `X-Forwarded-For` is believed.
+        requests_per_second, requests_burst: of one address, and of one person.
+        costly_per_second, costly_burst: of one address, of what reads or computes much: verification, evidence, search.
+        sign_ins_per_minute, sign_ins_burst: sign-ins that fail, of one address.
+        max_requests_at_once: of one address.
+        idle_seconds, slowest_bytes_per_second: a body that waits longer or comes more slowly is refused.
+        max_submission_bytes, max_submission_documents: of one submission.
+        max_organisation_bytes, max_organisation_drafts: of what an organisation's people opened and nobody decided yet.
+        max_open_uploads: uploads under way of one submission.
         reserve_bytes: room on the disk that uploads must leave free.
         max_upload_bytes: of one file. `max_pack_bytes`: of one pack of small files.
         max_pack_file_bytes: of one file in a pack.
@@ -41,9 +72,9 @@ class Settings(BaseSettings):
         max_seal_days: the furthest `seal_by` may lie ahead.
     """
 
-    model_config = SettingsConfigDict(env_prefix="YUNSHANG_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="YUNSHANG_", frozen=True, hide_input_in_errors=True)
 
-    database_url: str
+    database_url: Annotated[str, Field(repr=False)]
     blocks_dir: Path
     uploads_dir: Path
     models_dir: Path | None = None
@@ -54,6 +85,22 @@ class Settings(BaseSettings):
     archive_name: str
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
+    public_origin: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    requests_per_second: Annotated[float, Field(gt=0)] = 300.0
+    requests_burst: Annotated[int, Field(gt=0)] = 3_000
+    costly_per_second: Annotated[float, Field(gt=0)] = 40.0
+    costly_burst: Annotated[int, Field(gt=0)] = 400
+    sign_ins_per_minute: Annotated[float, Field(gt=0)] = 12.0
+    sign_ins_burst: Annotated[int, Field(gt=0)] = 20
+    max_requests_at_once: Annotated[int, Field(gt=0)] = 64
+    idle_seconds: Annotated[float, Field(gt=0)] = 30.0
+    slowest_bytes_per_second: Annotated[int, Field(ge=0)] = 512
+    max_submission_bytes: Annotated[int, Field(gt=0)] = 2 << 40
+    max_submission_documents: Annotated[int, Field(gt=0)] = 200_000
+    max_organisation_bytes: Annotated[int, Field(gt=0)] = 8 << 40
+    max_organisation_drafts: Annotated[int, Field(gt=0)] = 1_000
+    max_open_uploads: Annotated[int, Field(gt=0)] = 64
     reserve_bytes: Annotated[int, Field(ge=0)] = 64 << 20
     max_upload_bytes: Annotated[int, Field(gt=0)] = 1 << 40
     max_pack_bytes: Annotated[int, Field(gt=0)] = 64 << 20
@@ -66,17 +113,98 @@ class Settings(BaseSettings):
     worker_poll_seconds: Annotated[float, Field(gt=0)] = 0.25
     max_seal_days: Annotated[int, Field(gt=0)] = 366
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then files of secrets, then the environment; no `.env` file is looked for."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, SecretFiles(settings_cls), env_settings
+
     @field_validator("host")
     @classmethod
-    def _loopback_only(cls, value: str) -> str:
-        if value != "localhost" and not ipaddress.ip_address(value).is_loopback:
-            raise ValueError(f"expected a loopback address until sign-in exists, got {value}")
+    def _an_address(cls, value: str) -> str:
+        if value != "localhost":
+            ipaddress.ip_address(value)
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_address(address)) for address in value)
+
+    @field_validator("public_origin")
+    @classmethod
+    def _an_origin(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        name = parts.hostname or ""
+        port = "" if parts.port is None else f":{parts.port}"
+        written = f"[{name}]" if ":" in name else name
+        if value != f"{parts.scheme}://{written}{port}" or not name or value != value.lower():
+            raise ValueError("expected an origin such as https://archive.example, in lower case and without a path")
+        if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(name)):
+            raise ValueError("expected an origin with https: sessions would be sent in the clear")
+        return value
+
+    @field_validator("rpc_url")
+    @classmethod
+    def _without_credentials(cls, value: str) -> str:
+        # It is shown to whoever asks which ledger this is.
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("expected the address of a node without user name and password")
+        return value
+
+    @field_validator("secret", "relay_key")
+    @classmethod
+    def _drawn_at_random(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value().removeprefix("0x")
+        digest = hashlib.sha256(bytes.fromhex(text)).hexdigest() if len(text) == 64 and _is_hex(text) else ""
+        if is_guessable(text) or digest[:16] in _PUBLIC_KEYS:
+            raise ValueError("expected a secret drawn at random, got one that can be guessed")
+        return value
+
+    @model_validator(mode="after")
+    def _loopback_or_tls(self) -> Self:
+        if not _is_loopback(self.host) and not self.is_https:
+            raise ValueError(
+                f"expected a loopback address, or a public origin with https whose TLS a proxy ends, got {self.host}"
+            )
+        return self
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
         """Host names the API answers to: a page elsewhere that rebinds its name to 127.0.0.1 is not among them."""
-        return _NAMES
+        name = urlsplit(self.public_origin).hostname if self.public_origin else None
+        if name is None:
+            return _NAMES
+        return (*_NAMES, f"[{name}]" if ":" in name else name)
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people reach this server by HTTPS alone."""
+        return self.public_origin is not None and self.public_origin.startswith("https://")
+
+    @property
+    def request_allowance(self) -> Allowance:
+        """What one address, or one person, may ask."""
+        return Allowance(per_second=self.requests_per_second, burst=self.requests_burst)
+
+    @property
+    def costly_allowance(self) -> Allowance:
+        """The same of what reads or computes much."""
+        return Allowance(per_second=self.costly_per_second, burst=self.costly_burst)
+
+    @property
+    def sign_in_allowance(self) -> Allowance:
+        """How many sign-ins of one address may fail."""
+        return Allowance(per_second=self.sign_ins_per_minute / 60, burst=self.sign_ins_burst)
 
     @classmethod
     def for_home(cls, home: Home, *, rpc_url: str, port: int | None = None) -> Self:
@@ -99,3 +227,16 @@ class Settings(BaseSettings):
             archive_name=home.config.archive_name,
             port=home.config.api_port if port is None else port,
         )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_hex(text: str) -> bool:
+    return set(text) <= set("0123456789abcdefABCDEF")
