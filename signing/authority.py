@@ -1,4 +1,4 @@
-"""A development certificate authority: it issues sealing certificates by the profile, for a desk and for tests.
+"""A development certificate authority: it issues sealing and personal certificates, for a desk and for tests.
 
 It is not a certification service: its root key is a file on the same machine. A city's archive lists the roots of a
 licensed authority in its trust file instead.
@@ -19,17 +19,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 from signing.certificates import (
     DOCUMENT_SIGNING,
     OrganisationCertificate,
     certificate_pem,
+    check_name,
     check_organisation,
     parse_certificate,
 )
 from signing.errors import MalformedError, NotFoundError, PolicyError, TransportError
 from signing.keystore import InMemoryKeyStore, encode_pkcs12, load_pkcs12
+from signing.personal import CLIENT_AUTH, InMemoryPersonalKey, PersonalCertificate, parse_personal_certificate
 
 __all__ = ["DevelopmentAuthority", "generate_key", "write_private_file"]
 
@@ -44,17 +46,19 @@ def generate_key() -> ec.EllipticCurvePrivateKey:
 class DevelopmentAuthority:
     """A root key, its certificate, and the certificates it issued; made by `create` or `load`."""
 
-    __slots__ = ("_issued", "_key", "_root")
+    __slots__ = ("_issued", "_key", "_persons", "_root")
 
     def __init__(
         self,
         key: ec.EllipticCurvePrivateKey,
         root: x509.Certificate,
         issued: tuple[OrganisationCertificate, ...] = (),
+        persons: tuple[PersonalCertificate, ...] = (),
     ) -> None:
         self._key = key
         self._root = root
         self._issued = list(issued)
+        self._persons = list(persons)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._root.subject.rfc4514_string()})"
@@ -107,8 +111,13 @@ class DevelopmentAuthority:
 
     @property
     def issued(self) -> tuple[OrganisationCertificate, ...]:
-        """The certificates issued, in order."""
+        """The sealing certificates issued, in order."""
         return tuple(self._issued)
+
+    @property
+    def persons(self) -> tuple[PersonalCertificate, ...]:
+        """The personal certificates issued, in order."""
+        return tuple(self._persons)
 
     def issue(
         self,
@@ -138,25 +147,6 @@ class DevelopmentAuthority:
         """
         check_organisation(name, code, where="organisation")
         validate_code(code)
-        if not isinstance(public_key.curve, ec.SECP256R1):
-            raise PolicyError(
-                f"expected a P-256 key, got {public_key.curve.name}", code="key_curve", where="public_key"
-            )
-        if not self._root.not_valid_before_utc <= not_before <= not_after <= self._root.not_valid_after_utc:
-            raise PolicyError(
-                f"expected dates in order from {self._root.not_valid_before_utc} to "
-                f"{self._root.not_valid_after_utc}, got {not_before} to {not_after}",
-                code="certificate_validity",
-                where="certificate.validity",
-            )
-        serial_number = serial_number or x509.random_serial_number()
-        if any(issued.serial_number == serial_number for issued in self._issued):
-            raise PolicyError(
-                f"expected a new serial number, got {serial_number} again",
-                code="serial_number_used",
-                where="certificate.serial_number",
-                actual=serial_number,
-            )
         subject = x509.Name(
             [
                 x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
@@ -165,23 +155,16 @@ class DevelopmentAuthority:
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )
-        identifier = self._root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-        builder = (
-            _builder(
-                subject,
-                self._root.subject,
-                public_key=public_key,
-                not_before=not_before,
-                not_after=not_after,
-                serial_number=serial_number,
-            )
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([DOCUMENT_SIGNING]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        certificate = self._sign(
+            public_key,
+            subject,
+            usage=_key_usage(sealing=True),
+            purpose=DOCUMENT_SIGNING,
+            not_before=not_before,
+            not_after=not_after,
+            serial_number=serial_number,
         )
-        certificate = builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True)
-        parsed = parse_certificate(certificate.public_bytes(Encoding.DER), validate_code=validate_code)
+        parsed = parse_certificate(certificate, validate_code=validate_code)
         self._issued.append(parsed)
         return parsed
 
@@ -206,6 +189,122 @@ class DevelopmentAuthority:
         )
         return InMemoryKeyStore(key, certificate)
 
+    def issue_personal(
+        self,
+        public_key: ec.EllipticCurvePublicKey,
+        *,
+        name: str,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        organisation_code: str | None = None,
+        organisation_name: str | None = None,
+        validate_code: Callable[[str], object] | None = None,
+        serial_number: int | None = None,
+    ) -> PersonalCertificate:
+        """Issue a person's certificate for signing in.
+
+        Args:
+            public_key: P-256, of a key that seals nothing.
+            name: the person's name, NFC, 1 to 64 characters.
+            not_before, not_after, serial_number: as `issue`.
+            organisation_code, organisation_name: of the organisation they belong to; both or neither.
+            validate_code: as `issue`.
+
+        Raises:
+            MalformedError: a name, code or date of another form.
+            PolicyError: as `issue`.
+        """
+        check_name(name, kind="person", where="name")
+        organisation = []
+        if organisation_code is not None or organisation_name is not None:
+            check_organisation(organisation_name or "", organisation_code or "", where="organisation")
+            organisation = [
+                x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation_name or ""),
+                x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, organisation_code or ""),
+            ]
+        country, common_name = (NameOID.COUNTRY_NAME, "CN"), (NameOID.COMMON_NAME, name)
+        certificate = self._sign(
+            public_key,
+            x509.Name([x509.NameAttribute(*country), *organisation, x509.NameAttribute(*common_name)]),
+            usage=_key_usage(),
+            purpose=CLIENT_AUTH,
+            not_before=not_before,
+            not_after=not_after,
+            serial_number=serial_number,
+        )
+        parsed = parse_personal_certificate(certificate, validate_code=validate_code)
+        self._persons.append(parsed)
+        return parsed
+
+    def issue_personal_key(
+        self,
+        *,
+        name: str,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        organisation_code: str | None = None,
+        organisation_name: str | None = None,
+    ) -> InMemoryPersonalKey:
+        """Draw a person's key and issue its certificate; arguments and errors as `issue_personal`."""
+        key = generate_key()
+        certificate = self.issue_personal(
+            key.public_key(),
+            name=name,
+            not_before=not_before,
+            not_after=not_after,
+            organisation_code=organisation_code,
+            organisation_name=organisation_name,
+        )
+        return InMemoryPersonalKey(key, certificate)
+
+    def _sign(
+        self,
+        public_key: ec.EllipticCurvePublicKey,
+        subject: x509.Name,
+        *,
+        usage: x509.KeyUsage,
+        purpose: ObjectIdentifier,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        serial_number: int | None,
+    ) -> bytes:
+        """Sign a certificate that is no authority, and return its DER."""
+        if not isinstance(public_key.curve, ec.SECP256R1):
+            raise PolicyError(
+                f"expected a P-256 key, got {public_key.curve.name}", code="key_curve", where="public_key"
+            )
+        if not self._root.not_valid_before_utc <= not_before <= not_after <= self._root.not_valid_after_utc:
+            raise PolicyError(
+                f"expected dates in order from {self._root.not_valid_before_utc} to "
+                f"{self._root.not_valid_after_utc}, got {not_before} to {not_after}",
+                code="certificate_validity",
+                where="certificate.validity",
+            )
+        serial_number = serial_number or x509.random_serial_number()
+        if serial_number in {*(c.serial_number for c in self._issued), *(c.serial_number for c in self._persons)}:
+            raise PolicyError(
+                f"expected a new serial number, got {serial_number} again",
+                code="serial_number_used",
+                where="certificate.serial_number",
+                actual=serial_number,
+            )
+        identifier = self._root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+        builder = (
+            _builder(
+                subject,
+                self._root.subject,
+                public_key=public_key,
+                not_before=not_before,
+                not_after=not_after,
+                serial_number=serial_number,
+            )
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        )
+        return builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True).public_bytes(Encoding.DER)
+
     def save(self, directory: Path, passphrase: str) -> None:
         """Write `root.p12` (mode 0600), `root.pem` and `issued.json`, each replaced as a whole.
 
@@ -227,7 +326,17 @@ class DevelopmentAuthority:
             }
             for certificate in self._issued
         ]
-        document = json.dumps({"format": _FORMAT, "issued": issued}, ensure_ascii=False, indent=2)
+        persons = [
+            {
+                "serial_number": str(certificate.serial_number),
+                "certificate_id": certificate.certificate_id.hex(),
+                "name": certificate.name,
+                "organisation_code": certificate.organisation_code,
+                "der": base64.b64encode(certificate.der).decode("ascii"),
+            }
+            for certificate in self._persons
+        ]
+        document = json.dumps({"format": _FORMAT, "issued": issued, "persons": persons}, ensure_ascii=False, indent=2)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -256,13 +365,17 @@ class DevelopmentAuthority:
             issued = tuple(
                 parse_certificate(base64.b64decode(item["der"], validate=True)) for item in document["issued"]
             )
+            persons = tuple(
+                parse_personal_certificate(base64.b64decode(item["der"], validate=True))
+                for item in document.get("persons", ())
+            )
         except FileNotFoundError as error:
             raise NotFoundError("expected the list of issued certificates, got no file", where=str(path)) from error
         except OSError as error:
             raise TransportError(f"expected a readable file, got {error.strerror}", where=str(path)) from error
         except (ValueError, KeyError, TypeError) as error:
             raise MalformedError("expected the list of issued certificates, got other JSON", where=str(path)) from error
-        return cls(key, x509.load_der_x509_certificate(root), issued)
+        return cls(key, x509.load_der_x509_certificate(root), issued, persons)
 
 
 def write_private_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -312,10 +425,10 @@ def _builder(
     )
 
 
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
+def _key_usage(*, authority: bool = False, sealing: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not authority,
-        content_commitment=not authority,
+        content_commitment=sealing,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,

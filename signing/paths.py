@@ -1,4 +1,4 @@
-"""Certificate paths: from an organisation's sealing certificate to a root of the verifier's own trust file.
+"""Certificate paths: from a sealing or personal certificate to a root of the verifier's own.
 
 Source: RFC 5280 section 6, by `cryptography.x509.verification`, with a narrower profile: P-256 and ecdsa-with-SHA256
 throughout, no name constraints, at most one intermediate authority.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ObjectIdentifier
 from cryptography.x509.verification import (
     Criticality,
     ExtensionPolicy,
@@ -31,6 +33,7 @@ from signing.certificates import (
     parse_certificate,
 )
 from signing.errors import MalformedError, NotFoundError, PolicyError, SigningError
+from signing.personal import CLIENT_AUTH, PersonalCertificate
 
 __all__ = ["TrustRoots", "validate_path"]
 
@@ -80,7 +83,7 @@ class TrustRoots:
 
 
 def validate_path(
-    certificate: OrganisationCertificate | bytes,
+    certificate: OrganisationCertificate | PersonalCertificate | bytes,
     roots: TrustRoots,
     *,
     at: datetime.datetime,
@@ -89,13 +92,13 @@ def validate_path(
     """Find and check a path to a trusted root; revocation is not checked.
 
     Args:
-        certificate: the sealing certificate, parsed or DER.
+        certificate: a sealing or personal certificate, parsed; or the DER of a sealing one.
         roots: the verifier's own.
         at: the time at which every certificate of the path must be valid, aware.
         intermediates: further CA certificates to build with, DER, not trusted by themselves.
 
     Returns:
-        The path's certificates, DER, from the sealing certificate to the root.
+        The path's certificates, DER, from the one given to the root.
 
     Raises:
         MalformedError: a certificate that can't be read, or a naive time.
@@ -105,17 +108,18 @@ def validate_path(
     """
     if at.tzinfo is None:
         raise MalformedError("expected an aware time, got a naive one", where="at", actual=at)
-    leaf = certificate if isinstance(certificate, OrganisationCertificate) else parse_certificate(certificate)
+    leaf = parse_certificate(certificate) if isinstance(certificate, bytes) else certificate
     _check_validity(leaf, at)
     authorities = [_load_authority(der, f"intermediates[{index}]") for index, der in enumerate(intermediates)]
     if roots._store is None:
         raise _no_chain(leaf)
+    ca_policy, leaf_policy = _policies(CLIENT_AUTH if isinstance(leaf, PersonalCertificate) else DOCUMENT_SIGNING)
     verifier = (
         PolicyBuilder()
         .store(roots._store)
         .time(at.astimezone(datetime.UTC).replace(tzinfo=None))
         .max_chain_depth(_MAX_INTERMEDIATES)
-        .extension_policies(ca_policy=_CA_POLICY, ee_policy=_SEAL_POLICY)
+        .extension_policies(ca_policy=ca_policy, ee_policy=leaf_policy)
         .build_client_verifier()
     )
     try:
@@ -132,7 +136,7 @@ def validate_path(
     return tuple(member.public_bytes(Encoding.DER) for member in verified.chain)
 
 
-def _no_chain(leaf: OrganisationCertificate) -> NotFoundError:
+def _no_chain(leaf: OrganisationCertificate | PersonalCertificate) -> NotFoundError:
     issuer = leaf.x509.issuer.rfc4514_string()
     return NotFoundError(
         f"expected an issuer among the trusted roots, got {issuer}",
@@ -142,7 +146,7 @@ def _no_chain(leaf: OrganisationCertificate) -> NotFoundError:
     )
 
 
-def _check_validity(leaf: OrganisationCertificate, at: datetime.datetime) -> None:
+def _check_validity(leaf: OrganisationCertificate | PersonalCertificate, at: datetime.datetime) -> None:
     if at > leaf.not_after:
         raise PolicyError(
             f"expected a certificate valid at {at.isoformat()}, got one that expired {leaf.not_after.isoformat()}",
@@ -191,11 +195,6 @@ def _load_authority(der_bytes: bytes, where: str) -> x509.Certificate:
     return certificate
 
 
-def _check_ca_purposes(_policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage | None) -> None:
-    if purposes is not None and DOCUMENT_SIGNING not in purposes:
-        raise ValueError("expected an authority for document signing, got one for other purposes")
-
-
 def _check_ca_usage(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage) -> None:
     if not usage.key_cert_sign:
         raise ValueError("expected key usage keyCertSign, got another one")
@@ -206,33 +205,42 @@ def _check_ca_constraints(_policy: Policy, _certificate: x509.Certificate, const
         raise ValueError("expected CA=true, got CA=false")
 
 
-def _check_seal_constraints(
+def _check_leaf_constraints(
     _policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints
 ) -> None:
     if constraints.ca:
         raise ValueError("expected CA=false, got CA=true")
 
 
-def _check_seal_usage(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage) -> None:
-    if not (usage.digital_signature and usage.content_commitment):
-        raise ValueError("expected key usage digitalSignature and nonRepudiation, got another one")
+@lru_cache(maxsize=2)
+def _policies(purpose: ObjectIdentifier) -> tuple[ExtensionPolicy, ExtensionPolicy]:
+    """What authorities and leaf of a path must be like: one for sealing vouches for no sign-in, and the reverse."""
 
+    def check_ca_purposes(
+        _policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage | None
+    ) -> None:
+        if purposes is not None and purpose not in purposes:
+            raise ValueError(f"expected an authority for {purpose.dotted_string}, got one for other purposes")
 
-def _check_seal_purposes(_policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage) -> None:
-    if DOCUMENT_SIGNING not in purposes:
-        raise ValueError("expected extended key usage documentSigning, got another one")
+    def check_leaf_purposes(_policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage) -> None:
+        if purpose not in purposes:
+            raise ValueError(f"expected extended key usage {purpose.dotted_string}, got another one")
 
+    def check_leaf_usage(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage) -> None:
+        if not usage.digital_signature or usage.content_commitment != (purpose == DOCUMENT_SIGNING):
+            raise ValueError("expected digitalSignature, with nonRepudiation for seals alone, got another key usage")
 
-_CA_POLICY = (
-    ExtensionPolicy.permit_all()
-    .require_present(x509.BasicConstraints, Criticality.CRITICAL, _check_ca_constraints)
-    .require_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_ca_usage)
-    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_ca_purposes)
-    .require_not_present(x509.NameConstraints)
-)
-_SEAL_POLICY = (
-    ExtensionPolicy.permit_all()
-    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_seal_constraints)
-    .require_present(x509.KeyUsage, Criticality.CRITICAL, _check_seal_usage)
-    .require_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_seal_purposes)
-)
+    authority = (
+        ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, Criticality.CRITICAL, _check_ca_constraints)
+        .require_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_ca_usage)
+        .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, check_ca_purposes)
+        .require_not_present(x509.NameConstraints)
+    )
+    leaf = (
+        ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_leaf_constraints)
+        .require_present(x509.KeyUsage, Criticality.CRITICAL, check_leaf_usage)
+        .require_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, check_leaf_purposes)
+    )
+    return authority, leaf
