@@ -6,6 +6,7 @@ from sqlalchemy import MetaData
 from sqlmodel import SQLModel
 
 from archive_api import idempotency
+from archive_api.access import models as access
 from archive_api.bim import models as bim
 from archive_api.certificates import models as certificates
 from archive_api.decisions import models as decisions
@@ -15,7 +16,7 @@ from archive_api.submissions import models as submissions
 
 __all__ = ["MODELS", "metadata"]
 
-MODELS = (idempotency, bim, certificates, decisions, outbox, projects, submissions)
+MODELS = (idempotency, access, bim, certificates, decisions, outbox, projects, submissions)
 
 
 def metadata() -> MetaData:

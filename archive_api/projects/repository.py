@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from archive_api.access.models import RosterOrganisation
 from archive_api.errors import NotFoundError
 from archive_api.outbox.models import Job
+from archive_api.outbox.repository import number
 from archive_api.projects.models import Building, BuildingAlias, RosterRow, UnitProject
 from ledger.anchoring import Phase
 
@@ -25,6 +27,12 @@ class ProjectRepository:
     def add(self, row: Building | BuildingAlias | UnitProject | RosterRow) -> None:
         """Add a row."""
         self._session.add(row)
+        self._session.flush()
+
+    def add_organisations(self, roster: RosterRow, codes: Collection[str]) -> None:
+        """Name the organisations of a roster that was added."""
+        rows = [RosterOrganisation(roster_id=number(roster.id), organisation_code=code) for code in sorted(codes)]
+        self._session.add_all(rows)
         self._session.flush()
 
     def buildings(self, text: str | None) -> SelectOfScalar[Building]:

@@ -141,6 +141,7 @@ class ProjectService:
             created_at=now,
         )
         self._projects.add(row)
+        self._projects.add_organisations(row, {member.code for member in roster.organisations})
         return self.show_roster(row, unit_project)
 
     def building(self, building_key: str) -> BuildingOut:

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from sqlmodel import Session
 
+from archive_api.access.clearance import level_of
 from archive_api.errors import ConflictError
 from archive_api.http import hex32
 from archive_api.projects.repository import ProjectRepository
@@ -139,5 +140,6 @@ def _entry_rows(lines: BinaryIO) -> Iterator[dict[str, Any]]:
             "sm3": entry.sm3.hex(),
             "cid": entry.cid,
             "leaf_hash": entry.leaf_hash.hex(),
+            "level": level_of(entry.security_level),
             "entry": entry.canonical().decode("utf-8"),
         }

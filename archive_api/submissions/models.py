@@ -58,7 +58,10 @@ class Submission(SQLModel, table=True):
 
 
 class EntryRow(SQLModel, table=True):
-    """One document entry; `entry` is its canonical JSON, `content_bytes` the DAG's size once the content is durable."""
+    """One document entry; `entry` is its canonical JSON, `content_bytes` the DAG's size once the content is durable.
+
+    `level` is the entry's `security_level`, `internal` where it has none.
+    """
 
     __tablename__ = "entries"
     __table_args__ = (
@@ -66,6 +69,8 @@ class EntryRow(SQLModel, table=True):
         Index("entries_missing", "submission_pk", "content_bytes"),
         # Without it every arriving content costs a walk through the whole submission.
         Index("entries_content", "submission_pk", "sha256"),
+        # Which levels a submission has is asked with every request for it.
+        Index("entries_level", "submission_pk", "level"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -79,6 +84,7 @@ class EntryRow(SQLModel, table=True):
     sm3: str = Field(max_length=64)
     cid: str = Field(max_length=120)
     leaf_hash: str = Field(max_length=64)
+    level: str = Field(max_length=16)
     entry: str = Field(sa_type=Text)
     content_bytes: int | None = Field(default=None, sa_type=BigInteger)
 
