@@ -44,7 +44,7 @@ def check(
     )
 
 
-@pytest.mark.parametrize(("old", "new"), [pair for pair in SIZES if 0 < pair[0]])
+@pytest.mark.parametrize(("old", "new"), [pair for pair in SIZES if pair[0] > 0])
 def test_ranges_are_the_recursive_proof(old: int, new: int) -> None:
     assert proof(old, new) == recursive_proof(old, LEAVES[:new])
     check(old, new, proof(old, new))
