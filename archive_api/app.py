@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archive_api.bim.router import router as models
 from archive_api.certificates.router import router as certificates
@@ -17,6 +18,9 @@ from archive_api.limits import BodyLimit
 from archive_api.openapi import install_openapi
 from archive_api.problems import PROBLEM_RESPONSES, add_problem_handlers
 from archive_api.projects.router import router as projects
+from archive_api.protection.guard import Guard
+from archive_api.protection.headers import ResponseHeaders
+from archive_api.protection.rates import TokenBuckets
 from archive_api.services import Services
 from archive_api.settings import Settings
 from archive_api.submissions.router import router as submissions
@@ -28,13 +32,6 @@ from archive_api.web.source import ServicePages
 __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX = "/api/v1"
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
 _DESCRIPTION = """
 城建档案的封存、上链、接收与查验。The archive ledger of urban construction records.
 
@@ -50,7 +47,8 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         settings: what the server was started with.
         services: built by `composition.build_services`.
     """
-    app = FastAPI(
+    app = _Application(
+        settings=settings,
         title="云上城建档案 Yunshang archive ledger",
         version="1.0.0",
         description=_DESCRIPTION,
@@ -60,9 +58,13 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     )
     app.state.services = services
     add_problem_handlers(app)
-    app.add_middleware(BodyLimit)  # innermost: what it raises reaches the route that reads
+    app.add_middleware(  # innermost: what it raises reaches the route that reads
+        BodyLimit,
+        idle_seconds=settings.idle_seconds,
+        slowest_bytes_per_second=settings.slowest_bytes_per_second,
+    )
     app.add_middleware(RequestGuard, allowed_hosts=settings.allowed_hosts)
-    app.middleware("http")(_secure)  # outermost: refusals have its headers too
+    app.add_middleware(Guard, settings=settings, limiter=TokenBuckets())
     uploads = DurableUploads(settings.uploads_dir)
     uploads.sweep(older_than_seconds=settings.upload_days * 86_400)
     api = APIRouter(prefix=API_PREFIX, responses=PROBLEM_RESPONSES)
@@ -78,8 +80,12 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     return app
 
 
-async def _secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    return response
+class _Application(FastAPI):
+    """Every answer has the headers: that of the handler of unexpected errors too, which no middleware is before."""
+
+    def __init__(self, *, settings: Settings, **details: Any) -> None:
+        super().__init__(**details)
+        self._whole: ASGIApp = ResponseHeaders(super().__call__, https=settings.is_https)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._whole(scope, receive, send)

@@ -1,8 +1,10 @@
-"""How much of a request is read into memory: bodies that are streamed have limits of their own."""
+"""How much of a request is read, and how long it is waited for: bodies that are streamed have sizes of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from typing import Final
 
 from fastapi import HTTPException
@@ -17,29 +19,57 @@ _STREAMED = re.compile(r"/verify|/api/v1/(submissions/[^/]+/(entries|files(/.*)?
 
 
 class BodyLimit:
-    """Refuses (413) bodies that would fill the memory, whether their length is announced or not.
+    """Refuses bodies that would fill the memory (413), announced or not, and those that hardly come (408).
+
+    Only the time spent waiting for the client counts: a slow disk here is not its fault.
 
     Args:
         app: what answers.
+        idle_seconds: the longest wait for the next bytes.
+        slowest_bytes_per_second: of the whole body, after as long a grace.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, idle_seconds: float = 30.0, slowest_bytes_per_second: int = 512) -> None:
         self._app = app
+        self._idle_seconds = idle_seconds
+        self._slowest = slowest_bytes_per_second
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on, its body counted."""
-        if scope["type"] != "http" or _STREAMED.fullmatch(scope["path"]):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = MAX_STATEMENT_BYTES if scope["path"].endswith("/statement") else MAX_BODY_BYTES
-        read = 0
+        limit = _limit(scope["path"])
+        read, waited, ended = 0, 0.0, False
 
         async def counted() -> Message:
-            nonlocal read
-            message = await receive()
+            nonlocal read, waited, ended
+            if ended:  # what comes now is the end of the connection, at any time
+                return await receive()
+            begun = time.monotonic()
+            try:
+                async with asyncio.timeout(self._idle_seconds):
+                    message = await receive()
+            except TimeoutError:
+                raise _too_slow() from None
+            waited += time.monotonic() - begun
             read += len(message.get("body", b""))
-            if read > limit:
+            ended = not message.get("more_body", False)
+            if limit is not None and read > limit:
                 raise HTTPException(413, f"expected a body of at most {limit} bytes, got more")
+            if not ended and read < (waited - self._idle_seconds) * self._slowest:
+                raise _too_slow()
             return message
 
         await self._app(scope, counted, send)
+
+
+def _limit(path: str) -> int | None:
+    if _STREAMED.fullmatch(path):
+        return None
+    return MAX_STATEMENT_BYTES if path.endswith("/statement") else MAX_BODY_BYTES
+
+
+def _too_slow() -> HTTPException:
+    # The rest of the body is still on its way: the connection can't be used again.
+    return HTTPException(408, "expected the body to keep coming, got too little in time", {"Connection": "close"})

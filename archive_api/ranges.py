@@ -9,26 +9,28 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from archive_api.protection.headers import CONTENT_POLICY
 from ledger.cid import Cid
 from ledger.entries import DocumentEntry
 from ledger.ports.blobs import BlobStore
 
 __all__ = ["CONTENT_RESPONSES", "content_response"]
 
-_BYTES: Final[dict[str, Any]] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_MEDIA_TYPE: Final = "application/octet-stream"
+_BYTES: Final[dict[str, Any]] = {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 CONTENT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The whole content.", "content": _BYTES},
     206: {"description": "The range asked for.", "content": _BYTES},
     416: {"description": "The range lies outside the content."},
 }
 
-_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
-# What a browser may show itself; anything else is downloaded, so that no uploaded page runs here.
-_SHOWN = frozenset({"application/pdf", "image/jpeg", "image/png", "text/plain"})
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 
 
 def content_response(request: Request, store: BlobStore, entry: DocumentEntry, cid: Cid) -> Response:
     """Stream a document's content; each block is compared with its CID on the way.
+
+    It is always a file to keep, of no type that a browser would show: what somebody uploaded never becomes a page here.
 
     Args:
         request: its Range header, a single range of bytes, is honoured; any other form gives the whole.
@@ -38,18 +40,18 @@ def content_response(request: Request, store: BlobStore, entry: DocumentEntry, c
     """
     blob = store.open(cid)
     name = entry.path.rpartition("/")[2]
-    kind = "inline" if entry.media_type in _SHOWN else "attachment"
     headers = {
         "Accept-Ranges": "bytes",
-        "Content-Disposition": f"{kind}; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": CONTENT_POLICY,
+        "X-Content-Type-Options": "nosniff",
         "ETag": f'"{cid}"',
     }
-    media_type = entry.media_type if kind == "inline" else "application/octet-stream"
     found = _RANGE.fullmatch(request.headers.get("range", ""))
     wanted = _bounds(found, blob.size) if found and blob.size else None
     if wanted is None:
         headers["Content-Length"] = str(blob.size)
-        return StreamingResponse(blob.iter_range(), media_type=media_type, headers=headers)
+        return StreamingResponse(blob.iter_range(), media_type=_MEDIA_TYPE, headers=headers)
     first, last = wanted
     if first > last:
         headers["Content-Range"] = f"bytes */{blob.size}"
@@ -57,7 +59,7 @@ def content_response(request: Request, store: BlobStore, entry: DocumentEntry, c
     headers["Content-Range"] = f"bytes {first}-{last}/{blob.size}"
     headers["Content-Length"] = str(last - first + 1)
     pieces = blob.iter_range(first, last - first + 1)
-    return StreamingResponse(pieces, status_code=206, media_type=media_type, headers=headers)
+    return StreamingResponse(pieces, status_code=206, media_type=_MEDIA_TYPE, headers=headers)
 
 
 def _bounds(found: re.Match[str], size: int) -> tuple[int, int] | None:

@@ -1,1 +1,1 @@
-"""What stands before every route: headers of answers, limits of requests in number, size and time, secrets from files."""
+"""What stands before every route: headers of answers, limits in number, size and time, secrets from files."""

@@ -85,4 +85,3 @@ def is_guessable(secret: str) -> bool:
 
 def _is_secret(annotation: Any) -> bool:
     return annotation is SecretStr or SecretStr in getattr(annotation, "__args__", ())
-

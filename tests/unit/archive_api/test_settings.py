@@ -59,3 +59,53 @@ def test_shows_no_secret(tmp_path: Path) -> None:
     shown = repr(Settings(**values(tmp_path)))
     assert SECRET not in shown
     assert RELAY_KEY not in shown
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2"])
+def test_listens_elsewhere_behind_tls_only(tmp_path: Path, host: str) -> None:
+    settings = Settings(**values(tmp_path), host=host, public_origin="https://archive.example")
+    assert (settings.host, settings.is_https) == (host, True)
+    assert "archive.example" in settings.allowed_hosts
+    with pytest.raises(ValidationError, match="https"):
+        Settings(**values(tmp_path), host=host, public_origin="http://127.0.0.1:8460")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://archive.example",
+        "https://archive.example/",
+        "https://archive.example/path",
+        "https://Archive.example",
+        "https://user:word@archive.example",
+        "https://archive.example?x",
+        "https://",
+        "archive.example",
+        "ftp://127.0.0.1",
+        "javascript:alert(1)",
+    ],
+)
+def test_refuses_what_is_no_origin(tmp_path: Path, origin: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**values(tmp_path), public_origin=origin)
+
+
+@pytest.mark.parametrize("origin", ["https://archive.example:8443", "http://127.0.0.1:8460", "http://[::1]:1", None])
+def test_takes_origins(tmp_path: Path, origin: str | None) -> None:
+    assert Settings(**values(tmp_path), public_origin=origin).public_origin == origin
+
+
+@pytest.mark.parametrize("member", ["secret", "relay_key"])
+@pytest.mark.parametrize(
+    "value", ["changeme" * 5, "0" * 64, "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"]
+)
+def test_refuses_secrets_that_everybody_knows(tmp_path: Path, member: str, value: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(**values(tmp_path) | {member: value})
+    assert value not in str(refused.value)
+
+
+def test_refuses_a_node_with_a_password(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(**values(tmp_path) | {"rpc_url": "http://user:hunter2@127.0.0.1:8545"})
+    assert "hunter2" not in str(refused.value)
