@@ -17,7 +17,7 @@ from ledger.statement import LedgerDomain
 __all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "ContractPin", "TrustFile", "ValidatorSet"]
 
 TRUST_FORMAT = "yunshang-trust/v1"
-CONTRACT_NAMES = ("archive_ledger", "project_registry", "seal_registry", "p256_suite")
+CONTRACT_NAMES = ("archive_ledger", "project_registry", "seal_registry", "p256_suite", "checkpoint_log")
 
 
 @dataclass(frozen=True, slots=True)

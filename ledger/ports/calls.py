@@ -12,6 +12,7 @@ from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
 __all__ = [
     "Accept",
     "AddAlias",
+    "AppendCheckpoint",
     "FillNonce",
     "LedgerCall",
     "RegisterBuilding",
@@ -178,6 +179,24 @@ class Withdraw:
 
 
 @dataclass(frozen=True, slots=True)
+class AppendCheckpoint:
+    """Record a log's new head, which the contract proves to extend the recorded one.
+
+    Args:
+        origin: keccak256 of the log's origin line, 32 bytes.
+        size: the tree's number of leaves, above 0.
+        root: the tree's root hash, 32 bytes.
+        proof: hashes of the consistency proof from the recorded head, 32 bytes each (RFC 9162 section 2.1.4.1); none
+            for a first head, and for the recorded head sent again, which has no effect.
+    """
+
+    origin: bytes
+    size: int
+    root: bytes = field(kw_only=True)
+    proof: tuple[bytes, ...] = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class FillNonce:
     """Do nothing, so that transactions with later nonces can be mined (`ledger.anchoring.nonce_gap`)."""
 
@@ -193,5 +212,6 @@ LedgerCall: TypeAlias = (
     | Accept
     | ReturnToParties
     | Withdraw
+    | AppendCheckpoint
     | FillNonce
 )

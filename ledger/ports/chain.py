@@ -15,6 +15,7 @@ from ledger.ports.calls import LedgerCall
 
 __all__ = [
     "AnchorChain",
+    "AnchoredCheckpoint",
     "BlockRef",
     "CertificateRecord",
     "ChainIdentity",
@@ -117,7 +118,7 @@ class ChainIdentity:
     Args:
         chain_id: the chain id.
         genesis_hash: hash of block 0, 32 bytes.
-        contracts: by name: `archive_ledger`, `project_registry`, `seal_registry`, `p256_suite`.
+        contracts: by name: `archive_ledger`, `project_registry`, `seal_registry`, `p256_suite`, `checkpoint_log`.
     """
 
     chain_id: int
@@ -186,6 +187,23 @@ class DocumentStatus:
 
     included: bool
     status: SubmissionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoredCheckpoint:
+    """A log's head as the chain has it.
+
+    Args:
+        size: the tree's number of leaves.
+        root: the tree's root hash, 32 bytes.
+        block_number: the block that recorded it.
+        block_time: that block's time, unix seconds.
+    """
+
+    size: int
+    root: bytes
+    block_number: int = field(kw_only=True)
+    block_time: int = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +306,18 @@ class LedgerReader(Protocol):
         self, submission_id: bytes, leaf_hash: bytes, *, leaf_index: int, path: tuple[bytes, ...]
     ) -> DocumentStatus:
         """Ask the contract whether a leaf is in a submission. The caller hashes the entry, 0x00 prefix included."""
+        ...
+
+    def checkpoint_head(self, origin: bytes) -> AnchoredCheckpoint | None:
+        """Return a log's newest head, or None where it has none.
+
+        Args:
+            origin: keccak256 of the log's origin line, 32 bytes.
+        """
+        ...
+
+    def checkpoints(self, origin: bytes) -> tuple[AnchoredCheckpoint, ...]:
+        """Return all heads a log ever had, in chain order; `origin` as for `checkpoint_head`."""
         ...
 
     def events(self, *, from_block: int = 0, to_block: int | None = None) -> Iterator[LedgerEvent]:

@@ -271,7 +271,7 @@ def deploy(w3: Web3, name: str, *arguments: Any, source: Mapping[str, Any] | Non
 
 
 class Deployment:
-    """The four contracts, a unit project with its roster, and its parties' certificates registered."""
+    """The contracts, a unit project with its roster, and its parties' certificates registered."""
 
     def __init__(self, node: Anvil) -> None:
         self.node = node
@@ -284,9 +284,10 @@ class Deployment:
         self.projects = deploy(self.w3, "ProjectRegistry", self.admin)
         registries = (self.seals.address, self.projects.address)
         self.ledger = deploy(self.w3, "ArchiveLedger", self.admin, *registries, ARCHIVE.encode())
+        self.checkpoints = deploy(self.w3, "CheckpointLog", self.admin)
         self._errors: dict[bytes, dict[str, Any]] = {
             bytes(keccak(text=f"{item['name']}({','.join(_kind(i) for i in item['inputs'])})"))[:4]: item
-            for name in ("ArchiveLedger", "SealRegistry", "ProjectRegistry", "P256Suite")
+            for name in ("ArchiveLedger", "SealRegistry", "ProjectRegistry", "P256Suite", "CheckpointLog")
             for item in cast(list[dict[str, Any]], artifact(name)["abi"])
             if item["type"] == "error"
         }
@@ -294,6 +295,7 @@ class Deployment:
             (self.seals, "REGISTRAR_ROLE"),
             (self.projects, "REGISTRAR_ROLE"),
             (self.ledger, "RELAYER_ROLE"),
+            (self.checkpoints, "CHECKPOINTER_ROLE"),
         ):
             self.send(contract.functions.grantRole(keccak(text=role), self.admin))
         self.send(self.seals.functions.addSuite(P256_SUITE_ID, self.suite.address))

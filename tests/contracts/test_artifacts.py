@@ -81,6 +81,7 @@ def test_every_change_of_state_has_an_event() -> None:
         "accept": "SubmissionAccepted",
         "returnToParties": "SubmissionReturned",
         "withdraw": "SubmissionWithdrawn",
+        "append": "CheckpointAppended",
         # OpenZeppelin's.
         "grantRole": "RoleGranted",
         "revokeRole": "RoleRevoked",

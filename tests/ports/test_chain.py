@@ -15,10 +15,11 @@ from ledger.adapters.evm import EvmChain, EvmLedgerReader, contract_addresses, d
 from ledger.adapters.processes import free_port
 from ledger.errors import MalformedError, MismatchError, PolicyError, TransportError
 from ledger.hashing import keccak256
-from ledger.merkle import inclusion_proof, leaf_hash
+from ledger.merkle import inclusion_proof, leaf_hash, root_hash
 from ledger.ports.calls import (
     Accept,
     AddAlias,
+    AppendCheckpoint,
     FillNonce,
     RegisterBuilding,
     RegisterUnitProject,
@@ -129,6 +130,47 @@ def test_asks_the_contract_about_a_document(engine: Engine) -> None:
     assert ask(identifier, LEAVES[3], leaf_index=3, path=path) == included
     assert not ask(identifier, LEAVES[2], leaf_index=3, path=path).included
     assert ask(ZERO, LEAVES[3], leaf_index=3, path=path) == DocumentStatus(False, SubmissionStatus.NONE)
+
+
+def test_records_the_heads_of_logs_and_tells_them_all(engine: Engine) -> None:
+    origin, other = keccak256(secrets.token_bytes(8)), keccak256(secrets.token_bytes(8))
+    assert engine.chain.checkpoint_head(origin) is None
+    assert engine.chain.checkpoints(origin) == ()
+    proof = (LEAVES[1], root_hash(LEAVES[2:4]), LEAVES[4])  # from one leaf to five
+    heads = ((1, LEAVES[0], ()), (5, root_hash(LEAVES), proof))
+    receipts = [
+        engine.do(
+            AppendCheckpoint(origin, size, root=root, proof=path), AppendCheckpoint(other, 1, root=root, proof=())
+        )
+        for size, root, path in heads[:1]
+    ] + [engine.do(AppendCheckpoint(origin, size, root=root, proof=path)) for size, root, path in heads[1:]]
+    engine.do(AppendCheckpoint(origin, 5, root=root_hash(LEAVES), proof=()))  # sent again: no effect
+    found = engine.chain.checkpoints(origin)
+    assert [(head.size, head.root) for head in found] == [(size, root) for size, root, _ in heads]
+    assert [head.block_time for head in found] == [receipt.block.timestamp for receipt in receipts]
+    assert found[-1].block_number == receipts[-1].block.number
+    assert engine.chain.checkpoint_head(origin) == found[-1]
+    assert len(engine.chain.checkpoints(other)) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "root", "path", "code"),
+    [
+        (0, root_hash([]), (), "CheckpointEmpty"),
+        (3, root_hash(LEAVES[:3]), (), "CheckpointSmaller"),
+        (5, root_hash(LEAVES[:3]), (), "CheckpointInconsistent"),
+        (5, root_hash(LEAVES[1:] + LEAVES[:1]), (LEAVES[4],), "CheckpointInconsistent"),
+        (6, root_hash([*LEAVES, LEAVES[0]]), (), "CheckpointInconsistent"),
+    ],
+)
+def test_refuses_a_head_that_rewrites_a_log(
+    engine: Engine, size: int, root: bytes, path: tuple[bytes, ...], code: str
+) -> None:
+    origin = keccak256(secrets.token_bytes(8))
+    engine.do(AppendCheckpoint(origin, 4, root=root_hash(LEAVES[:4]), proof=()))
+    with pytest.raises(PolicyError) as caught:
+        engine.chain.prepare(AppendCheckpoint(origin, size, root=root, proof=path), engine.chain.next_nonce())
+    assert caught.value.code == code
 
 
 def test_tells_a_certificates_validity_and_revocation(engine: Engine) -> None:

@@ -21,6 +21,7 @@ ARTIFACTS: Mapping[str, str] = {
     "project_registry": "ProjectRegistry",
     "seal_registry": "SealRegistry",
     "p256_suite": "P256Suite",
+    "checkpoint_log": "CheckpointLog",
 }
 """Which artifact a contract's name stands for."""
 

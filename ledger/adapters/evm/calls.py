@@ -9,6 +9,7 @@ from ledger.errors import MalformedError
 from ledger.ports.calls import (
     Accept,
     AddAlias,
+    AppendCheckpoint,
     FillNonce,
     LedgerCall,
     RegisterBuilding,
@@ -43,6 +44,8 @@ def contract_call(call: LedgerCall) -> tuple[str, str, tuple[Any, ...]] | None:
             return "archive_ledger", *_archive_call(call)
         case RegisterCertificate() | RevokeCertificate():
             return "seal_registry", *_certificate_call(call)
+        case AppendCheckpoint():
+            return "checkpoint_log", "append", (call.origin, call.size, call.root, list(call.proof))
         case FillNonce():
             return None
         case _:

@@ -1,6 +1,6 @@
-"""Putting the contracts on a new chain: eight transactions that are the same bytes whenever they are made.
+"""Putting the contracts on a new chain: a few transactions that are the same bytes whenever they are made.
 
-Nonces 0 to 7 of the relay key, fixed gas limits and deterministic signatures: so addresses follow from the relay key
+The first nonces of the relay key, fixed gas limits and deterministic signatures: so addresses follow from the relay key
 alone, and after a crash anywhere the same transactions are sent again, and taken once.
 """
 
@@ -23,7 +23,7 @@ from ledger.ports.chain import ChainIdentity, SignedTransaction
 
 __all__ = ["contract_addresses", "deploy_contracts"]
 
-_ORDER = ("seal_registry", "p256_suite", "project_registry", "archive_ledger")
+_ORDER = ("seal_registry", "p256_suite", "project_registry", "archive_ledger", "checkpoint_log")
 _P256_SUITE_ID = 1
 _CREATION_GAS = 6_000_000
 _CALL_GAS = 200_000
@@ -51,8 +51,8 @@ def deploy_contracts(
 ) -> ChainIdentity:
     """Deploy the contracts and give the relay key its roles; return when all of it is final. May be repeated.
 
-    The relay key becomes admin, registrar and relayer: fit for a desk, where one server holds them all. It must not
-    have sent anything before.
+    The relay key becomes admin, registrar, relayer and checkpointer: fit for a desk, where one server holds them all.
+    It must not have sent anything before.
 
     Args:
         url: a node's address.
@@ -116,13 +116,17 @@ def _transactions(
         "p256_suite": (seal_registry,),
         "project_registry": (admin,),
         "archive_ledger": (admin, seal_registry, project_registry, organisation),
+        "checkpoint_log": (admin,),
     }
-    registrar, relayer = keccak256(b"REGISTRAR_ROLE"), keccak256(b"RELAYER_ROLE")
+    registrar, relayer, checkpointer = (
+        keccak256(name) for name in (b"REGISTRAR_ROLE", b"RELAYER_ROLE", b"CHECKPOINTER_ROLE")
+    )
     calls: tuple[tuple[str, str, tuple[object, ...]], ...] = (
         ("seal_registry", "addSuite", (_P256_SUITE_ID, addresses["p256_suite"])),
         ("seal_registry", "grantRole", (registrar, admin)),
         ("project_registry", "grantRole", (registrar, admin)),
         ("archive_ledger", "grantRole", (relayer, admin)),
+        ("checkpoint_log", "grantRole", (checkpointer, admin)),
     )
     steps: list[tuple[bytes | None, bytes, int]] = [
         (None, _creation_code(name, constructors[name]), _CREATION_GAS) for name in _ORDER

@@ -12,6 +12,7 @@ from ledger.adapters.evm.reverts import refusal
 from ledger.errors import MalformedError, PolicyError, TransportError
 from ledger.hashing import keccak256
 from ledger.ports.chain import (
+    AnchoredCheckpoint,
     BlockRef,
     CertificateRecord,
     ChainIdentity,
@@ -34,7 +35,7 @@ class EvmLedgerReader:
     Args:
         url: a node's address.
         chain_id: the chain it must be on.
-        contracts: addresses (20 bytes) by name: `archive_ledger`, `project_registry`, `seal_registry`, `p256_suite`.
+        contracts: addresses (20 bytes) by the names of `ARTIFACTS`.
         genesis_hash: hash of block 0 that the node must have, 32 bytes; None: not checked.
         timeout_seconds: for each request.
     """
@@ -118,15 +119,36 @@ class EvmLedgerReader:
         )
         return DocumentStatus(included, SubmissionStatus(status))
 
+    def checkpoint_head(self, origin: bytes) -> AnchoredCheckpoint | None:
+        """See `LedgerReader.checkpoint_head`."""
+        head: Any = self._read("checkpoint_log", "head", origin)[0]
+        if head["size"] == 0:
+            return None
+        return AnchoredCheckpoint(
+            head["size"], head["root"], block_number=head["blockNumber"], block_time=head["blockTime"]
+        )
+
+    def checkpoints(self, origin: bytes) -> tuple[AnchoredCheckpoint, ...]:
+        """See `LedgerReader.checkpoints`."""
+        topics = [to_hex(self._interfaces["checkpoint_log"].topic("CheckpointAppended")), to_hex(origin)]
+        last = self._node.head().number
+        times: dict[bytes, int] = {}
+        found = []
+        for first in range(0, last + 1, _LOG_BLOCKS):
+            end = min(first + _LOG_BLOCKS - 1, last)
+            for log in sorted(self._logs(first, end, [self._contracts["checkpoint_log"]], topics), key=_place):
+                event = self._event(log, times)
+                if event is not None:
+                    found.append(_checkpoint(event))
+        return tuple(found)
+
     def events(self, *, from_block: int = 0, to_block: int | None = None) -> Iterator[LedgerEvent]:
         """See `LedgerReader.events`."""
         last = self._node.head().number if to_block is None else to_block
         times: dict[bytes, int] = {}
         for first in range(from_block, last + 1, _LOG_BLOCKS):
             logs = self._logs(first, min(first + _LOG_BLOCKS - 1, last), list(self._contracts.values()))
-            for log in sorted(
-                logs, key=lambda log: (from_quantity(log["blockNumber"]), from_quantity(log["logIndex"]))
-            ):
+            for log in sorted(logs, key=_place):
                 event = self._event(log, times)
                 if event is not None:
                     yield event
@@ -212,6 +234,13 @@ class EvmLedgerReader:
 
 def _place(log: Mapping[str, Any]) -> tuple[int, int]:
     return from_quantity(log["blockNumber"]), from_quantity(log["logIndex"])
+
+
+def _checkpoint(event: LedgerEvent) -> AnchoredCheckpoint:
+    values = cast(Mapping[str, Any], event.values)
+    return AnchoredCheckpoint(
+        values["size"], values["root"], block_number=event.block.number, block_time=values["blockTime"]
+    )
 
 
 def _time(seconds: int) -> datetime:

@@ -15,10 +15,11 @@ from ledger.adapters.evm.chain import send_raw
 from ledger.adapters.evm.connection import Connection
 from ledger.adapters.evm.reader import EvmLedgerReader
 from ledger.errors import PolicyError, TransportError
+from ledger.trust import CONTRACT_NAMES
 
 GONE = {"code": -32602, "message": "BlockOutOfRangeError: block height is 101 but requested was 100"}
 NONCE_TOO_LOW = {"code": -32003, "message": "nonce too low"}
-ADDRESSES = dict.fromkeys(("archive_ledger", "project_registry", "seal_registry", "p256_suite"), b"\x11" * 20)
+ADDRESSES = dict.fromkeys(CONTRACT_NAMES, b"\x11" * 20)
 RECEIPT = {"blockHash": "0x" + "22" * 32}
 
 
