@@ -12,6 +12,7 @@ from signing import errors as signing_errors
 __all__ = [
     "ApiError",
     "ConflictError",
+    "ForbiddenError",
     "HouseError",
     "MalformedError",
     "MismatchError",
@@ -22,6 +23,7 @@ __all__ = [
     "TooLargeError",
     "TooManyError",
     "TransportError",
+    "UnauthenticatedError",
     "status_of",
 ]
 
@@ -74,6 +76,18 @@ class PolicyError(ApiError):
     default_code = "refused"
 
 
+class UnauthenticatedError(ApiError):
+    """Nobody is signed in, or no longer; signing in may help."""
+
+    default_code = "not_signed_in"
+
+
+class ForbiddenError(ApiError):
+    """Whoever is signed in may not do this; signing in again does not help."""
+
+    default_code = "forbidden"
+
+
 class TooLargeError(ApiError):
     """The body is larger than what was declared or allowed."""
 
@@ -113,6 +127,8 @@ STATUS_BY_ERROR: Final[Mapping[type[Exception], HTTPStatus]] = {
     ConflictError: HTTPStatus.CONFLICT,
     NotFoundError: HTTPStatus.NOT_FOUND,
     PolicyError: _UNPROCESSABLE,
+    UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
+    ForbiddenError: HTTPStatus.FORBIDDEN,
     TooLargeError: HTTPStatus(413),
     TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
     QuotaError: HTTPStatus(413),

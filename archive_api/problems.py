@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from archive_api.errors import ApiError, HouseError, StorageFullError, TooManyError, status_of
+from archive_api.errors import ApiError, HouseError, StorageFullError, TooManyError, UnauthenticatedError, status_of
 from archive_api.texts import title_of
 from ledger.errors import LedgerError
 from signing.errors import SigningError
@@ -141,6 +141,8 @@ def _house_error(request: Request, error: Exception) -> JSONResponse:
     if status >= 500:
         _LOG.warning("%s %s: %s", request.method, request.url.path, error)
     headers = {"Retry-After": "2"} if status == 503 else None
+    if isinstance(error, UnauthenticatedError):
+        headers = {"WWW-Authenticate": 'Bearer realm="yunshang"'}  # RFC 9110 section 11.6.1
     if isinstance(error, TooManyError):
         headers = {"Retry-After": str(error.values["retry_after_seconds"])}
     return problem_response(request, status, error.code, str(error), values=_shown_values(error), headers=headers)

@@ -10,13 +10,14 @@ from archive_api.access import models as access
 from archive_api.bim import models as bim
 from archive_api.certificates import models as certificates
 from archive_api.decisions import models as decisions
+from archive_api.identity import models as identity
 from archive_api.outbox import models as outbox
 from archive_api.projects import models as projects
 from archive_api.submissions import models as submissions
 
 __all__ = ["MODELS", "metadata"]
 
-MODELS = (idempotency, access, bim, certificates, decisions, outbox, projects, submissions)
+MODELS = (idempotency, access, bim, certificates, decisions, identity, outbox, projects, submissions)
 
 
 def metadata() -> MetaData:
