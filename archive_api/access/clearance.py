@@ -13,7 +13,7 @@ __all__ = ["CLEARED", "INTERNAL", "LEVELS", "LEVEL_NAMES", "PUBLIC", "RESTRICTED
 PUBLIC: Final = "public"
 INTERNAL: Final = "internal"
 RESTRICTED: Final = "restricted"
-SECRET: Final = "secret"
+SECRET: Final = "secret"  # noqa: S105 - a level, not a password
 LEVELS: Final = (PUBLIC, INTERNAL, RESTRICTED, SECRET)
 LEVEL_NAMES: Final = {PUBLIC: "公开", INTERNAL: "内部", RESTRICTED: "限阅", SECRET: "秘密"}
 

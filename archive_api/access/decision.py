@@ -1,0 +1,64 @@
+"""The decision itself: pure, and asked once for each request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from archive_api.access.policy import Rule, Scope
+from archive_api.access.principal import Place, Principal
+from archive_api.access.roles import AccessRole
+
+__all__ = ["Target", "Verdict", "decide"]
+
+
+class Verdict(Enum):
+    """What a request is answered with; all but `ALLOWED` before the route is asked."""
+
+    ALLOWED = "allowed"
+    UNAUTHENTICATED = "unauthenticated"
+    """401, or the sign-in page."""
+    HIDDEN = "hidden"
+    """404, as if there were no such thing."""
+    FORBIDDEN = "forbidden"
+    """403: the thing is known, but not theirs to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The thing that a request names, if there is one.
+
+    Attributes:
+        place: where it belongs; None for a building, which may have several.
+        is_known: whether the principal may know of it.
+        is_cleared: whether the principal may know of the document named, or of all documents where all are spoken of.
+        unit_project_key: 0x-hex, for the access log.
+    """
+
+    place: Place | None
+    is_known: bool
+    is_cleared: bool = True
+    unit_project_key: str | None = None
+
+
+def decide(rule: Rule, principal: Principal, target: Target | None) -> Verdict:
+    """Decide a request.
+
+    Args:
+        rule: of its route.
+        principal: who asks.
+        target: what the request names; None where there is no such thing, or the rule needs none.
+    """
+    if principal.is_anonymous and AccessRole.PUBLIC not in rule.roles:
+        return Verdict.UNAUTHENTICATED
+    if rule.scope is Scope.NONE:
+        return Verdict.ALLOWED if principal.has_everywhere(rule.roles) else Verdict.FORBIDDEN
+    if rule.scope is Scope.ANYWHERE:
+        return Verdict.ALLOWED if principal.has_somewhere(rule.roles) else Verdict.FORBIDDEN
+    if target is None or not target.is_known:
+        return Verdict.HIDDEN
+    if not target.is_cleared and (rule.scope is Scope.DOCUMENT or rule.method == "GET"):
+        return Verdict.HIDDEN
+    place = target.place
+    may = principal.has_everywhere(rule.roles) if place is None else principal.has_on(rule.roles, place)
+    return Verdict.ALLOWED if may and target.is_cleared else Verdict.FORBIDDEN
