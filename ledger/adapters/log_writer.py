@@ -1,0 +1,197 @@
+"""The one writer of a log: a thread that makes what others submit durable in groups, and publishes checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, TypeAlias
+
+from ledger.errors import LedgerError, TransportError
+from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.log.keys import LogSigner
+from ledger.log.promise import Promise
+from ledger.log.tiles import encode_entries
+from ledger.merkle import leaf_hash
+from ledger.ports.chain import Clock
+from ledger.ports.log import LogRecord, LogStore
+
+__all__ = ["LogWriter", "MakeRecord"]
+
+_log = logging.getLogger(__name__)
+_GROUP: Final = 1024
+
+MakeRecord: TypeAlias = Callable[[datetime], LogRecord]
+"""Makes the record of an entry, once its time is known."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    record: LogRecord
+    time: datetime
+    done: Future[Promise] = field(default_factory=Future)
+
+    def __post_init__(self) -> None:
+        self.done.set_running_or_notify_cancel()  # whoever no longer waits must not take the entry back
+
+
+class LogWriter:
+    """Appends to a log from any thread.
+
+    Times of entries never go back, whatever the clock does while the writer lives.
+
+    Args:
+        store: the log, opened for writing; closed by its owner.
+        origin: the stream's origin line.
+        signer: the log's key.
+        clock: the time.
+        publish_seconds: how long an entry waits for a checkpoint at most, in normal operation.
+
+    Attributes:
+        last_error: why it could not write last, or None since it could.
+
+    Raises:
+        MismatchError: the store's checkpoint is another log's, or not signed by this key.
+    """
+
+    def __init__(
+        self, store: LogStore, origin: str, *, signer: LogSigner, clock: Clock, publish_seconds: float = 1.0
+    ) -> None:
+        self.store = store
+        self.origin = origin
+        self._signer = signer
+        self._clock = clock
+        self._publish_seconds = publish_seconds
+        note = store.checkpoint()
+        self._published = Checkpoint(origin, 0, store.head().root) if note is None else self._own(note)
+        self._condition = threading.Condition()
+        self._waiting: list[_Waiting] = []
+        self._last_time = clock.now().replace(microsecond=0)
+        self._is_closed = False
+        self._advanced = threading.Condition()
+        self.last_error: str | None = None
+        self._thread = threading.Thread(target=self._run, name=f"log-{origin.rpartition('/')[2]}", daemon=True)
+        self._thread.start()
+
+    @property
+    def published(self) -> Checkpoint:
+        """The newest checkpoint that was published; of size 0 before the first."""
+        return self._published
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still writes."""
+        return self._thread.is_alive()
+
+    def submit(self, make: MakeRecord) -> Future[Promise]:
+        """Queue a record; the future is done once it is durable.
+
+        Args:
+            make: called at once, with the entry's time.
+
+        Raises:
+            MalformedError: an entry of no allowed length.
+            TransportError: the writer has ended (code `log_closed`).
+        """
+        with self._condition:
+            if self._is_closed:
+                raise TransportError("expected a log that is open, got a closed one", code="log_closed")
+            self._last_time = moment = max(self._last_time, self._clock.now().replace(microsecond=0))
+            waiting = _Waiting(make(moment), moment)
+            encode_entries([waiting.record.entry])  # refused here, not together with other people's
+            self._waiting.append(waiting)
+            self._condition.notify()
+        return waiting.done
+
+    def publish(self, *, timeout_seconds: float = 30.0) -> Checkpoint:
+        """Wait until a checkpoint covers everything that was appended before the call.
+
+        Raises:
+            TransportError: none came in time.
+        """
+        size = self.store.head().size
+        with self._advanced:
+            if not self._advanced.wait_for(lambda: self._published.size >= size, timeout_seconds):
+                raise TransportError("expected a checkpoint in time, got none", code="log_unusable")
+            return self._published
+
+    def close(self) -> None:
+        """Write what is queued, publish it, end the thread."""
+        with self._condition:
+            self._is_closed = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _own(self, note: bytes) -> Checkpoint:
+        return SignedCheckpoint.parse(note).verify(self._signer.key, self.origin)
+
+    def _run(self) -> None:
+        group: list[_Waiting] = []
+        publish_at = 0.0
+        try:
+            while not (self._is_closed and not self._waiting):
+                group = self._take(publish_at)
+                if group:
+                    self._append(group)
+                if self._is_behind and (time.monotonic() >= publish_at or self._is_closed):
+                    self._publish()
+                    publish_at = time.monotonic() + self._publish_seconds
+        finally:
+            self._end(group)
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._published.size < self.store.head().size
+
+    def _take(self, publish_at: float) -> list[_Waiting]:
+        with self._condition:
+            if not self._waiting and not self._is_closed:
+                self._condition.wait(max(0.0, publish_at - time.monotonic()) if self._is_behind else None)
+            group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
+        return group
+
+    def _append(self, group: list[_Waiting]) -> None:
+        try:
+            head = self.store.append([waiting.record for waiting in group])
+        except LedgerError as error:
+            self._failed(error)
+            for waiting in group:
+                waiting.done.set_exception(_not_durable(error.code))
+            return
+        self.last_error = None
+        for index, waiting in enumerate(group, head.size - len(group)):
+            leaf = leaf_hash(waiting.record.entry)
+            promise = Promise.sign(self._signer, self.origin, index, leaf_hash=leaf, time=waiting.time)
+            waiting.done.set_result(promise)
+
+    def _publish(self) -> None:
+        head = self.store.head()
+        checkpoint = Checkpoint(self.origin, head.size, head.root)
+        try:
+            self.store.publish(checkpoint.sign(self._signer), head.size)
+        except LedgerError as error:
+            self._failed(error)
+            return
+        with self._advanced:
+            self._published = checkpoint
+            self._advanced.notify_all()
+
+    def _failed(self, error: LedgerError) -> None:
+        self.last_error = str(error)
+        _log.error("log %s could not be written: %s", self.origin, error)
+
+    def _end(self, group: list[_Waiting]) -> None:
+        with self._condition:
+            self._is_closed = True
+            left, self._waiting = group + self._waiting, []
+        for waiting in left:
+            if not waiting.done.done():
+                waiting.done.set_exception(_not_durable("log_closed"))
+
+
+def _not_durable(code: str) -> TransportError:
+    return TransportError("expected a durable entry, got a log that cannot be written", code=code)
