@@ -41,6 +41,9 @@ class Reason(StrEnum):
     NO_CERTIFICATE_CHAIN_FOUND = "NO_CERTIFICATE_CHAIN_FOUND"
     OUT_OF_BOUNDS_NO_POE = "OUT_OF_BOUNDS_NO_POE"
     REVOKED_NO_POE = "REVOKED_NO_POE"
+    NO_REVOCATION_STATUS = "NO_REVOCATION_STATUS"
+    STATUS_UNUSABLE = "STATUS_UNUSABLE"
+    TRY_LATER = "TRY_LATER"
 
     @property
     def outcome(self) -> Outcome:
@@ -60,7 +63,16 @@ class Reason(StrEnum):
         return _TEXTS[self][1]
 
 
-_INDETERMINATE = frozenset({Reason.NO_CERTIFICATE_CHAIN_FOUND, Reason.OUT_OF_BOUNDS_NO_POE, Reason.REVOKED_NO_POE})
+_INDETERMINATE = frozenset(
+    {
+        Reason.NO_CERTIFICATE_CHAIN_FOUND,
+        Reason.OUT_OF_BOUNDS_NO_POE,
+        Reason.REVOKED_NO_POE,
+        Reason.NO_REVOCATION_STATUS,
+        Reason.STATUS_UNUSABLE,
+        Reason.TRY_LATER,
+    }
+)
 
 _TEXTS: Mapping[Reason, tuple[str, str]] = MappingProxyType(
     {
@@ -101,6 +113,18 @@ _TEXTS: Mapping[Reason, tuple[str, str]] = MappingProxyType(
             "无法判定：在证书吊销生效之前没有签章存在的证明。",
             "Could not check: nothing proves that the seal existed before the revocation took effect.",
         ),
+        Reason.NO_REVOCATION_STATUS: (
+            "无法判定：证据中没有发证机构对该证书吊销状态的说明。",
+            "Could not check: the evidence holds no word of the issuer on whether the certificate was revoked.",
+        ),
+        Reason.STATUS_UNUSABLE: (
+            "无法判定：证据中的吊销状态不可信或不属于该证书。",
+            "Could not check: the revocation status in the evidence can't be believed or is another certificate's.",
+        ),
+        Reason.TRY_LATER: (
+            "无法判定：吊销状态早于已证明的时间，请索取更新的证据。",
+            "Could not check: the revocation status is older than the proven time; ask for newer evidence.",
+        ),
     }
 )
 
@@ -115,6 +139,7 @@ class SealVerdict:
         as_of: the proven time the verdict is about, aware UTC.
         signing_time: the claimed time, aware UTC, or None if it could not be read.
         certificate: the sealing certificate, or None if it could not be read.
+        status_time: up to when the authority's word on it speaks, aware UTC; None: there is none, or not believed.
     """
 
     reason: Reason
@@ -122,6 +147,7 @@ class SealVerdict:
     as_of: datetime.datetime
     signing_time: datetime.datetime | None = None
     certificate: OrganisationCertificate | None = field(default=None, repr=False)
+    status_time: datetime.datetime | None = None
 
     @property
     def outcome(self) -> Outcome:

@@ -14,6 +14,9 @@ The steps of `check_seal`; the first that isn't satisfied decides:
     trust file may know the issuer); one that breaks a rule          CHAIN_CONSTRAINTS_FAILURE, failed
  9. the certificate is not revoked at the proven time: claimed to be sealed after an ordinary revocation: REVOKED,
     failed; any other revocation that reaches the proven time                REVOKED_NO_POE, indeterminate
+10. where a status of its authority is asked for, and the certificate names CRL or OCSP: there is one, else
+    NO_REVOCATION_STATUS; it can be believed, else STATUS_UNUSABLE; it says (9); and it speaks up to the proven time,
+    else TRY_LATER; all indeterminate. A status that is given is judged also where the certificate names none.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -33,6 +37,7 @@ from signing.certificates import OrganisationCertificate, parse_certificate
 from signing.errors import MalformedError, NotFoundError, PolicyError, SigningError
 from signing.paths import TrustRoots, validate_path
 from signing.revocation import Revocation, RevocationReason
+from signing.status import StatusMethod, names_status, read_status
 from signing.verdicts import Outcome, Reason, SealVerdict
 
 __all__ = [
@@ -42,12 +47,26 @@ __all__ = [
     "Revocation",
     "RevocationReason",
     "SealVerdict",
+    "StatusEvidence",
     "check_cms",
     "check_seal",
 ]
 
 #: How far a claimed signing time may lie after the proven time.
 SIGNING_TIME_TOLERANCE_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEvidence:
+    """What there is of the authority's word on a certificate, to be judged with the seal.
+
+    Attributes:
+        data: CRL or OCSP answer, DER; None: nothing.
+        method: which of the two.
+    """
+
+    data: bytes | None = None
+    method: StatusMethod = StatusMethod.OCSP
 
 
 def check_seal(
@@ -61,6 +80,7 @@ def check_seal(
     at: datetime.datetime,
     organisation_name: str | None = None,
     revocation: Revocation | None = None,
+    status: StatusEvidence | None = None,
     intermediates: Sequence[bytes] = (),
 ) -> SealVerdict:
     """Judge a seal; the steps are those of the module's docstring.
@@ -75,6 +95,7 @@ def check_seal(
         at: the proven time, or now where nothing later is proven; aware.
         organisation_name: the name the certificate has to carry; None: not compared.
         revocation: what is known of the certificate's revocation; None: none is known.
+        status: what evidence holds of the authority's word; None: it is not asked for, as when a seal is just made.
         intermediates: CA certificates to build the path with, DER.
 
     Returns:
@@ -96,15 +117,24 @@ def check_seal(
         broken_rule = isinstance(error, PolicyError)
         reason = Reason.CHAIN_CONSTRAINTS_FAILURE if broken_rule else Reason.FORMAT_FAILURE
         return SealVerdict(reason=reason, detail=str(error), as_of=as_of, signing_time=time)
+    judged = _Judged()
     reason, detail = (
         _check_signature(certificate, attributes, signature)
         or _check_organisation(certificate, organisation, organisation_name)
         or _check_times(certificate, time, as_of)
-        or _check_path(certificate, roots, at=as_of, intermediates=intermediates)
+        or _check_path(certificate, roots, judged, at=as_of, intermediates=intermediates)
         or _check_revocation(certificate, revocation, signing_time=time, at=as_of)
+        or _check_status(certificate, status, judged, signing_time=time, at=as_of)
         or (Reason.PASSED, "")
     )
-    return SealVerdict(reason=reason, detail=detail, as_of=as_of, signing_time=time, certificate=certificate)
+    return SealVerdict(
+        reason=reason,
+        detail=detail,
+        as_of=as_of,
+        signing_time=time,
+        certificate=certificate,
+        status_time=judged.status_time,
+    )
 
 
 def check_cms(
@@ -168,6 +198,14 @@ def _proven_time(at: datetime.datetime) -> datetime.datetime:
 _Finding: TypeAlias = tuple[Reason, str] | None
 
 
+@dataclass(slots=True)
+class _Judged:
+    """What one check finds out for the next: the issuer's certificate, and up to when the status speaks."""
+
+    issuer: bytes = b""
+    status_time: datetime.datetime | None = None
+
+
 def _check_signature(certificate: OrganisationCertificate, attributes: bytes, signature: bytes) -> _Finding:
     try:
         certificate.verifying_key.verify(
@@ -211,6 +249,7 @@ def _check_times(
 def _check_path(
     certificate: OrganisationCertificate,
     roots: TrustRoots,
+    judged: _Judged,
     *,
     at: datetime.datetime,
     intermediates: Sequence[bytes],
@@ -218,12 +257,42 @@ def _check_path(
     # A clock within the tolerance may put the proven time just before not_before.
     path_time = max(at, certificate.not_before)
     try:
-        validate_path(certificate, roots, at=path_time, intermediates=intermediates)  # (8)
+        path = validate_path(certificate, roots, at=path_time, intermediates=intermediates)  # (8)
     except NotFoundError as error:
         return Reason.NO_CERTIFICATE_CHAIN_FOUND, str(error)
     except PolicyError as error:
         return Reason.CHAIN_CONSTRAINTS_FAILURE, str(error)
+    judged.issuer = path[1]
     return None
+
+
+def _check_status(
+    certificate: OrganisationCertificate,
+    status: StatusEvidence | None,
+    judged: _Judged,
+    *,
+    signing_time: datetime.datetime,
+    at: datetime.datetime,
+) -> _Finding:
+    if status is None or (status.data is None and not names_status(certificate)):
+        return None
+    if status.data is None:  # (10)
+        return Reason.NO_REVOCATION_STATUS, "expected a CRL or OCSP answer, as the certificate names one, got none"
+    try:
+        read = read_status(status.data, status.method, certificate=certificate, issuer=judged.issuer)
+    except SigningError as error:
+        return Reason.STATUS_UNUSABLE, f"{error.code}: {error}"
+    judged.status_time = read.this_update
+    if read.this_update > certificate.not_after:  # an authority may forget what it revoked once that has expired
+        return Reason.STATUS_UNUSABLE, f"expected a status up to expiry, got one of {read.this_update.isoformat()}"
+    found = _check_revocation(certificate, read.revocation, signing_time=signing_time, at=at)
+    if found is None and read.this_update < at:
+        # A later revocation may have taken effect before the proven time: a status says nothing of what comes after it.
+        return (
+            Reason.TRY_LATER,
+            f"expected a status of {at.isoformat()} or later, got one of {read.this_update.isoformat()}",
+        )
+    return found
 
 
 def _check_revocation(
