@@ -193,10 +193,11 @@ def check_level(entry: DocumentEntry, where: str = "entry") -> EntryEncryption |
     """
     encryption = EntryEncryption.of(entry, where)
     if (encryption is not None) != (entry.security_level in ENCRYPTED_LEVELS):
-        wanted, code = ("no encryption", "encryption_unexpected") if encryption else ("encryption", "encryption_missing")
+        level = entry.security_level or "none"
+        wanted = "no encryption" if encryption else "encryption"
         raise PolicyError(
-            f"expected {wanted} of a document of level {entry.security_level or 'none'}, got the contrary: {entry.path!r}",
-            code=code,
+            f"expected {wanted} of a document of level {level}, got the contrary: {entry.path!r}",
+            code="encryption_unexpected" if encryption else "encryption_missing",
             where=f"{where}.encryption",
         )
     return encryption
@@ -433,9 +434,7 @@ def open_entry(envelope: bytes, key: DataKey, leaf_hash: bytes) -> DocumentEntry
         MismatchError: another key or leaf.
     """
     pieces: list[bytes] = []
-    open_stream(
-        BytesIO(envelope), key, lambda piece: pieces.append(bytes(piece)), kind=Kind.ENTRY, context=leaf_hash
-    )
+    open_stream(BytesIO(envelope), key, lambda piece: pieces.append(bytes(piece)), kind=Kind.ENTRY, context=leaf_hash)
     entry = DocumentEntry.from_json(parse_canonical(b"".join(pieces)))
     if entry.leaf_hash != leaf_hash:
         raise MismatchError(

@@ -29,6 +29,12 @@ from signing.certificates import (
     check_organisation,
     parse_certificate,
 )
+from signing.encryption_keys import (
+    KEY_AGREEMENT,
+    EncryptionCertificate,
+    InMemoryEncryptionKey,
+    parse_encryption_certificate,
+)
 from signing.errors import MalformedError, NotFoundError, PolicyError, TransportError
 from signing.keystore import InMemoryKeyStore, encode_pkcs12, load_pkcs12
 from signing.personal import CLIENT_AUTH, InMemoryPersonalKey, PersonalCertificate, parse_personal_certificate
@@ -46,7 +52,7 @@ def generate_key() -> ec.EllipticCurvePrivateKey:
 class DevelopmentAuthority:
     """A root key, its certificate, and the certificates it issued; made by `create` or `load`."""
 
-    __slots__ = ("_issued", "_key", "_persons", "_root")
+    __slots__ = ("_encryption", "_issued", "_key", "_persons", "_root")
 
     def __init__(
         self,
@@ -54,11 +60,13 @@ class DevelopmentAuthority:
         root: x509.Certificate,
         issued: tuple[OrganisationCertificate, ...] = (),
         persons: tuple[PersonalCertificate, ...] = (),
+        encryption: tuple[EncryptionCertificate, ...] = (),
     ) -> None:
         self._key = key
         self._root = root
         self._issued = list(issued)
         self._persons = list(persons)
+        self._encryption = list(encryption)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._root.subject.rfc4514_string()})"
@@ -119,6 +127,11 @@ class DevelopmentAuthority:
         """The personal certificates issued, in order."""
         return tuple(self._persons)
 
+    @property
+    def encryption(self) -> tuple[EncryptionCertificate, ...]:
+        """The encryption certificates issued, in order."""
+        return tuple(self._encryption)
+
     def issue(
         self,
         public_key: ec.EllipticCurvePublicKey,
@@ -145,16 +158,8 @@ class DevelopmentAuthority:
             MalformedError: a name, code or date of another form.
             PolicyError: another curve, dates outside the root's, a serial number used before.
         """
-        check_organisation(name, code, where="organisation")
+        subject = _organisation_subject(name, code)
         validate_code(code)
-        subject = x509.Name(
-            [
-                x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
-                x509.NameAttribute(NameOID.ORGANIZATION_NAME, name),
-                x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, code),
-                x509.NameAttribute(NameOID.COMMON_NAME, name),
-            ]
-        )
         certificate = self._sign(
             public_key,
             subject,
@@ -257,13 +262,64 @@ class DevelopmentAuthority:
         )
         return InMemoryPersonalKey(key, certificate)
 
+    def issue_encryption(
+        self,
+        public_key: ec.EllipticCurvePublicKey,
+        *,
+        code: str,
+        name: str,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        validate_code: Callable[[str], object],
+        serial_number: int | None = None,
+    ) -> EncryptionCertificate:
+        """Issue an organisation's encryption certificate, for a key that neither seals nor signs in.
+
+        Arguments and errors are those of `issue`.
+        """
+        subject = _organisation_subject(name, code)
+        validate_code(code)
+        certificate = self._sign(
+            public_key,
+            subject,
+            usage=KEY_AGREEMENT,
+            purpose=None,
+            not_before=not_before,
+            not_after=not_after,
+            serial_number=serial_number,
+        )
+        parsed = parse_encryption_certificate(certificate, validate_code=validate_code)
+        self._encryption.append(parsed)
+        return parsed
+
+    def issue_encryption_key(
+        self,
+        *,
+        code: str,
+        name: str,
+        not_before: datetime.datetime,
+        not_after: datetime.datetime,
+        validate_code: Callable[[str], object],
+    ) -> InMemoryEncryptionKey:
+        """Draw an encryption key and issue its certificate; arguments and errors as `issue`."""
+        key = generate_key()
+        certificate = self.issue_encryption(
+            key.public_key(),
+            code=code,
+            name=name,
+            not_before=not_before,
+            not_after=not_after,
+            validate_code=validate_code,
+        )
+        return InMemoryEncryptionKey(key, certificate)
+
     def _sign(
         self,
         public_key: ec.EllipticCurvePublicKey,
         subject: x509.Name,
         *,
         usage: x509.KeyUsage,
-        purpose: ObjectIdentifier,
+        purpose: ObjectIdentifier | None,
         not_before: datetime.datetime,
         not_after: datetime.datetime,
         serial_number: int | None,
@@ -281,7 +337,7 @@ class DevelopmentAuthority:
                 where="certificate.validity",
             )
         serial_number = serial_number or x509.random_serial_number()
-        if serial_number in {*(c.serial_number for c in self._issued), *(c.serial_number for c in self._persons)}:
+        if serial_number in {c.serial_number for c in (*self._issued, *self._persons, *self._encryption)}:
             raise PolicyError(
                 f"expected a new serial number, got {serial_number} again",
                 code="serial_number_used",
@@ -300,8 +356,11 @@ class DevelopmentAuthority:
             )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage, critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        )
+        if purpose is not None:
+            builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
         )
         return builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True).public_bytes(Encoding.DER)
 
@@ -336,7 +395,17 @@ class DevelopmentAuthority:
             }
             for certificate in self._persons
         ]
-        document = json.dumps({"format": _FORMAT, "issued": issued, "persons": persons}, ensure_ascii=False, indent=2)
+        encryption = [
+            {
+                "serial_number": str(certificate.serial_number),
+                "certificate_id": certificate.certificate_id.hex(),
+                "organisation_code": certificate.organisation_code,
+                "der": base64.b64encode(certificate.der).decode("ascii"),
+            }
+            for certificate in self._encryption
+        ]
+        lists = {"issued": issued, "persons": persons, "encryption": encryption}
+        document = json.dumps({"format": _FORMAT, **lists}, ensure_ascii=False, indent=2)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -369,13 +438,17 @@ class DevelopmentAuthority:
                 parse_personal_certificate(base64.b64decode(item["der"], validate=True))
                 for item in document.get("persons", ())
             )
+            encryption = tuple(
+                parse_encryption_certificate(base64.b64decode(item["der"], validate=True))
+                for item in document.get("encryption", ())
+            )
         except FileNotFoundError as error:
             raise NotFoundError("expected the list of issued certificates, got no file", where=str(path)) from error
         except OSError as error:
             raise TransportError(f"expected a readable file, got {error.strerror}", where=str(path)) from error
         except (ValueError, KeyError, TypeError) as error:
             raise MalformedError("expected the list of issued certificates, got other JSON", where=str(path)) from error
-        return cls(key, x509.load_der_x509_certificate(root), issued, persons)
+        return cls(key, x509.load_der_x509_certificate(root), issued, persons, encryption)
 
 
 def write_private_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -397,6 +470,18 @@ def write_private_file(path: Path, content: bytes, *, mode: int = 0o600) -> None
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise TransportError(f"expected to write the file, got {error.strerror}", where=str(path)) from error
+
+
+def _organisation_subject(name: str, code: str) -> x509.Name:
+    check_organisation(name, code, where="organisation")
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, name),
+            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, code),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
 
 
 def _builder(

@@ -42,6 +42,7 @@ __all__ = [
     "check_organisation",
     "issuer_name",
     "load_p256_certificate",
+    "organisation_subject",
     "parse_certificate",
 ]
 
@@ -160,7 +161,7 @@ def _parse(der_bytes: bytes) -> OrganisationCertificate:
 
 def _read(der_bytes: bytes) -> OrganisationCertificate:
     certificate, key = load_p256_certificate(der_bytes)  # (1) (2) (4)
-    name, code = _subject(certificate)  # (3)
+    name, code = organisation_subject(certificate)  # (3)
     check_extensions(certificate, usage=_KEY_USAGE, purpose=DOCUMENT_SIGNING)  # (5)
     return OrganisationCertificate(
         der=der_bytes,
@@ -260,7 +261,12 @@ def _p256_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def _subject(certificate: x509.Certificate) -> tuple[str, str]:
+def organisation_subject(certificate: x509.Certificate) -> tuple[str, str]:
+    """Return name and code of the organisation that a certificate is for.
+
+    Raises:
+        MalformedError: another subject than C=CN, O, organizationIdentifier, CN with CN equal to O.
+    """
     where = "certificate.subject"
     attributes = [list(rdn) for rdn in certificate.subject.rdns]
     kinds = [rdn[0].oid if len(rdn) == 1 else None for rdn in attributes]
@@ -327,9 +333,7 @@ def check_name(name: str, *, kind: str, where: str) -> None:
         )
 
 
-def check_extensions(
-    certificate: x509.Certificate, *, usage: x509.KeyUsage, purpose: ObjectIdentifier | None
-) -> None:
+def check_extensions(certificate: x509.Certificate, *, usage: x509.KeyUsage, purpose: ObjectIdentifier | None) -> None:
     """Check the extensions of a certificate that is no authority.
 
     Args:

@@ -32,12 +32,14 @@ from signing.certificates import (
     load_p256_certificate,
     parse_certificate,
 )
+from signing.encryption_keys import EncryptionCertificate
 from signing.errors import MalformedError, NotFoundError, PolicyError, SigningError
 from signing.personal import CLIENT_AUTH, PersonalCertificate
 
 __all__ = ["TrustRoots", "validate_path"]
 
 _MAX_INTERMEDIATES = 1
+_Leaf = OrganisationCertificate | PersonalCertificate | EncryptionCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class TrustRoots:
 
 
 def validate_path(
-    certificate: OrganisationCertificate | PersonalCertificate | bytes,
+    certificate: _Leaf | bytes,
     roots: TrustRoots,
     *,
     at: datetime.datetime,
@@ -92,7 +94,7 @@ def validate_path(
     """Find and check a path to a trusted root; revocation is not checked.
 
     Args:
-        certificate: a sealing or personal certificate, parsed; or the DER of a sealing one.
+        certificate: a sealing, personal or encryption certificate, parsed; or the DER of a sealing one.
         roots: the verifier's own.
         at: the time at which every certificate of the path must be valid, aware.
         intermediates: further CA certificates to build with, DER, not trusted by themselves.
@@ -113,7 +115,7 @@ def validate_path(
     authorities = [_load_authority(der, f"intermediates[{index}]") for index, der in enumerate(intermediates)]
     if roots._store is None:
         raise _no_chain(leaf)
-    ca_policy, leaf_policy = _policies(CLIENT_AUTH if isinstance(leaf, PersonalCertificate) else DOCUMENT_SIGNING)
+    ca_policy, leaf_policy = _policies(_purpose(leaf))
     verifier = (
         PolicyBuilder()
         .store(roots._store)
@@ -136,8 +138,11 @@ def validate_path(
     return tuple(member.public_bytes(Encoding.DER) for member in verified.chain)
 
 
-def _no_chain(leaf: OrganisationCertificate | PersonalCertificate) -> NotFoundError:
-    issuer = leaf.x509.issuer.rfc4514_string()
+def _no_chain(leaf: _Leaf) -> NotFoundError:
+    try:
+        issuer = leaf.x509.issuer.rfc4514_string()
+    except UNREADABLE:  # the library reads names only when asked for them
+        issuer = leaf.issuer.hex()
     return NotFoundError(
         f"expected an issuer among the trusted roots, got {issuer}",
         code="no_certificate_chain_found",
@@ -146,7 +151,7 @@ def _no_chain(leaf: OrganisationCertificate | PersonalCertificate) -> NotFoundEr
     )
 
 
-def _check_validity(leaf: OrganisationCertificate | PersonalCertificate, at: datetime.datetime) -> None:
+def _check_validity(leaf: _Leaf, at: datetime.datetime) -> None:
     if at > leaf.not_after:
         raise PolicyError(
             f"expected a certificate valid at {at.isoformat()}, got one that expired {leaf.not_after.isoformat()}",
@@ -212,22 +217,31 @@ def _check_leaf_constraints(
         raise ValueError("expected CA=false, got CA=true")
 
 
-@lru_cache(maxsize=2)
-def _policies(purpose: ObjectIdentifier) -> tuple[ExtensionPolicy, ExtensionPolicy]:
+def _purpose(leaf: _Leaf) -> ObjectIdentifier | None:
+    if isinstance(leaf, EncryptionCertificate):
+        return None
+    return CLIENT_AUTH if isinstance(leaf, PersonalCertificate) else DOCUMENT_SIGNING
+
+
+@lru_cache(maxsize=3)
+def _policies(purpose: ObjectIdentifier | None) -> tuple[ExtensionPolicy, ExtensionPolicy]:
     """What authorities and leaf of a path must be like: one for sealing vouches for no sign-in, and the reverse."""
 
     def check_ca_purposes(
         _policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage | None
     ) -> None:
-        if purposes is not None and purpose not in purposes:
+        if purposes is not None and purpose is not None and purpose not in purposes:
             raise ValueError(f"expected an authority for {purpose.dotted_string}, got one for other purposes")
 
     def check_leaf_purposes(_policy: Policy, _certificate: x509.Certificate, purposes: x509.ExtendedKeyUsage) -> None:
         if purpose not in purposes:
-            raise ValueError(f"expected extended key usage {purpose.dotted_string}, got another one")
+            raise ValueError("expected the extended key usage of the certificate's kind, got another one")
 
     def check_leaf_usage(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage) -> None:
-        if not usage.digital_signature or usage.content_commitment != (purpose == DOCUMENT_SIGNING):
+        if purpose is None:
+            if not usage.key_agreement or usage.digital_signature or usage.content_commitment:
+                raise ValueError("expected keyAgreement alone, got another key usage")
+        elif not usage.digital_signature or usage.content_commitment != (purpose == DOCUMENT_SIGNING):
             raise ValueError("expected digitalSignature, with nonRepudiation for seals alone, got another key usage")
 
     authority = (
@@ -241,6 +255,7 @@ def _policies(purpose: ObjectIdentifier) -> tuple[ExtensionPolicy, ExtensionPoli
         ExtensionPolicy.permit_all()
         .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_leaf_constraints)
         .require_present(x509.KeyUsage, Criticality.CRITICAL, check_leaf_usage)
-        .require_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, check_leaf_purposes)
     )
-    return authority, leaf
+    if purpose is None:  # an encryption certificate: keyAgreement says all
+        return authority, leaf.require_not_present(x509.ExtendedKeyUsage)
+    return authority, leaf.require_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, check_leaf_purposes)
