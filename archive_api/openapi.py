@@ -7,6 +7,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from archive_api.problems import PROBLEM_RESPONSES
+
 __all__ = ["install_openapi"]
 
 _UPLOADS: Final = "/submissions/{ref}/files"
@@ -41,6 +43,16 @@ _BINARY: Final[dict[str, Any]] = {
         }
     },
 }
+# What the protocol itself answers with.
+_PROBLEM: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_REFUSALS: Final[dict[str, Any]] = {
+    status: {"description": text, "content": _PROBLEM}
+    for status, text in {
+        "410": "The upload was given up: nobody went on with it in time.",
+        "412": "Another version of tus than 1.0.0.",
+        "423": "The upload is being written to by another request.",
+    }.items()
+}
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -61,7 +73,7 @@ def install_openapi(app: FastAPI) -> None:
             )
             for path, operations in document["paths"].items():
                 for method, operation in operations.items():
-                    _name_problems(operation)
+                    _name_problems(document, operation)
                     if _UPLOADS in path:
                         _describe_upload(method, operation)
             app.openapi_schema = document
@@ -70,16 +82,23 @@ def install_openapi(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _name_problems(operation: dict[str, Any]) -> None:
+def _name_problems(document: dict[str, Any], operation: dict[str, Any]) -> None:
+    """Give problems their media type, and have operations share the descriptions of those that any may answer with."""
+    shared = document["components"].setdefault("responses", {})
     for status, response in operation["responses"].items():
         content = response.get("content", {})
         schema = content.get("application/json", {}).get("schema", {})
-        if int(status) >= 400 and schema.get("$ref", "").endswith("/Problem"):
-            content["application/problem+json"] = content.pop("application/json")
+        if int(status) < 400 or not schema.get("$ref", "").endswith("/Problem"):
+            continue
+        content["application/problem+json"] = content.pop("application/json")
+        if response["description"] == PROBLEM_RESPONSES.get(int(status), {}).get("description"):
+            shared[f"Problem{status}"] = response
+            operation["responses"][status] = {"$ref": f"#/components/responses/Problem{status}"}
 
 
 def _describe_upload(method: str, operation: dict[str, Any]) -> None:
     operation["summary"], operation["description"] = _SUMMARIES[method]
+    operation["responses"] |= _REFUSALS
     for parameter in operation.get("parameters", []):
         if parameter["name"] in _HEADER_EXAMPLES:
             parameter["example"] = _HEADER_EXAMPLES[parameter["name"]]

@@ -29,6 +29,8 @@ _CODE_BY_STATUS: Final[Mapping[int, str]] = {
     405: "method_not_allowed",
     408: "too_slow",
     409: "conflict",
+    410: "upload_gone",
+    412: "upload_version",
     413: "too_large",
     415: "media_type",
     423: "upload_busy",
@@ -72,10 +74,20 @@ class Problem(BaseModel):
 PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "description": text}
     for status, text in {
-        404: "Nothing is kept under this name.",
+        400: "The body can't be read as what it is said to be, or the host is not this server's.",
+        401: "Nobody is signed in, or the session is over.",
+        403: "Who is signed in may not do this, or a page of another site asked.",
+        404: "Nothing is kept under this name, for whoever asks.",
+        408: "The body came too slowly.",
         409: "The state does not allow it, or two values disagree.",
+        413: "Larger than allowed, or a quota is used up.",
+        414: "The address is too long.",
+        415: "Another media type than the one expected.",
         422: "Malformed, or refused by a rule.",
-        503: "An engine could not be reached.",
+        429: "Too many requests; Retry-After says when to ask again.",
+        431: "The headers are too large.",
+        503: "An engine could not be reached; Retry-After says when to ask again.",
+        507: "No room is left on the disk.",
     }.items()
 }
 

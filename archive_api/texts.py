@@ -78,7 +78,9 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "unit_project_exists": ("该单位工程已登记", "The unit project is registered already"),
     "unsafe_path": ("路径不安全", "The path is not safe"),
     "upload_busy": ("该文件正在上传", "The upload is being written to"),
+    "upload_gone": ("上传已过期，请重新上传", "The upload has expired: begin again"),
     "upload_length": ("上传长度与条目不符", "The upload's length is not the entry's"),
+    "upload_version": ("上传协议版本不受支持", "The upload protocol's version is not supported"),
 }
 
 _BY_STATUS: Final[Mapping[int, tuple[str, str]]] = {

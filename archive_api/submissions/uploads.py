@@ -222,6 +222,8 @@ async def _belongs_here(request: Request, ref: RefDep) -> None:  # (1)
     uid = request.path_params.get("uuid")
     if uid is not None and not str(uid).startswith(UUID(ref).hex):
         raise NotFoundError("expected an upload of this submission, got none with this name")
+    if "upload-concat" in request.headers:  # (4) before the library looks the named uploads up
+        raise MalformedError("expected one upload of a known length, got a part of one")
 
 
 async def _naming(ref: RefDep) -> Callable[[dict[str, str]], dict[str, str]]:
@@ -232,8 +234,8 @@ async def _admission(
     request: Request, services: ServicesDep, ref: RefDep
 ) -> Callable[[dict[str, str], dict[str, Any]], Awaitable[None]]:
     async def admit(metadata: dict[str, str], upload: dict[str, Any]) -> None:
-        if "upload-concat" in request.headers or upload["defer_length"] or upload["size"] is None:  # (4)
-            raise MalformedError("expected one upload of a known length, got a partial or deferred one")
+        if upload["defer_length"] or upload["size"] is None:  # (4)
+            raise MalformedError("expected an upload of a known length, got a deferred one")
         if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
             raise MalformedError("expected the creation of an upload without bytes, got some")
         receiver = ContentReceiver(services, ref)
