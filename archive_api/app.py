@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from archive_api.access.enforcement import Enforcement
+from archive_api.access.gate import Gate
 from archive_api.bim.router import router as models
 from archive_api.certificates.router import router as certificates
 from archive_api.decisions.router import router as decisions
@@ -21,7 +23,7 @@ from archive_api.projects.router import router as projects
 from archive_api.protection.guard import Guard
 from archive_api.protection.headers import ResponseHeaders
 from archive_api.protection.rates import TokenBuckets
-from archive_api.services import Services
+from archive_api.services import Services, services_for
 from archive_api.settings import Settings
 from archive_api.submissions.router import router as submissions
 from archive_api.submissions.uploads import DurableUploads, uploads_router
@@ -46,6 +48,9 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     Args:
         settings: what the server was started with.
         services: built by `composition.build_services`.
+
+    Raises:
+        PolicyGapError: a route has no line in the policy table.
     """
     app = _Application(
         settings=settings,
@@ -58,7 +63,8 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     )
     app.state.services = services
     add_problem_handlers(app)
-    app.add_middleware(  # innermost: what it raises reaches the route that reads
+    app.add_middleware(Enforcement)  # innermost: what is refused further out names no object
+    app.add_middleware(  # what it raises reaches what reads: the enforcement or a route
         BodyLimit,
         idle_seconds=settings.idle_seconds,
         slowest_bytes_per_second=settings.slowest_bytes_per_second,
@@ -76,7 +82,8 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     )
     app.include_router(api)
     install_openapi(app)
-    install(app, ServicePages(services))
+    install(app, lambda request: ServicePages(services_for(request)))
+    app.state.gate = Gate(app)
     return app
 
 

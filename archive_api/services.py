@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from archive_api.access.visibility import Visibility
 from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
 from archive_api.outbox.monitor import WorkerMonitor
@@ -18,7 +19,7 @@ from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import AnchorChain, Clock, LedgerReader
 from ledger.trust import TrustFile
 
-__all__ = ["LedgerChain", "Services", "ServicesDep"]
+__all__ = ["LedgerChain", "Services", "ServicesDep", "services_for"]
 
 
 class LedgerChain(AnchorChain, LedgerReader, Protocol):
@@ -39,6 +40,7 @@ class Services:
         clock: the time.
         cursors: makes cursors of pages.
         worker: how the worker is doing.
+        seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
     """
 
@@ -51,6 +53,7 @@ class Services:
     clock: Clock
     cursors: Cursors
     worker: WorkerMonitor
+    seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()
 
     def now(self) -> datetime:
@@ -63,11 +66,12 @@ class Services:
             close()
 
 
-def _services(request: Request) -> Services:
+def services_for(request: Request) -> Services:
+    """The services for whoever makes a request, who sees in them what they may know of."""
     services = request.app.state.services
     if not isinstance(services, Services):
         raise TypeError(f"expected Services in the application's state, got {type(services).__name__}")
-    return services
+    return replace(services, seen=request.state.access.seen)
 
 
-ServicesDep = Annotated[Services, Depends(_services)]
+ServicesDep = Annotated[Services, Depends(services_for)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, exists, false, func, or_, select, true
 from sqlmodel import col
 
 from archive_api.access.clearance import LEVELS, PUBLIC, clears
@@ -135,7 +135,7 @@ def _is_everything(grants: tuple[Grant, ...]) -> bool:
     return set(EVERYTHING) <= set(grants)
 
 
-def current_roster_id(unit_project_id: ColumnElement[Any]) -> ScalarSelect[Any]:
+def current_roster_id(unit_project_id: SQLColumnExpression[Any]) -> ScalarSelect[Any]:
     """The row number of a unit project's newest roster that the contract did not refuse."""
     return (
         select(col(RosterRow.id))
@@ -191,7 +191,7 @@ def _public_one() -> ColumnElement[bool]:
     return and_(col(Submission.state) == SubmissionState.ACCEPTED, public.correlate(Submission))
 
 
-def _reach(grants: Iterable[Grant], project: ColumnElement[Any], party: _Party) -> ColumnElement[bool]:
+def _reach(grants: Iterable[Grant], project: SQLColumnExpression[Any], party: _Party) -> ColumnElement[bool]:
     """Where one of some grants counts."""
     projects: set[int] = set()
     organisations: dict[int | None, set[str]] = {}

@@ -36,6 +36,8 @@ _BUNDLE_START: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"yunshang-evidence/'
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN_STATUSES: Final = (400, 404, 500, 503)
 
+SourceFor = Callable[[Request], PageSource]
+
 
 def error_page(request: Request, status: int) -> HTMLResponse:
     """Say in the visitor's language what went wrong, without details of the system.
@@ -102,38 +104,38 @@ def _verify(source: PageSource, uploads: tuple[Upload, ...]) -> VerdictPage | No
     return None
 
 
-def create_router(source: PageSource) -> APIRouter:
+def create_router(source_for: SourceFor) -> APIRouter:
     """Build the pages over where they get what they show.
 
     Args:
-        source: see `PageSource`.
+        source_for: where they get what they show to whoever makes a request.
     """
     router = APIRouter(route_class=_PageRoute, include_in_schema=False)
 
     @router.get("/")
     def home(request: Request, q: str = "", cursor: str | None = None) -> HTMLResponse:
         query = q.strip()[:100]
-        buildings = source.buildings(query, cursor)
+        buildings = source_for(request).buildings(query, cursor)
         next_url = _next_url("/", buildings.next_cursor, q=query)
         return render(request, "home.html", buildings=buildings, query=query, next_url=next_url)
 
     @router.get("/buildings/{building_key}")
     def building(request: Request, building_key: str) -> HTMLResponse:
-        return render(request, "building.html", page=source.building(building_key))
+        return render(request, "building.html", page=source_for(request).building(building_key))
 
     @router.get("/submissions/{ref}")
     def submission(request: Request, ref: str, cursor: str | None = None) -> HTMLResponse:
-        page = source.submission(ref, cursor)
+        page = source_for(request).submission(ref, cursor)
         next_url = _next_url(f"/submissions/{ref}", page.documents.next_cursor)
         return render(request, "submission.html", page=page, next_url=next_url and f"{next_url}#documents")
 
     @router.get("/receipts/{submission_id}")
     def receipt(request: Request, submission_id: str) -> HTMLResponse:
-        return render(request, "receipt.html", page=source.receipt(submission_id))
+        return render(request, "receipt.html", page=source_for(request).receipt(submission_id))
 
     @router.get("/documents/{submission_id}/{index}")
     def document(request: Request, submission_id: str, index: int) -> HTMLResponse:
-        return render(request, "document.html", page=source.document(submission_id, index))
+        return render(request, "document.html", page=source_for(request).document(submission_id, index))
 
     @router.get("/verify")
     def verify(request: Request, sha256: str | None = None) -> HTMLResponse:
@@ -143,7 +145,7 @@ def create_router(source: PageSource) -> APIRouter:
         if not _SHA256.fullmatch(digest):
             error = Texts(language_of(request))("verify.error.digest")
             return render(request, "verify.html", status=422, section="verify", error=None, digest_error=error)
-        return render(request, "verdict.html", section="verify", page=source.verify_digest(digest))
+        return render(request, "verdict.html", section="verify", page=source_for(request).verify_digest(digest))
 
     @router.post("/verify")
     async def verify_upload(request: Request) -> HTMLResponse:
@@ -155,7 +157,7 @@ def create_router(source: PageSource) -> APIRouter:
         except MalformedError:
             problem = "unreadable"
         if problem is None:
-            page = await run_in_threadpool(_verify, source, uploads)
+            page = await run_in_threadpool(_verify, source_for(request), uploads)
             if page is not None:
                 return render(request, "verdict.html", section="verify", page=page)
             problem = "too_many"
@@ -165,7 +167,7 @@ def create_router(source: PageSource) -> APIRouter:
     return router
 
 
-def install(app: FastAPI, source: PageSource) -> None:
+def install(app: FastAPI, source_for: SourceFor) -> None:
     """Add the pages and their static files to an application, after its routes and error handlers.
 
     Addresses that nothing answers, and failures nobody expected, become pages for a browser; what lies under `/api/`
@@ -173,10 +175,10 @@ def install(app: FastAPI, source: PageSource) -> None:
 
     Args:
         app: the application.
-        source: where the pages get what they show.
+        source_for: where the pages get what they show to whoever makes a request.
     """
     app.mount("/static", _StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    app.include_router(create_router(source))
+    app.include_router(create_router(source_for))
     for kind in (HTTPException, Exception):
         app.add_exception_handler(kind, _for_browsers(app.exception_handlers.get(kind)))
 

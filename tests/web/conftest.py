@@ -17,6 +17,6 @@ from .sample import SamplePages
 def pages() -> Iterator[TestClient]:
     """A browser without a cookie."""
     app = FastAPI()
-    install(app, SamplePages())
+    install(app, lambda _: SamplePages())
     with TestClient(app, headers={"accept": "text/html"}) as client:
         yield client

@@ -1,0 +1,95 @@
+"""The routes of an application with their rules: what has none is no route."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from starlette.routing import Mount
+
+from archive_api.access.policy import POLICY, Rule
+
+__all__ = ["Found", "Gate", "PolicyGapError"]
+
+_READING: Final = frozenset({"GET", "HEAD"})
+
+
+class PolicyGapError(Exception):
+    """A route without a line in the policy table; the server must not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rule of a request and the parameters of its path."""
+
+    rule: Rule
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    pattern: re.Pattern[str]
+    rules: Mapping[str, Rule]
+
+
+class Gate:
+    """Finds the rule of a request, as the application finds its route.
+
+    Args:
+        app: with all its routes.
+        policy: the table.
+
+    Raises:
+        PolicyGapError: a route has no line.
+    """
+
+    def __init__(self, app: FastAPI, policy: Sequence[Rule] = POLICY) -> None:
+        rules = {(rule.method, rule.path): rule for rule in policy}
+        self._entries: list[_Entry] = []
+        gaps: list[str] = []
+        self.used: set[tuple[str, str]] = set()
+        """Method and template of every line that has a route."""
+        for route in iter_route_contexts(app.routes):
+            found: dict[str, Rule] = {}
+            is_mount = isinstance(route.original_route, Mount)
+            path = str(route.path if is_mount else route.path_format)
+            for method in {"GET"} if is_mount else sorted(route.methods or {"GET"}):
+                rule = rules.get((method, path))
+                if rule is None and method == "HEAD" and "GET" in (route.methods or ()):
+                    rule = rules.get(("GET", path))
+                if rule is None:
+                    gaps.append(f"{method} {path}")
+                    continue
+                found[method] = rule
+                self.used.add((rule.method, rule.path))
+            if is_mount and found:
+                found |= dict.fromkeys(_READING, found["GET"])
+            self._entries.append(_Entry(route.path_regex, found))
+        if gaps:
+            raise PolicyGapError(f"expected a line of the policy table for every route, got none for {gaps}")
+
+    def find(self, method: str, path: str) -> Found | frozenset[str]:
+        """The rule of a request.
+
+        Args:
+            method: of HTTP.
+            path: decoded.
+
+        Returns:
+            The rule, or the methods that this path has: none where there is no such path.
+        """
+        methods: set[str] = set()
+        for entry in self._entries:
+            matched = entry.pattern.match(path)
+            if matched is None:
+                continue
+            rule = entry.rules.get(method)
+            if rule is not None:
+                names: dict[str, Any] = matched.groupdict()
+                return Found(rule, names)
+            methods |= entry.rules.keys()
+        return frozenset(methods)

@@ -1,0 +1,183 @@
+"""Queries over grants, and over what a request names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+from sqlmodel import select as select_rows
+
+from archive_api.access.clearance import LEVELS
+from archive_api.access.decision import Target
+from archive_api.access.models import GrantRow, RosterOrganisation
+from archive_api.access.policy import Rule, Scope
+from archive_api.access.principal import Grant, Place
+from archive_api.access.roles import AccessRole
+from archive_api.access.visibility import Visibility, project_rosters, submission_roster_id
+from archive_api.errors import MalformedError, NotFoundError
+from archive_api.http import hex32
+from archive_api.outbox.repository import number
+from archive_api.projects.models import Building, UnitProject
+from archive_api.projects.repository import ProjectRepository
+from archive_api.submissions.models import EntryRow, Submission, SubmissionState
+from archive_api.submissions.repository import SubmissionRepository
+
+__all__ = ["GrantRepository", "TargetFinder", "place_of"]
+
+_MAX_INDEX_DIGITS = 9
+
+
+class GrantRepository:
+    """Grants, in one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def of(self, person_id: str) -> tuple[Grant, ...]:
+        """The grants of a person."""
+        query = select(GrantRow.role, GrantRow.unit_project_id, GrantRow.organisation_code)  # type: ignore[call-overload]
+        rows = self._session.execute(query.where(col(GrantRow.person_id) == person_id))
+        return tuple(Grant(AccessRole(role), project, code) for role, project, code in rows)
+
+    def rows(self, person_id: str | None = None) -> Sequence[GrantRow]:
+        """Grants, of everybody or of one person, oldest first."""
+        query = select_rows(GrantRow).order_by(col(GrantRow.id))
+        if person_id is not None:
+            query = query.where(GrantRow.person_id == person_id)
+        return self._session.exec(query).all()
+
+    def find(self, row: GrantRow) -> GrantRow | None:
+        """The grant that says the same as a row that is not kept yet."""
+        query = select_rows(GrantRow).where(
+            GrantRow.person_id == row.person_id,
+            GrantRow.role == row.role,
+            col(GrantRow.unit_project_id).is_not_distinct_from(row.unit_project_id),
+            col(GrantRow.organisation_code).is_not_distinct_from(row.organisation_code),
+        )
+        return self._session.exec(query).one_or_none()
+
+    def get(self, grant_id: int) -> GrantRow:
+        """A grant by its number.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        row = self._session.get(GrantRow, grant_id)
+        if row is None:
+            raise NotFoundError("expected a grant, got none with this number")
+        return row
+
+    def add(self, row: GrantRow) -> None:
+        """Keep a grant."""
+        self._session.add(row)
+        self._session.flush()
+
+    def remove(self, row: GrantRow) -> None:
+        """Take a grant back."""
+        self._session.delete(row)
+        self._session.flush()
+
+
+def place_of(session: Session, submission: Submission) -> Place:
+    """Where a handover belongs."""
+    query = select(col(RosterOrganisation.organisation_code)).where(
+        col(RosterOrganisation.roster_id)
+        == select(submission_roster_id()).where(col(Submission.id) == submission.id).scalar_subquery()
+    )
+    return Place(submission.unit_project_id, frozenset(session.scalars(query)))
+
+
+class TargetFinder:
+    """Finds what requests name, in one session.
+
+    Args:
+        session: any.
+        seen: what the principal may know of.
+    """
+
+    def __init__(self, session: Session, seen: Visibility) -> None:
+        self._session = session
+        self._seen = seen
+        self._projects = ProjectRepository(session)
+
+    def find(self, rule: Rule, names: Mapping[str, str]) -> Target | None:
+        """The thing that a request names.
+
+        Args:
+            rule: of its route.
+            names: the parameters of its path, and `unit_project_key` out of its body where that is the scope.
+
+        Returns:
+            None where there is none.
+
+        Raises:
+            MalformedError: the name is none; the route says so in its own words.
+        """
+        match rule.scope:
+            case Scope.NONE | Scope.ANYWHERE:
+                return None
+            case Scope.BUILDING:
+                return self._building(hex32(names["building_key"]))
+            case Scope.UNIT_PROJECT | Scope.PROJECT_IN_BODY:
+                return self._unit_project(hex32(names["unit_project_key"]))
+            case Scope.SUBMISSION | Scope.WHOLE_SUBMISSION | Scope.DOCUMENT:
+                return self._submission(rule.scope, names)
+
+    def _building(self, building_key: str) -> Target | None:
+        row = self._projects.find_building(building_key)
+        if row is None:
+            return None
+        query = select(col(Building.id)).where(col(Building.id) == row.id, self._seen.buildings())
+        return Target(place=None, is_known=self._session.scalar(query) is not None)
+
+    def _unit_project(self, unit_project_key: str) -> Target | None:
+        row = self._projects.find_unit_project(unit_project_key)
+        if row is None:
+            return None
+        known = select(col(UnitProject.id)).where(col(UnitProject.id) == row.id, self._seen.unit_projects())
+        codes = (
+            select(col(RosterOrganisation.organisation_code))
+            .join(UnitProject, col(UnitProject.id) == row.id)
+            .where(project_rosters())
+        )
+        return Target(
+            place=Place(number(row.id), frozenset(self._session.scalars(codes))),
+            is_known=self._session.scalar(known) is not None,
+            unit_project_key=row.unit_project_key,
+        )
+
+    def _submission(self, scope: Scope, names: Mapping[str, str]) -> Target | None:
+        ref = names["ref"] if "ref" in names else hex32(names["submission_id"])
+        try:
+            row = SubmissionRepository(self._session).get(ref)
+        except NotFoundError:
+            return None
+        project = self._projects.unit_project_by_id(row.unit_project_id)
+        place = place_of(self._session, row)
+        accepted = row.state == SubmissionState.ACCEPTED
+        cleared = self._seen.levels(place, accepted=accepted)
+        is_known = self._seen.is_member(place) or (accepted and self._has_level(row, {"public"}))
+        is_cleared = True
+        if scope is Scope.DOCUMENT:
+            level = self._level(row, names["index"])
+            is_cleared = level is not None and level in cleared
+        elif scope is Scope.WHOLE_SUBMISSION:
+            is_cleared = not self._has_level(row, set(LEVELS) - cleared)
+        return Target(place=place, is_known=is_known, is_cleared=is_cleared, unit_project_key=project.unit_project_key)
+
+    def _has_level(self, row: Submission, levels: set[str]) -> bool:
+        if not levels:
+            return False
+        query = select(col(EntryRow.id)).where(
+            col(EntryRow.submission_pk) == row.id, col(EntryRow.level).in_(sorted(levels))
+        )
+        return self._session.scalar(query.limit(1)) is not None
+
+    def _level(self, row: Submission, index: str) -> str | None:
+        if not (index.isascii() and index.isdecimal()) or len(index) > _MAX_INDEX_DIGITS:
+            raise MalformedError("expected a leaf index, got something else")
+        query = select(col(EntryRow.level)).where(
+            col(EntryRow.submission_pk) == row.id, col(EntryRow.leaf_index) == int(index)
+        )
+        return self._session.scalar(query)
