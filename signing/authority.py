@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID, ObjectIdentifier
 
 from signing.certificates import (
     DOCUMENT_SIGNING,
@@ -38,6 +38,7 @@ from signing.encryption_keys import (
 from signing.errors import MalformedError, NotFoundError, PolicyError, TransportError
 from signing.keystore import InMemoryKeyStore, encode_pkcs12, load_pkcs12
 from signing.personal import CLIENT_AUTH, InMemoryPersonalKey, PersonalCertificate, parse_personal_certificate
+from signing.status_issuing import StatusSigner
 
 __all__ = ["DevelopmentAuthority", "generate_key", "write_private_file"]
 
@@ -52,7 +53,7 @@ def generate_key() -> ec.EllipticCurvePrivateKey:
 class DevelopmentAuthority:
     """A root key, its certificate, and the certificates it issued; made by `create` or `load`."""
 
-    __slots__ = ("_encryption", "_issued", "_key", "_persons", "_root")
+    __slots__ = ("_encryption", "_issued", "_key", "_persons", "_root", "_status_url")
 
     def __init__(
         self,
@@ -61,12 +62,15 @@ class DevelopmentAuthority:
         issued: tuple[OrganisationCertificate, ...] = (),
         persons: tuple[PersonalCertificate, ...] = (),
         encryption: tuple[EncryptionCertificate, ...] = (),
+        *,
+        status_url: str | None = None,
     ) -> None:
         self._key = key
         self._root = root
         self._issued = list(issued)
         self._persons = list(persons)
         self._encryption = list(encryption)
+        self._status_url = status_url
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._root.subject.rfc4514_string()})"
@@ -80,6 +84,7 @@ class DevelopmentAuthority:
         not_after: datetime.datetime,
         key: ec.EllipticCurvePrivateKey | None = None,
         serial_number: int | None = None,
+        status_url: str | None = None,
     ) -> DevelopmentAuthority:
         """Make a new authority with a self-signed root.
 
@@ -89,6 +94,8 @@ class DevelopmentAuthority:
             not_after: aware, whole seconds.
             key: the root key; None: drawn.
             serial_number: positive, at most 20 octets; None: drawn.
+            status_url: where it publishes what it revoked, below `/crl` and `/ocsp`; certificates name both. None: it
+                publishes nothing, and they name nothing.
         """
         key = key or generate_key()
         subject = x509.Name(
@@ -110,12 +117,28 @@ class DevelopmentAuthority:
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_key_usage(authority=True), critical=True)
         )
-        return cls(key, builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True))
+        return cls(key, builder.sign(key, hashes.SHA256(), ecdsa_deterministic=True), status_url=status_url)
 
     @property
     def root_certificate(self) -> bytes:
         """The root certificate, DER."""
         return self._root.public_bytes(Encoding.DER)
+
+    @property
+    def status_url(self) -> str | None:
+        """Where it publishes what it revoked, or None."""
+        return self._status_url
+
+    @property
+    def status_signer(self) -> StatusSigner:
+        """Its key and certificate, to sign CRLs and to appoint responders."""
+        return StatusSigner(self._key, self._root)
+
+    @property
+    def serial_numbers(self) -> frozenset[int]:
+        """Of every certificate it issued."""
+        numbers = {c.serial_number for c in self._issued} | {c.serial_number for c in self._persons}
+        return frozenset(numbers | {c.serial_number for c in self._encryption})
 
     @property
     def issued(self) -> tuple[OrganisationCertificate, ...]:
@@ -337,7 +360,7 @@ class DevelopmentAuthority:
                 where="certificate.validity",
             )
         serial_number = serial_number or x509.random_serial_number()
-        if serial_number in {c.serial_number for c in (*self._issued, *self._persons, *self._encryption)}:
+        if serial_number in self.serial_numbers:
             raise PolicyError(
                 f"expected a new serial number, got {serial_number} again",
                 code="serial_number_used",
@@ -362,6 +385,8 @@ class DevelopmentAuthority:
         builder = builder.add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False
         )
+        if self._status_url is not None:
+            builder = _with_status(builder, self._status_url)
         return builder.sign(self._key, hashes.SHA256(), ecdsa_deterministic=True).public_bytes(Encoding.DER)
 
     def save(self, directory: Path, passphrase: str) -> None:
@@ -405,7 +430,8 @@ class DevelopmentAuthority:
             for certificate in self._encryption
         ]
         lists = {"issued": issued, "persons": persons, "encryption": encryption}
-        document = json.dumps({"format": _FORMAT, **lists}, ensure_ascii=False, indent=2)
+        head = {"format": _FORMAT} if self._status_url is None else {"format": _FORMAT, "status_url": self._status_url}
+        document = json.dumps({**head, **lists}, ensure_ascii=False, indent=2)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -442,13 +468,15 @@ class DevelopmentAuthority:
                 parse_encryption_certificate(base64.b64decode(item["der"], validate=True))
                 for item in document.get("encryption", ())
             )
+            status_url = document.get("status_url")
         except FileNotFoundError as error:
             raise NotFoundError("expected the list of issued certificates, got no file", where=str(path)) from error
         except OSError as error:
             raise TransportError(f"expected a readable file, got {error.strerror}", where=str(path)) from error
         except (ValueError, KeyError, TypeError) as error:
             raise MalformedError("expected the list of issued certificates, got other JSON", where=str(path)) from error
-        return cls(key, x509.load_der_x509_certificate(root), issued, persons, encryption)
+        loaded = x509.load_der_x509_certificate(root)
+        return cls(key, loaded, issued, persons, encryption, status_url=status_url)
 
 
 def write_private_file(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -507,6 +535,16 @@ def _builder(
         .not_valid_before(not_before)
         .not_valid_after(not_after)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+    )
+
+
+def _with_status(builder: x509.CertificateBuilder, url: str) -> x509.CertificateBuilder:
+    point = x509.DistributionPoint([x509.UniformResourceIdentifier(f"{url}/crl")], None, None, None)
+    responder = x509.AccessDescription(
+        AuthorityInformationAccessOID.OCSP, x509.UniformResourceIdentifier(f"{url}/ocsp")
+    )
+    return builder.add_extension(x509.CRLDistributionPoints([point]), critical=False).add_extension(
+        x509.AuthorityInformationAccess([responder]), critical=False
     )
 
 

@@ -85,8 +85,7 @@ def names_status(certificate: OrganisationCertificate) -> bool:
         if extension.oid == ExtensionOID.CRL_DISTRIBUTION_POINTS:
             return True
         if extension.oid == ExtensionOID.AUTHORITY_INFORMATION_ACCESS and any(
-            access.access_method == AuthorityInformationAccessOID.OCSP
-            for access in extension.value  # type: ignore[attr-defined]
+            access.access_method == AuthorityInformationAccessOID.OCSP for access in extension.value
         ):
             return True
     return False
