@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
+from archive_api.access_log.streams import AccessStream, open_access_stream
 from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
 from archive_api.errors import MalformedError
+from archive_api.identity.challenges import Challenges
+from archive_api.identity.persons import ensure_desk
+from archive_api.identity.sessions import SessionStore
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.services import LedgerChain, Services
@@ -15,9 +21,11 @@ from archive_api.settings import Settings
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.clock import SystemClock
 from ledger.adapters.model_process import ModelProcesses
+from ledger.log.keys import LogSigner
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import Clock
 from ledger.trust import TrustFile
+from signing.paths import TrustRoots
 
 if TYPE_CHECKING:
     from ledger.adapters.evm import EvmChain
@@ -41,7 +49,8 @@ def build_services(
         chain, store, clock: other engines than the settings name, or None.
 
     Raises:
-        MalformedError: the trust file or relay key is not one.
+        MalformedError: the trust file or a key is not one.
+        MismatchError: somebody changed the files of the access log.
         TransportError: an engine on this machine cannot be opened.
     """
     settings.uploads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -55,18 +64,34 @@ def build_services(
     if chain is None:
         chain = evm_chain = _evm_chain(settings, trust, final_block)
         closing.append(evm_chain.close)
-    return Services(
+    clock = clock or SystemClock()
+    access_log = _access_log(settings, trust, database, clock)
+    closing.insert(0, access_log.close)
+    clock = clock or SystemClock()
+    secret = settings.secret.get_secret_value().encode()
+    services = Services(
         settings=settings,
         database=database,
         store=store,
         models=_models(settings, store),
         chain=chain,
         trust=trust,
-        clock=clock or SystemClock(),
-        cursors=Cursors(settings.secret.get_secret_value().encode()),
+        clock=clock,
+        cursors=Cursors(secret),
         worker=WorkerMonitor(),
+        challenges=Challenges(secret, lifetime_seconds=settings.challenge_seconds),
+        sessions=SessionStore(database, settings, clock.now),
+        personal_roots=_personal_roots(settings, trust),
         on_close=tuple(closing),
     )
+    ensure_desk(services)
+    return services
+
+
+def _personal_roots(settings: Settings, trust: TrustFile) -> TrustRoots:
+    if settings.personal_roots_path is None:
+        return TrustRoots.from_der(trust.ca_roots)
+    return TrustRoots.from_pem(settings.personal_roots_path.read_bytes())
 
 
 def _models(settings: Settings, store: BlobStore) -> ModelLibrary:
@@ -77,14 +102,10 @@ def _models(settings: Settings, store: BlobStore) -> ModelLibrary:
 def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> EvmChain:
     from ledger.adapters.evm import EvmChain
 
-    try:
-        relay_key = bytes.fromhex(settings.relay_key.get_secret_value().removeprefix("0x"))
-    except ValueError as error:
-        raise MalformedError("expected a relay key as hex, got something else") from error
     return EvmChain(
         settings.rpc_url,
         chain_id=trust.chain_id,
-        relay_key=relay_key,
+        relay_key=_key(settings.relay_key, "relay"),
         contracts={name: pin.address for name, pin in trust.contracts.items()},
         genesis_hash=trust.genesis_hash,
         final_block=final_block,

@@ -127,6 +127,16 @@ class Home:
         return self.server_dir / "secret"
 
     @property
+    def log_key_path(self) -> Path:
+        """The key of the server's logs (32 bytes as hex); it signs checkpoints and promises, nothing else."""
+        return self.server_dir / "log.key"
+
+    @property
+    def logs_dir(self) -> Path:
+        """Entries and tiles of the server's logs."""
+        return self.server_dir / "logs"
+
+    @property
     def lock_path(self) -> Path:
         """Held by the one running server of this home."""
         return self.server_dir / "server.lock"
@@ -138,6 +148,10 @@ class Home:
     def secret(self) -> bytes:
         """Read the server's secret (32 bytes)."""
         return bytes.fromhex(self.secret_path.read_text("ascii").strip())
+
+    def log_key(self) -> bytes:
+        """Read the key of the logs (32 bytes)."""
+        return bytes.fromhex(self.log_key_path.read_text("ascii").strip())
 
     def with_ledger(self, *, genesis_hash: str, contracts: Mapping[str, ContractSite]) -> Home:
         """Record where the contracts stand, durably, and return the home that knows it.
@@ -201,6 +215,7 @@ def init_home(
     relay_key = (1 + secrets.randbelow(_SECP256K1_ORDER - 1)).to_bytes(32, "big")
     write_private(home.relay_key_path, f"0x{relay_key.hex()}\n".encode("ascii"))
     write_private(home.secret_path, f"{secrets.token_hex(32)}\n".encode("ascii"))
+    write_private(home.log_key_path, f"{secrets.token_hex(32)}\n".encode("ascii"))
     # Last: a home without a configuration is not one, so a broken init can be run again.
     write_private(home.config_path, _serialise(config))
     return home

@@ -18,16 +18,18 @@ from types import FrameType
 
 import uvicorn
 
+from archive_api.access_log.streams import ledger_origin
 from archive_api.app import create_app
 from archive_api.bim.indexer import ModelIndexer
 from archive_api.composition import build_services
 from archive_api.errors import ConflictError, MismatchError, TransportError
 from archive_api.home import ContractSite, Home, write_private
-from archive_api.settings import Settings
+from archive_api.settings import ANCHOR_SECONDS, Settings
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
+from ledger.log.keys import LogSigner
 from ledger.ports.chain import ChainIdentity
-from ledger.trust import ContractPin, TrustFile
+from ledger.trust import ContractPin, LogPin, TrustFile
 
 __all__ = ["ServerAddress", "ensure_ledger", "locked_home", "run"]
 
@@ -160,7 +162,14 @@ def _trust(home: Home) -> TrustFile:
         },
         archive_organisation=config.archive_organisation,
         archive_certificates=tuple(base64.b64decode(der) for der in config.archive_certificates),
+        logs=(_log_pin(home),),
     )
+
+
+def _log_pin(home: Home) -> LogPin:
+    site = bytes.fromhex(home.config.contracts["checkpoint_log"].address[2:])
+    key = LogSigner.from_seed(home.log_key()).key.public
+    return LogPin(ledger_origin(home.config.chain_id, site), key, ANCHOR_SECONDS)
 
 
 def _sites(identity: ChainIdentity) -> Mapping[str, ContractSite]:

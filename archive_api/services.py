@@ -10,14 +10,18 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 
 from archive_api.access.visibility import Visibility
+from archive_api.access_log.streams import AccessStream
 from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
+from archive_api.identity.challenges import Challenges
+from archive_api.identity.sessions import SessionStore
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.settings import Settings
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import AnchorChain, Clock, LedgerReader
 from ledger.trust import TrustFile
+from signing.paths import TrustRoots
 
 __all__ = ["LedgerChain", "Services", "ServicesDep", "services_for"]
 
@@ -40,6 +44,10 @@ class Services:
         clock: the time.
         cursors: makes cursors of pages.
         worker: how the worker is doing.
+        challenges: makes and reads the challenges of sign-ins.
+        sessions: tells who asks.
+        personal_roots: the authorities of personal certificates.
+        access_log: where every access is recorded before it is answered.
         seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
     """
@@ -53,6 +61,10 @@ class Services:
     clock: Clock
     cursors: Cursors
     worker: WorkerMonitor
+    challenges: Challenges
+    sessions: SessionStore
+    personal_roots: TrustRoots
+    access_log: AccessStream
     seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()
 

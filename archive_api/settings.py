@@ -15,7 +15,10 @@ from archive_api.home import Home
 from archive_api.protection.rates import Allowance
 from archive_api.protection.secrets import SecretFiles, is_guessable
 
-__all__ = ["Settings"]
+__all__ = ["ANCHOR_SECONDS", "Settings"]
+
+ANCHOR_SECONDS: Final = 300
+"""How often the heads of logs are anchored at least, unless set otherwise; trust files name it."""
 
 _NAMES: Final = ("127.0.0.1", "localhost", "[::1]", "testserver")
 # SHA-256 of keys that every development node knows (the mnemonic "test test … junk").
@@ -46,6 +49,10 @@ class Settings(BaseSettings):
         trust_path: the trust file with CA roots, contracts and the archive's certificates.
         secret: at least 32 characters; authenticates cursors.
         relay_key: 0x-hex, 32 bytes, of the key that relays transactions; it never seals.
+        log_key: hex, 32 bytes, of the Ed25519 key that signs checkpoints and promises of logs, and nothing else.
+        logs_dir: entries and tiles of logs; None: `logs` beside the uploads.
+        log_publish_seconds: how long an entry waits for a checkpoint at most.
+        log_anchor_seconds, log_anchor_entries: a head is anchored when so much time or so many entries have passed.
         rpc_url: the node; loopback for the embedded one.
         archive_name: the archive's name as in its certificates.
         host, port: where the API listens; elsewhere than on loopback only behind a proxy that ends TLS for the
@@ -81,6 +88,11 @@ class Settings(BaseSettings):
     trust_path: Path
     secret: Annotated[SecretStr, Field(min_length=32)]
     relay_key: SecretStr
+    log_key: SecretStr
+    logs_dir: Path | None = None
+    log_publish_seconds: Annotated[float, Field(gt=0, le=2)] = 1.0
+    log_anchor_seconds: Annotated[int, Field(gt=0)] = ANCHOR_SECONDS
+    log_anchor_entries: Annotated[int, Field(gt=0)] = 10_000
     rpc_url: str
     archive_name: str
     host: str = "127.0.0.1"
@@ -161,7 +173,7 @@ class Settings(BaseSettings):
             raise ValueError("expected the address of a node without user name and password")
         return value
 
-    @field_validator("secret", "relay_key")
+    @field_validator("secret", "relay_key", "log_key")
     @classmethod
     def _drawn_at_random(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value().removeprefix("0x")
@@ -223,6 +235,8 @@ class Settings(BaseSettings):
             trust_path=home.trust_path,
             secret=SecretStr(home.secret().hex()),
             relay_key=SecretStr("0x" + home.relay_key().hex()),
+            log_key=SecretStr(home.log_key().hex()),
+            logs_dir=home.logs_dir,
             rpc_url=rpc_url,
             archive_name=home.config.archive_name,
             port=home.config.api_port if port is None else port,

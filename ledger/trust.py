@@ -14,9 +14,10 @@ from ledger.errors import MalformedError
 from ledger.identifiers.uscc import validate_uscc
 from ledger.statement import LedgerDomain
 
-__all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "ContractPin", "TrustFile", "ValidatorSet"]
+__all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "ContractPin", "LogPin", "TrustFile", "ValidatorSet"]
 
 TRUST_FORMAT = "yunshang-trust/v1"
+_OPTIONAL = ("logs",)
 CONTRACT_NAMES = ("archive_ledger", "project_registry", "seal_registry", "p256_suite", "checkpoint_log")
 
 
@@ -38,6 +39,25 @@ class ValidatorSet:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPin:
+    """A log that is trusted. Source: docs/access-log.md section 7.
+
+    Attributes:
+        origin: a stream's origin line, or one that ends with a slash: every stream below it.
+        key: Ed25519, 32 bytes.
+        anchor_seconds: how often its head is to be anchored at least, while it grows.
+    """
+
+    origin: str
+    key: bytes
+    anchor_seconds: int
+
+    def covers(self, origin: str) -> bool:
+        """Whether it says how a stream is signed."""
+        return origin == self.origin or (self.origin.endswith("/") and origin.startswith(self.origin))
+
+
+@dataclass(frozen=True, slots=True)
 class TrustFile:
     """Roots, ledger and archive that a verifier trusts. Source: docs/formats.md section 8.
 
@@ -49,6 +69,7 @@ class TrustFile:
         archive_organisation: organisation code of the archive.
         archive_certificates: pinned sealing certificates of the archive, DER.
         validators: by block range, for the level `proved`.
+        logs: keys of logs.
     """
 
     ca_roots: tuple[bytes, ...] = field(kw_only=True)
@@ -58,6 +79,7 @@ class TrustFile:
     archive_organisation: str = field(kw_only=True)
     archive_certificates: tuple[bytes, ...] = field(kw_only=True)
     validators: tuple[ValidatorSet, ...] = field(default=(), kw_only=True)
+    logs: tuple[LogPin, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if set(self.contracts) != set(CONTRACT_NAMES):
@@ -74,9 +96,14 @@ class TrustFile:
         """The domain in which everything of this ledger is sealed."""
         return LedgerDomain(self.chain_id, self.contracts["archive_ledger"].address)
 
+    def log(self, origin: str) -> LogPin | None:
+        """Return what is pinned about a stream; the longest origin that covers it, or None."""
+        pins = [pin for pin in self.logs if pin.covers(origin)]
+        return max(pins, key=lambda pin: len(pin.origin), default=None)
+
     def to_bytes(self) -> bytes:
         """Return the file: indented JSON in UTF-8, for people to read and compare."""
-        document = {
+        document: dict[str, Any] = {
             "format": TRUST_FORMAT,
             "ca_roots": [fields.base64_text(der) for der in self.ca_roots],
             "ledger": {
@@ -103,6 +130,11 @@ class TrustFile:
                 ],
             },
         }
+        if self.logs:
+            document["logs"] = [
+                {"origin": pin.origin, "key": fields.base64_text(pin.key), "anchor_seconds": pin.anchor_seconds}
+                for pin in self.logs
+            ]
         return (json.dumps(document, indent=2) + "\n").encode("ascii")
 
     @classmethod
@@ -112,7 +144,9 @@ class TrustFile:
         Raises:
             MalformedError: not JSON, or a member missing, unknown or of another form.
         """
-        root = fields.members(parse_json(data), ("format", "ca_roots", "ledger"), "trust")
+        document = parse_json(data)
+        optional = tuple(name for name in _OPTIONAL if isinstance(document, dict) and name in document)
+        root = fields.members(document, ("format", "ca_roots", "ledger", *optional), "trust")
         fields.one_of(root["format"], (TRUST_FORMAT,), "trust.format")
         where = "trust.ledger"
         ledger = fields.members(
@@ -130,6 +164,10 @@ class TrustFile:
             validators=tuple(
                 _validator_set(item, f"{where}.validators[{index}]")
                 for index, item in enumerate(fields.sequence_of(ledger["validators"], f"{where}.validators"))
+            ),
+            logs=tuple(
+                _log_pin(item, f"trust.logs[{index}]")
+                for index, item in enumerate(fields.sequence_of(root.get("logs", []), "trust.logs"))
             ),
         )
 
@@ -159,4 +197,13 @@ def _validator_set(value: Any, where: str) -> ValidatorSet:
             fields.prefixed_bytes(address, f"{where}.addresses[{index}]", length=20)
             for index, address in enumerate(fields.sequence_of(item["addresses"], f"{where}.addresses"))
         ),
+    )
+
+
+def _log_pin(value: Any, where: str) -> LogPin:
+    item = fields.members(value, ("origin", "key", "anchor_seconds"), where)
+    return LogPin(
+        fields.text(item["origin"], f"{where}.origin"),
+        fields.base64_bytes(item["key"], f"{where}.key", length=32),
+        fields.integer(item["anchor_seconds"], f"{where}.anchor_seconds", low=1),
     )

@@ -40,6 +40,7 @@ def document() -> str:
             trust_path=root / "trust.json",
             secret=SecretStr(secrets.token_hex(32)),
             relay_key=SecretStr("0x" + secrets.token_hex(32)),
+            log_key=SecretStr(secrets.token_hex(32)),
             rpc_url="http://127.0.0.1:1",
             archive_name="市城建档案馆",
         )

@@ -7,6 +7,7 @@ from sqlmodel import SQLModel
 
 from archive_api import idempotency
 from archive_api.access import models as access
+from archive_api.access_log import models as access_log
 from archive_api.bim import models as bim
 from archive_api.certificates import models as certificates
 from archive_api.decisions import models as decisions
@@ -17,7 +18,7 @@ from archive_api.submissions import models as submissions
 
 __all__ = ["MODELS", "metadata"]
 
-MODELS = (idempotency, access, bim, certificates, decisions, identity, outbox, projects, submissions)
+MODELS = (idempotency, access, access_log, bim, certificates, decisions, identity, outbox, projects, submissions)
 
 
 def metadata() -> MetaData:

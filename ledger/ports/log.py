@@ -90,3 +90,7 @@ class LogStore(Protocol):
     def forget_notes(self, below: int) -> None:
         """Drop the notes of entries below an index: somebody has them durably."""
         ...
+
+    def close(self) -> None:
+        """Let go of everything; what was appended is durable without it."""
+        ...

@@ -22,6 +22,7 @@ def values(tmp_path: Path) -> dict[str, Any]:
         "trust_path": tmp_path / "trust.json",
         "secret": SECRET,
         "relay_key": "0x" + RELAY_KEY,
+        "log_key": "5a90c37e14fb2d68" * 4,
         "rpc_url": "http://127.0.0.1:8545",
         "archive_name": "档案馆",
     }

@@ -1,0 +1,230 @@
+"""The streams a server writes: their origins, and the access log's own way of writing entries."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import func
+from sqlmodel import select
+
+from archive_api.access_log.events import ACCESS_STREAM, AccessEvent, Outcome
+from archive_api.access_log.models import ClearRow
+from archive_api.db.engine import Database
+from archive_api.errors import ApiError, MalformedError
+from ledger.adapters.log_files import LogFiles
+from ledger.adapters.log_writer import LogWriter
+from ledger.canonical import canonical_bytes
+from ledger.log.access import SALT_BYTES, AccessEntry, ClearText, clear_commitment
+from ledger.log.keys import LogSigner
+from ledger.log.promise import Promise
+from ledger.ports.chain import Clock
+from ledger.ports.log import LogRecord
+from ledger.trust import TrustFile
+
+__all__ = ["AccessStream", "ledger_origin", "open_access_stream", "stream_origin"]
+
+_LOG = logging.getLogger(__name__)
+_ACTION: Final = re.compile(r"[a-z0-9_.]{1,64}\Z")
+_ID_LIMIT: Final = 256
+_TEXT_LIMIT: Final = 4096
+_DETAIL_LIMIT: Final = 48 << 10
+_TIME_BYTES: Final = 8
+_ROWS: Final = 1000
+
+
+def ledger_origin(chain_id: int, checkpoint_log: bytes) -> str:
+    """What every origin of one ledger begins with, a slash at its end.
+
+    Args:
+        chain_id: of the chain.
+        checkpoint_log: address of CheckpointLog, 20 bytes.
+    """
+    return f"yunshang/{chain_id}/0x{checkpoint_log.hex()}/"
+
+
+def stream_origin(trust: TrustFile, owner: str, stream: str) -> str:
+    """The origin line of a stream.
+
+    Args:
+        trust: names chain and contract.
+        owner: `archive`, or the building key of the building the stream is about.
+        stream: the stream's name.
+    """
+    return f"{ledger_origin(trust.chain_id, trust.contracts['checkpoint_log'].address)}{owner}/{stream}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """What the journal keeps of an entry until the catalogue has it."""
+
+    salt: bytes
+    time: int
+    clear: bytes
+
+    def to_bytes(self) -> bytes:
+        return self.salt + self.time.to_bytes(_TIME_BYTES, "big") + self.clear
+
+    @classmethod
+    def parse(cls, data: bytes) -> _Note:
+        middle = SALT_BYTES + _TIME_BYTES
+        return cls(data[:SALT_BYTES], int.from_bytes(data[SALT_BYTES:middle], "big"), data[middle:])
+
+
+class AccessStream:
+    """The access log of a server: `events.AccessLog`, with the clear text in the catalogue.
+
+    Entry and clear text become durable together in the log's journal, without the catalogue's write lock; `drain`
+    takes the clear text over afterwards.
+
+    Args:
+        writer: of the stream.
+        database: the catalogue.
+    """
+
+    name = ACCESS_STREAM
+
+    def __init__(self, writer: LogWriter, database: Database) -> None:
+        self.writer = writer
+        self._database = database
+        self._draining = threading.Lock()
+
+    def submit(self, event: AccessEvent) -> Future[Promise]:
+        """Queue an event; see `AccessLog.submit`."""
+        _check(event)
+        clear = ClearText(event.subject, _bounded(event.source), _bounded(event.search)).canonical()
+        if len(clear) > _DETAIL_LIMIT:
+            raise MalformedError(f"expected a subject of at most {_DETAIL_LIMIT} bytes, got {len(clear)}")
+        salt = secrets.token_bytes(SALT_BYTES)
+        personal = clear_commitment(salt, clear)
+
+        def make(time: datetime) -> LogRecord:
+            entry = AccessEntry(
+                time,
+                action=event.action,
+                outcome=event.outcome.value,
+                personal=personal,
+                object_kind=event.object_kind,
+                object_id=_identifier(event.object_id),
+                unit_project_key=event.unit_project_key,
+                method=event.method,
+                route=event.route,
+                status=event.status,
+                detail=event.detail,
+            )
+            return LogRecord(entry.canonical(), _Note(salt, int(time.timestamp()), clear).to_bytes())
+
+        return self.writer.submit(make)
+
+    def record(self, event: AccessEvent) -> Promise:
+        """Record an event and wait; see `AccessLog.record`."""
+        return self.submit(event).result()
+
+    def drain(self) -> int:
+        """Take the clear text of new entries over into the catalogue.
+
+        Returns:
+            Of how many entries.
+
+        Raises:
+            TransportError: the catalogue did not take it; it stays in the journal.
+        """
+        taken = 0
+        store = self.writer.store
+        with self._draining:
+            while notes := store.notes(_ROWS):
+                with self._database.transaction() as session:
+                    last = session.exec(select(func.max(ClearRow.entry_index))).one()
+                    fresh = [row for row in map(_row, notes) if last is None or row.entry_index > last]
+                    session.add_all(fresh)
+                store.forget_notes(notes[-1][0] + 1)
+                taken += len(notes)
+        return taken
+
+    def close(self) -> None:
+        """Write what is queued, publish it, take the clear text over, and let go of the files."""
+        self.writer.close()
+        try:
+            self.drain()
+        except ApiError as error:
+            _LOG.warning("clear text stays in the journal until the next start: %s", error)
+        finally:
+            self.writer.store.close()
+
+
+def open_access_stream(
+    folder: Path,
+    *,
+    signer: LogSigner,
+    trust: TrustFile,
+    database: Database,
+    clock: Clock,
+    publish_seconds: float,
+) -> AccessStream:
+    """Open the access log of a server; what was recorded before a crash is found again.
+
+    Args:
+        folder: of the server's logs.
+        signer: the logs' key.
+        trust: names chain and contract.
+        database: the catalogue.
+        clock: the time.
+        publish_seconds: how long an entry waits for a checkpoint at most.
+
+    Raises:
+        MismatchError: the files do not belong together, or are not signed by this key: somebody changed them.
+        PolicyError: another process writes to this log.
+        TransportError: the files cannot be used.
+    """
+    store = LogFiles(folder / ACCESS_STREAM)
+    try:
+        origin = stream_origin(trust, "archive", ACCESS_STREAM)
+        writer = LogWriter(store, origin, signer=signer, clock=clock, publish_seconds=publish_seconds)
+    except BaseException:
+        store.close()
+        raise
+    return AccessStream(writer, database)
+
+
+def _row(item: tuple[int, bytes]) -> ClearRow:
+    index, data = item
+    note = _Note.parse(data)
+    subject = ClearText.parse(note.clear).subject
+    person = subject.get("person_id") if subject is not None else None
+    return ClearRow(
+        entry_index=index,
+        time=note.time,
+        person_id=person if isinstance(person, str) else None,
+        salt=note.salt.hex(),
+        clear=note.clear.decode(),
+    )
+
+
+def _check(event: AccessEvent) -> None:
+    if not _ACTION.match(event.action) or not isinstance(event.outcome, Outcome):
+        raise MalformedError("expected an action of a-z, 0-9, _ and dots, and an outcome, got others")
+    if len(canonical_bytes(event.detail)) > _DETAIL_LIMIT:
+        raise MalformedError(f"expected a detail of at most {_DETAIL_LIMIT} bytes, got more")
+    for text in (event.object_kind, event.unit_project_key, event.method, event.route):
+        if text is not None and len(text) > _ID_LIMIT:
+            raise MalformedError(f"expected at most {_ID_LIMIT} characters, got {len(text)}")
+
+
+def _identifier(text: str | None) -> str | None:
+    """An id out of a request: one that is no id, being too long, must not keep the refusal from being recorded."""
+    if text is None:
+        return None
+    data = text.encode("utf-8", "backslashreplace")
+    return data.decode() if len(text) <= _ID_LIMIT else f"sha256:{sha256(data).hexdigest()}"
+
+
+def _bounded(text: str | None) -> str | None:
+    return text if text is None else text[:_TEXT_LIMIT].encode("utf-8", "backslashreplace").decode()
