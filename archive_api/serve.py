@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Final
 
 import uvicorn
 
@@ -24,6 +25,7 @@ from archive_api.bim.indexer import ModelIndexer
 from archive_api.composition import build_services
 from archive_api.errors import ConflictError, MismatchError, TransportError
 from archive_api.home import ContractSite, Home, write_private
+from archive_api.protection.connections import guarded
 from archive_api.settings import ANCHOR_SECONDS, Settings
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
@@ -32,6 +34,9 @@ from ledger.ports.chain import ChainIdentity
 from ledger.trust import ContractPin, LogPin, TrustFile
 
 __all__ = ["ServerAddress", "ensure_ledger", "locked_home", "run"]
+
+_MAX_CONNECTIONS: Final = 1_000
+_MAX_HEAD_BYTES: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,9 @@ def run(
         address = ServerAddress(api=f"http://{settings.host}:{listener.getsockname()[1]}", rpc_url=node.rpc_url)
         config = uvicorn.Config(
             app,
+            http=guarded(trusted_proxies=settings.trusted_proxies),
+            limit_concurrency=_MAX_CONNECTIONS,
+            h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
             log_config=None,
             access_log=False,
             server_header=False,
