@@ -7,7 +7,7 @@ HOME_DIR ?= var/demo
 PYTEST_WORKERS ?= 2
 export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
 
-.PHONY: help setup native softhsm run test lint contracts bench lock clean
+.PHONY: help audit setup native softhsm run test lint contracts bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ lint: setup ## ruff, mypy --strict, house rules
 contracts: setup ## build the contracts and run their own tests (unit, fuzz, invariants)
 	@echo "== Hardhat: build and test the contracts"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" HARDHAT_DISABLE_TELEMETRY_PROMPT=true npm --silent test
+
+audit: setup ## look the lock files up among known vulnerabilities (says so where it can't)
+	@$(BIN)/python scripts/audit.py
 
 bench: setup ## measure the figures of docs/benchmarks.md (table and JSON)
 	@$(BIN)/yunshang bench
