@@ -13,9 +13,11 @@ from archive_api.bim.router import router as models
 from archive_api.certificates.router import router as certificates
 from archive_api.decisions.router import router as decisions
 from archive_api.documents.router import router as documents
+from archive_api.encryption.router import router as encryption
 from archive_api.evidence.router import router as evidence
 from archive_api.guards import RequestGuard
 from archive_api.health.router import router as health
+from archive_api.identity.router import router as identity
 from archive_api.limits import BodyLimit
 from archive_api.openapi import install_openapi
 from archive_api.problems import PROBLEM_RESPONSES, add_problem_handlers
@@ -34,6 +36,18 @@ from archive_api.web.source import ServicePages
 __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX = "/api/v1"
+_FEATURES = (
+    health,
+    identity,
+    projects,
+    certificates,
+    submissions,
+    models,
+    decisions,
+    documents,
+    evidence,
+    verification,
+)
 _DESCRIPTION = """
 城建档案的封存、上链、接收与查验。The archive ledger of urban construction records.
 
@@ -74,7 +88,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     uploads = DurableUploads(settings.uploads_dir)
     uploads.sweep(older_than_seconds=settings.upload_days * 86_400)
     api = APIRouter(prefix=API_PREFIX, responses=PROBLEM_RESPONSES)
-    for feature in (health, projects, certificates, submissions, models, decisions, documents, evidence, verification):
+    for feature in _FEATURES:
         api.include_router(feature())
     api.include_router(
         uploads_router(uploads, max_bytes=settings.max_upload_bytes, days_to_keep=settings.upload_days),

@@ -25,7 +25,6 @@ from ledger.log.keys import LogSigner
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import Clock
 from ledger.trust import TrustFile
-from signing.paths import TrustRoots
 
 if TYPE_CHECKING:
     from ledger.adapters.evm import EvmChain
@@ -67,7 +66,6 @@ def build_services(
     clock = clock or SystemClock()
     access_log = _access_log(settings, trust, database, clock)
     closing.insert(0, access_log.close)
-    clock = clock or SystemClock()
     secret = settings.secret.get_secret_value().encode()
     services = Services(
         settings=settings,
@@ -81,17 +79,29 @@ def build_services(
         worker=WorkerMonitor(),
         challenges=Challenges(secret, lifetime_seconds=settings.challenge_seconds),
         sessions=SessionStore(database, settings, clock.now),
-        personal_roots=_personal_roots(settings, trust),
+        access_log=access_log,
         on_close=tuple(closing),
     )
     ensure_desk(services)
     return services
 
 
-def _personal_roots(settings: Settings, trust: TrustFile) -> TrustRoots:
-    if settings.personal_roots_path is None:
-        return TrustRoots.from_der(trust.ca_roots)
-    return TrustRoots.from_pem(settings.personal_roots_path.read_bytes())
+def _access_log(settings: Settings, trust: TrustFile, database: Database, clock: Clock) -> AccessStream:
+    return open_access_stream(
+        settings.logs_dir or settings.uploads_dir.with_name("logs"),
+        signer=LogSigner.from_seed(_key(settings.log_key, "log")),
+        trust=trust,
+        database=database,
+        clock=clock,
+        publish_seconds=settings.log_publish_seconds,
+    )
+
+
+def _key(secret: SecretStr, name: str) -> bytes:
+    try:
+        return bytes.fromhex(secret.get_secret_value().removeprefix("0x"))
+    except ValueError as error:
+        raise MalformedError(f"expected a {name} key as hex, got something else") from error
 
 
 def _models(settings: Settings, store: BlobStore) -> ModelLibrary:

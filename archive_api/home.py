@@ -41,6 +41,7 @@ class HomeConfig:
         ca_roots: DER, base64; pinned in `trust.json`.
         genesis_hash: 0x-hex of block 0, or None before the first start.
         contracts: by their names in the trust file; empty before the first start.
+        desk_certificate: DER, base64, of the development desk's personal certificate; None: a home without one.
     """
 
     chain_id: int
@@ -52,6 +53,7 @@ class HomeConfig:
     ca_roots: tuple[str, ...]
     genesis_hash: str | None
     contracts: Mapping[str, ContractSite]
+    desk_certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Home:
 
     @property
     def keys_dir(self) -> Path:
-        """Development seal keys of the parties; the server never opens it."""
+        """Development keys of the parties and of the desk; the server never opens it."""
         return self.root / "keys"
 
     @property
@@ -165,6 +167,12 @@ class Home:
         write_private(home.config_path, _serialise(config))
         return home
 
+    def with_desk(self, certificate: bytes) -> Home:
+        """Record the development desk's personal certificate (DER), durably, and return the home that knows it."""
+        config = replace(self.config, desk_certificate=_base64(certificate))
+        write_private(self.config_path, _serialise(config))
+        return Home(self.root, config)
+
 
 def init_home(
     root: Path,
@@ -173,6 +181,7 @@ def init_home(
     archive_name: str,
     archive_certificates: Sequence[bytes],
     ca_roots: Sequence[bytes],
+    desk_certificate: bytes | None = None,
     api_port: int = 0,
     rpc_port: int = 0,
 ) -> Home:
@@ -184,6 +193,7 @@ def init_home(
         archive_name: its name as in its certificates.
         archive_certificates: DER; pinned in the trust file.
         ca_roots: DER; pinned in the trust file.
+        desk_certificate: DER of the development desk's personal certificate, or None.
         api_port: loopback port of the API; 0 takes a free one at each start.
         rpc_port: the same for the node.
 
@@ -208,6 +218,7 @@ def init_home(
         ca_roots=tuple(_base64(der) for der in ca_roots),
         genesis_hash=None,
         contracts={},
+        desk_certificate=_base64(desk_certificate) if desk_certificate else None,
     )
     home = Home(root, config)
     for directory in (root, home.server_dir, home.blocks_dir, home.uploads_dir, home.chain_dir):

@@ -46,7 +46,6 @@ class Services:
         worker: how the worker is doing.
         challenges: makes and reads the challenges of sign-ins.
         sessions: tells who asks.
-        personal_roots: the authorities of personal certificates.
         access_log: where every access is recorded before it is answered.
         seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
@@ -63,7 +62,6 @@ class Services:
     worker: WorkerMonitor
     challenges: Challenges
     sessions: SessionStore
-    personal_roots: TrustRoots
     access_log: AccessStream
     seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()
@@ -71,6 +69,11 @@ class Services:
     def now(self) -> datetime:
         """The present time in UTC."""
         return self.clock.now()
+
+    def personal_roots(self) -> TrustRoots:
+        """The authorities of personal certificates: a file of their own, or the trust file's."""
+        path = self.settings.personal_roots_path
+        return TrustRoots.from_der(self.trust.ca_roots) if path is None else TrustRoots.from_pem(path.read_bytes())
 
     def close(self) -> None:
         """Give back what is open."""

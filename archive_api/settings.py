@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import ipaddress
 from pathlib import Path
@@ -59,6 +60,11 @@ class Settings(BaseSettings):
             `public_origin`, which is then one with https.
         public_origin: scheme, host and port that people reach this server by, such as `https://archive.example`; it is
             what they sign when they sign in. None: this machine's own address.
+        session_seconds: how long a session lasts without being used. `session_max_seconds`: at all.
+        challenge_seconds: how long the challenge of a sign-in can be answered.
+        personal_roots_path: PEM file with the authorities of personal certificates; None: the trust file's.
+        desk_certificate: base64 DER of the development desk's personal certificate: whoever holds its key has every
+            role everywhere. None outside development.
         trusted_proxies: addresses of proxies whose `X-Forwarded-For` is believed.
         requests_per_second, requests_burst: of one address, and of one person.
         costly_per_second, costly_burst: of one address, of what reads or computes much: verification, evidence, search.
@@ -98,6 +104,11 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     public_origin: str | None = None
+    session_seconds: Annotated[int, Field(gt=0, le=86_400)] = 1_800
+    session_max_seconds: Annotated[int, Field(gt=0, le=604_800)] = 43_200
+    challenge_seconds: Annotated[int, Field(gt=0, le=3_600)] = 300
+    personal_roots_path: Path | None = None
+    desk_certificate: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     requests_per_second: Annotated[float, Field(gt=0)] = 300.0
     requests_burst: Annotated[int, Field(gt=0)] = 3_000
@@ -188,6 +199,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"expected a loopback address, or a public origin with https whose TLS a proxy ends, got {self.host}"
             )
+        if self.desk_certificate is not None and self.is_https:
+            raise ValueError("expected no development desk on a public server: it has every role everywhere")
         return self
 
     @property
@@ -202,6 +215,13 @@ class Settings(BaseSettings):
     def is_https(self) -> bool:
         """Whether people reach this server by HTTPS alone."""
         return self.public_origin is not None and self.public_origin.startswith("https://")
+
+    @property
+    def desk_certificate_id(self) -> str | None:
+        """SHA-256 of the development desk's certificate, lowercase hex; None: there is no such desk."""
+        if self.desk_certificate is None:
+            return None
+        return hashlib.sha256(base64.b64decode(self.desk_certificate)).hexdigest()
 
     @property
     def request_allowance(self) -> Allowance:
@@ -239,6 +259,7 @@ class Settings(BaseSettings):
             logs_dir=home.logs_dir,
             rpc_url=rpc_url,
             archive_name=home.config.archive_name,
+            desk_certificate=home.config.desk_certificate,
             port=home.config.api_port if port is None else port,
         )
 

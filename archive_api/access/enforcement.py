@@ -48,6 +48,8 @@ __all__ = ["Access", "Enforcement"]
 SIGN_IN_PAGE: Final = "/sign-in"
 _MAX_NAMING_BODY: Final = 1 << 20
 _MAX_SEARCH_CHARACTERS: Final = 2_000
+# Until everything that asks signs in, nobody in particular is the desk; then this is ANONYMOUS.
+_NOBODY: Final = Principal(person_id="00000000-0000-0000-0000-000000000000", name="desk", grants=EVERYTHING)
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -144,12 +146,9 @@ def _decide(request: Request, access: Access, names: Mapping[str, str]) -> None:
 
 
 def _principal(services: Services, request: Request) -> Principal:
-    sessions = getattr(services, "sessions", None)
-    if sessions is None:
-        return Principal(person_id="00000000-0000-0000-0000-000000000000", name="desk", grants=EVERYTHING)
-    signed = sessions.authenticate(request)
+    signed = request.state.signed_in = services.sessions.authenticate(request)
     if signed is None:
-        return ANONYMOUS
+        return _NOBODY
     admit_person(request, signed.person_id)
     grants = EVERYTHING
     if not signed.desk:

@@ -189,7 +189,21 @@ _IDENTITY: Final[tuple[Rule, ...]] = (
     _api("POST /persons", "person.add", _ADMINISTRATORS, Scope.NONE, Log.ADMINISTER),
     _api("GET /persons/{person_id}", "person.view", _OVERSEERS, Scope.NONE, Log.ADMINISTER),
     _api("PATCH /persons/{person_id}", "person.change", _ADMINISTRATORS, Scope.NONE, Log.ADMINISTER),
-    _api("DELETE /persons/{person_id}", "person.disable", _ADMINISTRATORS, Scope.NONE, Log.ADMINISTER),
+    _api(
+        "POST /persons/{person_id}/certificates",
+        "person.add_certificate",
+        _ADMINISTRATORS,
+        Scope.NONE,
+        Log.ADMINISTER,
+    ),
+    _api(
+        "DELETE /persons/{person_id}/certificates/{certificate_id}",
+        "person.revoke_certificate",
+        _ADMINISTRATORS,
+        Scope.NONE,
+        Log.ADMINISTER,
+    ),
+    _api("GET /persons/{person_id}/sessions", "person.list_sessions", _OVERSEERS, Scope.NONE, Log.ADMINISTER),
     _api("DELETE /persons/{person_id}/sessions", "person.end_sessions", _ADMINISTRATORS, Scope.NONE, Log.ADMINISTER),
 )
 _LOGS: Final[tuple[Rule, ...]] = (
