@@ -37,7 +37,7 @@ class Creation:
     Args:
         services: the server's.
         key: the header's value, or None: nothing is remembered.
-        target: method and path.
+        target: who asks, method and path: nobody is answered with what another one created.
         request_sha256: hex digest of the body.
     """
 
@@ -103,7 +103,8 @@ async def creation(
 ) -> Creation:
     """What a creating route runs its work in."""
     digest = hashlib.sha256(await request.body()).hexdigest()
-    return Creation(services, key=key, target=f"{request.method} {request.url.path}", request_sha256=digest)
+    person = request.state.access.principal.person_id
+    return Creation(services, key=key, target=f"{person} {request.method} {request.url.path}", request_sha256=digest)
 
 
 CreationDep = Annotated[Creation, Depends(creation)]

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
-from archive_api.access.clearance import LEVELS
+from archive_api.access.clearance import LEVELS, level_of
 from archive_api.access.decision import Target
 from archive_api.access.models import GrantRow, RosterOrganisation
 from archive_api.access.policy import Rule, Scope
@@ -23,7 +23,7 @@ from archive_api.projects.repository import ProjectRepository
 from archive_api.submissions.models import EntryRow, Submission, SubmissionState
 from archive_api.submissions.repository import SubmissionRepository
 
-__all__ = ["GrantRepository", "TargetFinder", "place_of"]
+__all__ = ["GrantRepository", "TargetFinder", "is_cleared", "place_of", "seen_levels"]
 
 _MAX_INDEX_DIGITS = 9
 
@@ -86,6 +86,18 @@ def place_of(session: Session, submission: Submission) -> Place:
         == select(submission_roster_id()).where(col(Submission.id) == submission.id).scalar_subquery()
     )
     return Place(submission.unit_project_id, frozenset(session.scalars(query)))
+
+
+def is_cleared(session: Session, seen: Visibility, submission: Submission, security_level: str | None) -> bool:
+    """Whether a document of a submission may be known of, by the level that was sealed with it."""
+    return level_of(security_level) in seen_levels(session, seen, submission)
+
+
+def seen_levels(session: Session, seen: Visibility, submission: Submission) -> frozenset[str]:
+    """The levels of a submission's documents that may be known of."""
+    if seen.is_everything:
+        return frozenset(LEVELS)
+    return seen.levels(place_of(session, submission), accepted=submission.state == SubmissionState.ACCEPTED)
 
 
 class TargetFinder:

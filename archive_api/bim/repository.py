@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func
+from sqlalchemy import and_, delete, func
 from sqlmodel import Session, col, select
 
 from archive_api.bim.models import ModelRow
@@ -70,8 +70,20 @@ class ModelRepository:
         """
         rows = self.of_submission(submission)
         if not 0 <= model_index < len(rows):
-            raise NotFoundError(f"expected a model index below {len(rows)}, got {model_index}", index=model_index)
+            raise NotFoundError(f"expected a model, got none at index {model_index}", index=model_index)
         return rows[model_index]
+
+    def hidden(self, submission: Submission, levels: Collection[str]) -> frozenset[int]:
+        """Leaf indices of the models of a submission whose document has another level than these."""
+        query = (
+            select(ModelRow.leaf_index)
+            .join(
+                EntryRow,
+                and_(EntryRow.submission_pk == ModelRow.submission_pk, EntryRow.leaf_index == ModelRow.leaf_index),
+            )
+            .where(ModelRow.submission_pk == submission.id, col(EntryRow.level).not_in(sorted(levels)))
+        )
+        return frozenset(self._session.exec(query))
 
     def line(self, unit_project_id: int) -> list[StagedModel]:
         """The models of a unit project's frozen submissions, in the order of the line."""

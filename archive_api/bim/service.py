@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
+from archive_api.access.repository import seen_levels
 from archive_api.bim.library import StoredModel, model_key, staged_key
 from archive_api.bim.models import ModelRow
 from archive_api.bim.repository import ModelRepository, StagedModel
@@ -44,11 +45,13 @@ class ModelService:
     """
 
     def __init__(self, session: Session, services: Services) -> None:
+        self._session = session
         self._services = services
         self._projects = ProjectRepository(session)
         self._submissions = SubmissionRepository(session)
         self._models = ModelRepository(session)
         self._handovers: dict[str, SealedHandover] = {}
+        self._hidden: dict[str, frozenset[int]] = {}
 
     def of_submission(self, ref: str) -> list[ModelOut]:
         """The models of a submission; none of a draft.
@@ -61,7 +64,8 @@ class ModelService:
         statement = self._submissions.current_statement(submission)
         if statement is None:
             return []
-        return [ModelOut(**self._members(submission, statement, row)) for row in self._models.of_submission(submission)]
+        rows = self._known(submission, self._models.of_submission(submission))
+        return [ModelOut(**self._members(submission, statement, row)) for row in rows]
 
     def model(self, ref: str, index: int) -> ModelOut:
         """One model; raises as `of_submission`, and NotFoundError where there is none with this index."""
@@ -78,7 +82,7 @@ class ModelService:
         Raises:
             NotFoundError: no such unit project.
         """
-        return self._models.line(number(self._projects.unit_project(hex32(unit_project_key)).id))
+        return self._line(number(self._projects.unit_project(hex32(unit_project_key)).id))
 
     def staged(self, model: StagedModel, line: Sequence[StagedModel]) -> LineModelOut:
         """A model with its predecessor and what changed; what isn't computed yet is said to be pending."""
@@ -110,7 +114,7 @@ class ModelService:
 
         Raises:
             NotFoundError: no such model; `no_predecessor`: none comes before it.
-            MalformedError: another form than `submission:index`, or a model of another unit project.
+            MalformedError: another form than `submission:index`.
             ConflictError: `model_unreadable`: one of them has no fingerprint.
             TransportError: `model_index_pending`: which one comes before it isn't known yet (`ledger.errors`).
         """
@@ -122,9 +126,10 @@ class ModelService:
                 raise MalformedError(f"expected submission:index, got {earlier[:100]!r}")
             found = self._find(other, int(place))
             if found[0].unit_project_id != submission.unit_project_id:
-                raise MalformedError(f"expected a model of the same unit project, got {earlier[:100]!r}")
+                # As one that doesn't exist: nothing is said of other projects.
+                raise NotFoundError(f"expected a submission, got none under {other[:80]!r}")
             return self._stored(*found), later
-        line = self._models.line(submission.unit_project_id)
+        line = self._line(submission.unit_project_id)
         this = next(model for model in line if model.row.id == row.id)
         before = self._predecessor(this, line)
         if before is None:
@@ -135,7 +140,7 @@ class ModelService:
         """Each model and its predecessor between which no change record was computed yet."""
         missing = []
         for unit_project_id in self._models.unit_projects():
-            line = self._models.line(unit_project_id)
+            line = self._line(unit_project_id)
             for model in line:
                 earlier = None
                 with contextlib.suppress(LedgerTransportError):  # an index that could not be made
@@ -159,9 +164,25 @@ class ModelService:
 
         return predecessor(before, model.name, common)
 
+    def _line(self, unit_project_id: int) -> list[StagedModel]:
+        line = self._models.line(unit_project_id)
+        return [model for model in line if self._known(model.submission, [model.row])]
+
+    def _known(self, submission: Submission, rows: Sequence[ModelRow]) -> Sequence[ModelRow]:
+        """Those of some models of a submission that may be known of."""
+        if self._services.seen.is_everything:
+            return rows
+        hidden = self._hidden.get(submission.ref)
+        if hidden is None:
+            levels = seen_levels(self._session, self._services.seen, submission)
+            hidden = self._hidden[submission.ref] = self._models.hidden(submission, levels)
+        return [row for row in rows if row.leaf_index not in hidden]
+
     def _find(self, ref: str, index: int) -> tuple[Submission, StatementRow, ModelRow]:
         submission = self._submissions.get(ref)
         row = self._models.get(submission, index)
+        if not self._known(submission, [row]):
+            raise NotFoundError(f"expected a model, got none at index {index}", index=index)
         return submission, self._submissions.statement(submission.submission_id or ""), row
 
     def _sealed(

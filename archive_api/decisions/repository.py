@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from archive_api.decisions.models import AttestationRow, DecisionRow
 from archive_api.errors import NotFoundError
+from archive_api.submissions.models import Submission
 
 __all__ = ["DecisionRepository"]
 
@@ -47,9 +49,10 @@ class DecisionRepository:
         query = select(DecisionRow).where(DecisionRow.accession_number == accession_number)
         return self._session.exec(query).one_or_none()
 
-    def receipts(self) -> SelectOfScalar[DecisionRow]:
-        """All acceptances."""
-        return select(DecisionRow).where(DecisionRow.kind == "accepted")
+    def receipts(self, condition: ColumnElement[bool]) -> SelectOfScalar[DecisionRow]:
+        """Acceptances of submissions that may be known of as a whole."""
+        query = select(DecisionRow).join(Submission, col(Submission.submission_id) == DecisionRow.submission_id)
+        return query.where(DecisionRow.kind == "accepted", condition)
 
     def newest_attestation(self, submission_id: str) -> AttestationRow | None:
         """The attestation that counts."""

@@ -56,7 +56,7 @@ def router() -> APIRouter:
     def list_receipts(services: ServicesDep, limit: LimitQuery = 50, cursor: CursorQuery = None) -> Page[ReceiptOut]:
         """Acceptances, newest first, with where they stand on chain."""
         with services.database.reading() as session:
-            query = DecisionRepository(session).receipts()
+            query = DecisionRepository(session).receipts(services.seen.whole_submissions())
             page = services.cursors.page(
                 session, query, key=col(DecisionRow.id).desc(), scope="receipts", limit=limit, cursor=cursor
             )

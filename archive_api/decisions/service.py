@@ -201,7 +201,6 @@ class DecisionService:
             raise ConflictError(
                 f"expected an unused accession number, got {accession_number!r}",
                 code="accession_number_taken",
-                submission=taken.submission_id,
             )
 
     def _check_seal(self, value: SealValue, statement: Statement) -> CheckedSeal:

@@ -6,6 +6,7 @@ from sqlalchemy import or_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from archive_api.access.visibility import Visibility
 from archive_api.errors import MalformedError
 from archive_api.http import hex32
 from archive_api.projects.models import Building, UnitProject
@@ -24,11 +25,17 @@ class DocumentRepository:
         self._session = session
 
     def search(
-        self, *, sha256: str | None = None, text: str | None = None, building_key: str | None = None
+        self,
+        seen: Visibility,
+        *,
+        sha256: str | None = None,
+        text: str | None = None,
+        building_key: str | None = None,
     ) -> SelectOfScalar[EntryRow]:
         """Documents of anchored, accepted or returned submissions.
 
         Args:
+            seen: what the one who asks may know of; the rest is left out.
             sha256: of the content, hex.
             text: part of a title or path.
             building_key: hex, with or without 0x.
@@ -39,7 +46,7 @@ class DocumentRepository:
         query = (
             select(EntryRow)
             .join(Submission, col(Submission.id) == EntryRow.submission_pk)
-            .where(col(Submission.state).in_(RECORDED))
+            .where(col(Submission.state).in_(RECORDED), seen.entries())
         )
         if sha256 is not None:
             try:

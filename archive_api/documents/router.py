@@ -37,7 +37,7 @@ def router() -> APIRouter:
     ) -> Page[DocumentOut]:
         """Documents of recorded submissions, newest first."""
         with services.database.reading() as session:
-            query = DocumentRepository(session).search(sha256=sha256, text=q, building_key=building_key)
+            query = DocumentRepository(session).search(services.seen, sha256=sha256, text=q, building_key=building_key)
             page = services.cursors.page(
                 session, query, key=col(EntryRow.id).desc(), scope="documents", limit=limit, cursor=cursor
             )

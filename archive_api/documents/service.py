@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlmodel import Session
 
+from archive_api.access.repository import is_cleared
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.services import Services
@@ -54,6 +55,7 @@ class DocumentService:
     """
 
     def __init__(self, session: Session, services: Services) -> None:
+        self._session = session
         self._services = services
         self._submissions = SubmissionRepository(session)
         self._handovers: dict[str, SealedHandover] = {}
@@ -73,11 +75,11 @@ class DocumentService:
 
     def content(self, submission_id: str, index: int) -> tuple[DocumentEntry, Cid]:
         """One document's entry and where its content begins; raises as `document`."""
-        handover = self._handover(_recorded(self._submissions, submission_id))
-        return handover.entry(index), handover.content(index)
+        submission = _recorded(self._submissions, submission_id)
+        return self._entry(submission, index), self._handover(submission).content(index)
 
     def _show(self, submission: Submission, index: int) -> DocumentOut:
-        entry = self._handover(submission).entry(index)
+        entry = self._entry(submission, index)
         return DocumentOut(
             submission_id=submission.submission_id or "",
             submission=submission.ref,
@@ -91,6 +93,13 @@ class DocumentService:
             leaf_hash=entry.leaf_hash.hex(),
             entry=entry.to_json(),
         )
+
+    def _entry(self, submission: Submission, index: int) -> DocumentEntry:
+        """The sealed entry. The row by which it was admitted may have been edited: its own level counts too."""
+        entry = self._handover(submission).entry(index)
+        if not is_cleared(self._session, self._services.seen, submission, entry.security_level):
+            raise NotFoundError("expected a document, got none under this name")
+        return entry
 
     def _handover(self, submission: Submission) -> SealedHandover:
         handover = self._handovers.get(submission.ref)

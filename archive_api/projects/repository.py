@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import func, or_
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -35,9 +35,9 @@ class ProjectRepository:
         self._session.add_all(rows)
         self._session.flush()
 
-    def buildings(self, text: str | None) -> SelectOfScalar[Building]:
-        """Buildings whose name or identifier contains a text; all for None."""
-        query = select(Building)
+    def buildings(self, text: str | None, condition: ColumnElement[bool]) -> SelectOfScalar[Building]:
+        """Buildings that may be known of and whose name or identifier contains a text; all of them for None."""
+        query = select(Building).where(condition)
         if text:
             pattern = f"%{_escaped(text)}%"
             query = query.where(
@@ -79,9 +79,9 @@ class ProjectRepository:
         """An alias by its key (0x-hex)."""
         return self._session.exec(select(BuildingAlias).where(BuildingAlias.alias_key == alias_key)).one()
 
-    def unit_projects(self, building: Building) -> SelectOfScalar[UnitProject]:
-        """The unit projects of a building."""
-        return select(UnitProject).where(UnitProject.building_id == building.id)
+    def unit_projects(self, building: Building, condition: ColumnElement[bool]) -> SelectOfScalar[UnitProject]:
+        """The unit projects of a building that may be known of."""
+        return select(UnitProject).where(UnitProject.building_id == building.id, condition)
 
     def unit_project(self, unit_project_key: str) -> UnitProject:
         """A unit project by its key (0x-hex)."""

@@ -46,7 +46,7 @@ def router() -> APIRouter:
     ) -> Page[BuildingOut]:
         """Buildings, newest first."""
         with services.database.reading() as session:
-            query = ProjectRepository(session).buildings(q)
+            query = ProjectRepository(session).buildings(q, services.seen.buildings())
             page = services.cursors.page(
                 session, query, key=col(Building.id).desc(), scope="buildings", limit=limit, cursor=cursor
             )
@@ -79,7 +79,7 @@ def router() -> APIRouter:
         """The unit projects of a building, oldest first."""
         with services.database.reading() as session:
             projects = ProjectRepository(session)
-            query = projects.unit_projects(projects.building(hex32(building_key)))
+            query = projects.unit_projects(projects.building(hex32(building_key)), services.seen.unit_projects())
             page = services.cursors.page(
                 session, query, key=col(UnitProject.id), scope="unit-projects", limit=limit, cursor=cursor
             )

@@ -168,7 +168,7 @@ class ProjectService:
     def show_unit_project(self, row: UnitProject) -> UnitProjectOut:
         """A unit project as it is answered."""
         roster = self._projects.current_roster(row)
-        sequence, previous = self._submissions.next_place(number(row.id))
+        sequence, previous = self._submissions.next_place(number(row.id), self._services.seen.submissions())
         return UnitProjectOut(
             unit_project_key=row.unit_project_key,
             building_key=self._projects.building_by_id(row.building_id).building_key,

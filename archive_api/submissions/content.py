@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from archive_api.access.repository import seen_levels
 from archive_api.errors import ConflictError, MalformedError, MismatchError, StorageFullError, TooLargeError
 from archive_api.services import Services
 from archive_api.submissions.drafts import require_draft
@@ -63,7 +64,8 @@ class ContentReceiver:
             require_draft(submission)
             if target.leaf_index is not None:
                 limit = self._services.settings.max_upload_bytes
-                entry = submissions.entry(submission, target.leaf_index)
+                levels = seen_levels(session, self._services.seen, submission)
+                entry = submissions.entry(submission, target.leaf_index, levels)
                 if size != entry.size:
                     raise MismatchError(
                         f"expected {entry.size} bytes for {entry.path!r}, got {size}",
@@ -144,7 +146,8 @@ class ContentReceiver:
             submissions = SubmissionRepository(session)
             submission: Submission = submissions.get(self._ref)
             require_draft(submission)
-            return [submissions.entry(submission, index) for index in indices]
+            levels = seen_levels(session, self._services.seen, submission)
+            return [submissions.entry(submission, index, levels) for index in indices]
 
 
 def require_room(services: Services, size: int) -> None:

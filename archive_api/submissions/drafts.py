@@ -85,15 +85,11 @@ class DraftService:
     def _require_recorded(self, submission_id: str, unit_project_id: int) -> None:
         statement = self._submissions.find_statement(submission_id)
         related = self._submissions.by_row(statement.submission_pk) if statement else None
-        if related is None or related.submission_id != submission_id or related.state not in RECORDED:
+        is_recorded = related is not None and related.submission_id == submission_id and related.state in RECORDED
+        # One answer for all: whether another project has it is nobody's business here.
+        if related is None or not is_recorded or related.unit_project_id != unit_project_id:
             raise ConflictError(
-                f"expected a recorded submission, got {submission_id}",
-                code="relation_unknown",
-                submission=submission_id,
-            )
-        if related.unit_project_id != unit_project_id:
-            raise ConflictError(
-                f"expected a submission of the same unit project, got {submission_id}",
+                f"expected a recorded submission of the same unit project, got {submission_id}",
                 code="relation_unknown",
                 submission=submission_id,
             )

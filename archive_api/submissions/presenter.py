@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from archive_api.access.repository import place_of, seen_levels
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.http import registration
 from archive_api.outbox.models import Job
@@ -15,7 +16,7 @@ from archive_api.projects.repository import ProjectRepository
 from archive_api.seals import signing_text
 from archive_api.services import Services
 from archive_api.submissions.models import SealRow, StatementRow, Submission, WithdrawalRow
-from archive_api.submissions.repository import SubmissionRepository
+from archive_api.submissions.repository import EntryCounts, SubmissionRepository
 from archive_api.submissions.schemas import (
     AnchorOut,
     BuildingRef,
@@ -45,6 +46,7 @@ class SubmissionPresenter:
     """
 
     def __init__(self, session: Session, services: Services) -> None:
+        self._session = session
         self._services = services
         self._projects = ProjectRepository(session)
         self._submissions = SubmissionRepository(session)
@@ -56,7 +58,9 @@ class SubmissionPresenter:
         unit_project = self._projects.unit_project_by_id(row.unit_project_id)
         building = self._projects.building_by_id(unit_project.building_id)
         statement = self._submissions.current_statement(row)
-        sequence, previous = self._submissions.next_place(row.unit_project_id)
+        seen = self._services.seen
+        sequence, previous = self._submissions.next_place(row.unit_project_id, seen.submissions())
+        counts, is_member = self._counts(row)
         message: dict[str, Any] = {}
         if statement is not None:
             message = parse_json(statement.message.encode())
@@ -70,7 +74,7 @@ class SubmissionPresenter:
             id=row.ref,
             submission_id=row.submission_id,
             state=row.state,
-            state_reason=row.state_reason,
+            state_reason=row.state_reason if is_member else None,
             building=BuildingRef(
                 building_key=building.building_key, scheme=building.scheme, value=building.value, name=building.name
             ),
@@ -83,15 +87,15 @@ class SubmissionPresenter:
             else None,
             sequence=sequence,
             previous=previous,
-            document_count=row.document_count,
-            missing_count=row.missing_count,
-            total_bytes=row.total_bytes,
+            document_count=counts.documents,
+            missing_count=counts.missing,
+            total_bytes=counts.total_bytes,
             documents_root=statement.documents_root if statement else None,
             content_cid=statement.content_cid if statement else None,
             seal_by=statement.seal_by if statement else None,
             seals=[_seal_out(seal, roster) for seal in seals],
             missing_seals=[role.value for role in ROLES if role.value not in given] if statement else [],
-            withdrawals=[_withdrawal_out(item) for item in self._submissions.withdrawals(row)],
+            withdrawals=[_withdrawal_out(item) for item in self._submissions.withdrawals(row)] if is_member else [],
             anchor=_anchor_out(self._jobs.get(statement.job_id)) if statement and statement.job_id else None,
             decision=self._decision(statement),
             created_at=row.created_at,
@@ -113,6 +117,14 @@ class SubmissionPresenter:
             seal_by=statement.seal_by,
             state=row.state,
         )
+
+    def _counts(self, row: Submission) -> tuple[EntryCounts, bool]:
+        """What there is of documents that may be known of, and whether the one who asks is a member."""
+        if self._services.seen.is_everything:
+            return EntryCounts(row.document_count, row.total_bytes, row.missing_count), True
+        levels = seen_levels(self._session, self._services.seen, row)
+        is_member = self._services.seen.is_member(place_of(self._session, row))
+        return self._submissions.counts(row, levels), is_member
 
     def _roster(self, row: Submission, statement: StatementRow | None) -> RosterRow:
         if statement is not None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, insert, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, true, update
 from sqlmodel import Session, SQLModel, col, select
 
+from archive_api.access.clearance import LEVELS
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.projects.models import Building, UnitProject
@@ -59,9 +61,22 @@ class SubmissionRepository:
             raise NotFoundError(f"expected a submission, got none under {ref[:80]!r}")
         return row
 
-    def search(self, *, building_key: str | None, unit_project_key: str | None, state: str | None) -> Select[Any]:
-        """Submissions by what is given."""
-        query = select(Submission).join(UnitProject, col(UnitProject.id) == Submission.unit_project_id)
+    def search(
+        self,
+        condition: ColumnElement[bool],
+        *,
+        building_key: str | None = None,
+        unit_project_key: str | None = None,
+        state: str | None = None,
+    ) -> Select[Any]:
+        """Submissions by what is given.
+
+        Args:
+            condition: which ones the one who asks may know of, see `Visibility.submissions`.
+            building_key, unit_project_key: hex, with or without 0x.
+            state: one of `SubmissionState`.
+        """
+        query = select(Submission).join(UnitProject, col(UnitProject.id) == Submission.unit_project_id).where(condition)
         if building_key is not None:
             query = query.join(Building, col(Building.id) == UnitProject.building_id)
             query = query.where(Building.building_key == hex32(building_key))
@@ -74,12 +89,21 @@ class SubmissionRepository:
         query = select(Submission).where(Submission.unit_project_id == unit_project_id, col(Submission.state).in_(OPEN))
         return self._session.exec(query).one_or_none()
 
-    def next_place(self, unit_project_id: int) -> tuple[int, str | None]:
-        """Sequence number and previous id (0x) of a unit project's next submission."""
+    def next_place(self, unit_project_id: int, condition: ColumnElement[bool] | None = None) -> tuple[int, str | None]:
+        """Sequence number and previous id (0x) of a unit project's next submission.
+
+        Args:
+            unit_project_id: its row number.
+            condition: which submissions the one who asks may know of; None: all.
+        """
         query = (
             select(StatementRow)
             .join(Submission, col(Submission.submission_id) == StatementRow.submission_id)
-            .where(Submission.unit_project_id == unit_project_id, col(Submission.state).in_(RECORDED))
+            .where(
+                Submission.unit_project_id == unit_project_id,
+                col(Submission.state).in_(RECORDED),
+                true() if condition is None else condition,
+            )
             .order_by(col(StatementRow.sequence).desc())
         )
         last = self._session.exec(query.limit(1)).one_or_none()
@@ -94,7 +118,7 @@ class SubmissionRepository:
         self._session.execute(delete(EntryRow).where(col(EntryRow.submission_pk) == pk))
         batch: list[dict[str, Any]] = []
         for row in rows:
-            key = (row["sha256"], row["size"])
+            key = (row["cid"], row["sha256"], row["sm3"], row["size"])
             batch.append({**row, "submission_pk": pk, "content_bytes": present.get(key)})
             if len(batch) == _BATCH:
                 self._session.execute(insert(EntryRow), batch)
@@ -103,7 +127,7 @@ class SubmissionRepository:
             self._session.execute(insert(EntryRow), batch)
 
     def _present(self, submission: Submission) -> dict[EntryKey, int]:
-        query = select(EntryRow.sha256, EntryRow.size, EntryRow.content_bytes).where(
+        query = select(EntryRow).where(
             EntryRow.submission_pk == submission.id, col(EntryRow.content_bytes).is_not(None)
         )
         return {(sha256, size): bytes_ for sha256, size, bytes_ in self._session.exec(query) if bytes_ is not None}
@@ -112,33 +136,47 @@ class SubmissionRepository:
         """Count documents, bytes and missing contents again."""
         query = select(
             func.count(), func.coalesce(func.sum(EntryRow.size), 0), func.count(col(EntryRow.content_bytes))
-        ).where(EntryRow.submission_pk == submission.id)
+        ).where(EntryRow.submission_pk == submission.id, _among(EntryRow.level, levels))
         count, total, present = self._session.exec(query).one()
-        submission.document_count = count
-        submission.total_bytes = int(total)
-        submission.missing_count = count - present
-        self._session.add(submission)
-        self._session.flush()
+        return EntryCounts(count, int(total), count - present)
 
-    def entry(self, submission: Submission, leaf_index: int) -> EntryRow:
+    def entry(self, submission: Submission, leaf_index: int, levels: Collection[str] = LEVELS) -> EntryRow:
         """One entry.
 
         Raises:
-            NotFoundError: the submission has none with this index.
+            NotFoundError: the submission has none with this index, or one of another level.
+        counts = self.counts(submission, LEVELS)
+        submission.document_count = counts.documents
+        submission.total_bytes = counts.total_bytes
+        submission.missing_count = counts.missing
+        self._session.add(submission)
+        self._session.flush()
+
+    def counts(self, submission: Submission, levels: Collection[str]) -> EntryCounts:
+        """What a submission has in documents of some levels."""
         """
         query = select(EntryRow).where(EntryRow.submission_pk == submission.id, EntryRow.leaf_index == leaf_index)
         row = self._session.exec(query).one_or_none()
-        if row is None:
-            raise NotFoundError(
-                f"expected an index below {submission.document_count}, got {leaf_index}", index=leaf_index
-            )
+        if row is None or row.level not in levels:
+            raise NotFoundError(f"expected a document, got none at index {leaf_index}", index=leaf_index)
         return row
 
-    def entries(self, submission: Submission, *, start: int = 0, limit: int | None = None) -> Sequence[EntryRow]:
-        """Entries in leaf order."""
+    def entries(
+        self, submission: Submission, *, levels: Collection[str] = LEVELS, start: int = 0, limit: int | None = None
+    ) -> Sequence[EntryRow]:
+        """Entries of some levels in leaf order."""
         query = (
             select(EntryRow)
-            .where(EntryRow.submission_pk == submission.id, col(EntryRow.leaf_index) >= start)
+        Args:
+            submission: whose.
+            leaf_index: of the document.
+            levels: those that the one who asks may know of.
+
+            .where(
+                EntryRow.submission_pk == submission.id,
+                col(EntryRow.leaf_index) >= start,
+                _among(EntryRow.level, levels),
+            )
             .order_by(col(EntryRow.leaf_index))
         )
         return self._session.exec(query if limit is None else query.limit(limit)).all()
@@ -150,11 +188,17 @@ class SubmissionRepository:
         )
         return [bytes.fromhex(text) for text in self._session.exec(query)]
 
-    def missing(self, submission: Submission, *, limit: int | None = None) -> Sequence[int]:
-        """Indices of the entries whose content is not there."""
+    def missing(
+        self, submission: Submission, *, levels: Collection[str] = LEVELS, limit: int | None = None
+    ) -> Sequence[int]:
+        """Indices of the entries of some levels whose content is not there."""
         query = (
             select(EntryRow.leaf_index)
-            .where(EntryRow.submission_pk == submission.id, col(EntryRow.content_bytes).is_(None))
+            .where(
+                EntryRow.submission_pk == submission.id,
+                col(EntryRow.content_bytes).is_(None),
+                _among(EntryRow.level, levels),
+            )
             .order_by(col(EntryRow.leaf_index))
         )
         return self._session.exec(query if limit is None else query.limit(limit)).all()
@@ -237,3 +281,8 @@ def _uuid_text(ref: str) -> str:
         return str(UUID(ref))
     except ValueError as error:
         raise NotFoundError(f"expected a uuid or an 0x id, got {ref[:80]!r}") from error
+def _among(column: Any, levels: Collection[str]) -> ColumnElement[bool]:
+    condition: ColumnElement[bool] = true() if set(levels) >= set(LEVELS) else column.in_(sorted(levels))
+    return condition
+
+

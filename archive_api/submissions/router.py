@@ -11,7 +11,8 @@ from fastapi.responses import StreamingResponse
 from sqlmodel import Session, col
 from starlette.concurrency import run_in_threadpool
 
-from archive_api.errors import ConflictError, TooLargeError
+from archive_api.access.repository import is_cleared, seen_levels
+from archive_api.errors import ConflictError, NotFoundError, TooLargeError
 from archive_api.guards import require_json
 from archive_api.idempotency import CreationDep
 from archive_api.pagination import CursorQuery, LimitQuery, Page
@@ -79,7 +80,7 @@ def _add_drafts(routes: APIRouter) -> None:
         """Submissions, newest first."""
         with services.database.reading() as session:
             query = SubmissionRepository(session).search(
-                building_key=building_key, unit_project_key=unit_project_key, state=state
+                services.seen.submissions(), building_key=building_key, unit_project_key=unit_project_key, state=state
             )
             page = services.cursors.page(
                 session, query, key=col(Submission.id).desc(), scope="submissions", limit=limit, cursor=cursor
@@ -123,7 +124,9 @@ def _add_drafts(routes: APIRouter) -> None:
         """The indices whose content is still to come: where a broken transfer goes on."""
         with services.database.reading() as session:
             submissions = SubmissionRepository(session)
-            return Missing(missing=list(submissions.missing(submissions.get(ref))))
+            submission = submissions.get(ref)
+            levels = seen_levels(session, services.seen, submission)
+            return Missing(missing=list(submissions.missing(submission, levels=levels)))
 
 
 def _add_statements(routes: APIRouter) -> None:
@@ -206,7 +209,10 @@ def _content(session: Session, services: Services, ref: str, index: int) -> tupl
     statement = submissions.current_statement(submission)
     if statement is not None:
         handover = SealedHandover(services, statement)
-        return handover.entry(index), handover.content(index)
+        entry = handover.entry(index)
+        if not is_cleared(session, services.seen, submission, entry.security_level):
+            raise NotFoundError(f"expected a document, got none at index {index}", index=index)
+        return entry, handover.content(index)
     row = submissions.entry(submission, index)
     if row.content_bytes is None:
         raise ConflictError(f"expected the content of {row.path!r}, got none yet", code="content_missing")
@@ -219,7 +225,9 @@ def _entry_lines(services: Services, ref: str) -> Iterator[str]:
     while True:
         with services.database.reading() as session:
             submissions = SubmissionRepository(session)
-            rows = submissions.entries(submissions.get(ref), start=start, limit=_PAGE_ENTRIES)
+            submission = submissions.get(ref)
+            levels = seen_levels(session, services.seen, submission)
+            rows = submissions.entries(submission, levels=levels, start=start, limit=_PAGE_ENTRIES)
         yield "".join(f"{row.entry}\n" for row in rows)
         if len(rows) < _PAGE_ENTRIES:
             return

@@ -75,7 +75,7 @@ class VerificationService:
             file: digests of the file at hand, or None: then only what the digest proves is shown.
         """
         with self._services.database.reading() as session:
-            query = DocumentRepository(session).search(sha256=sha256)
+            query = DocumentRepository(session).search(self._services.seen, sha256=sha256)
             rows = session.exec(query.order_by(col(EntryRow.id).desc()).limit(_MATCHES)).all()
             documents = DocumentService(session, self._services)
             found: list[tuple[DocumentOut, bytes]] = []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Select
 from sqlmodel import Session, col
 
+from archive_api.access.clearance import LEVELS, level_of
+from archive_api.access.repository import is_cleared, seen_levels
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.decisions.service import DecisionService
@@ -76,7 +78,7 @@ class ServicePages:
             projects = ProjectService(session, self._services)
             page = self._services.cursors.page(
                 session,
-                ProjectRepository(session).buildings(query or None),
+                ProjectRepository(session).buildings(query or None, self._services.seen.buildings()),
                 key=col(Building.id).desc(),
                 scope="web-buildings",
                 limit=_BUILDINGS,
@@ -91,7 +93,7 @@ class ServicePages:
             projects = ProjectRepository(session)
             row = projects.building(hex32(building_key))
             shown = ProjectService(session, self._services).show_building(row)
-            query: Select[Any] = projects.unit_projects(row)
+            query: Select[Any] = projects.unit_projects(row, self._services.seen.unit_projects())
             units = session.scalars(query.order_by(col(UnitProject.code)).limit(_UNIT_PROJECTS))
             return BuildingPage(
                 building=presenting.building_row(shown),
@@ -104,7 +106,7 @@ class ServicePages:
         versions: Select[Any] = projects.rosters(unit)
         rosters = session.scalars(versions.order_by(col(RosterRow.version).desc()).limit(_ROSTERS))
         query = SubmissionRepository(session).search(
-            building_key=None, unit_project_key=unit.unit_project_key, state=None
+            self._services.seen.submissions(), unit_project_key=unit.unit_project_key
         )
         found = session.scalars(query.order_by(col(Submission.id).desc()).limit(_SUBMISSIONS + 1)).all()
         presenter = SubmissionPresenter(session, self._services)
@@ -126,6 +128,7 @@ class ServicePages:
             sealed = SealedHandover(self._services, statement) if statement else None
             shown = SubmissionPresenter(session, self._services).show(row)
             verdicts = self._seal_verdicts(session, shown, statement)
+            levels = seen_levels(session, self._services.seen, row)
             return SubmissionPage(
                 ref=ref,
                 submission_id=shown.submission_id,
@@ -138,13 +141,13 @@ class ServicePages:
                 created_at=shown.created_at,
                 seals=presenting.seal_views(shown, verdicts),
                 statement=presenting.statement_values(parse_json(statement.message.encode())) if statement else (),
-                documents=_documents(submissions, row, sealed, start=_start(cursor)),
+                documents=_documents(submissions, row, sealed, start=_start(cursor), levels=levels),
                 document_count=shown.document_count,
                 total_bytes=shown.total_bytes,
                 anchor=presenting.anchor_view(shown.anchor, self._services.trust.domain),
                 events=presenting.events(shown, verdicts),
                 accession_number=shown.decision.accession_number if shown.decision else None,
-                return_reasons=_return_reasons(session, row, sealed),
+                return_reasons=_return_reasons(session, row, sealed, levels=levels),
             )
 
     def _building_row(self, session: Session, submission: Submission) -> BuildingRow:
@@ -208,6 +211,8 @@ class ServicePages:
             row = submissions.get(identifier)
             shown = SubmissionPresenter(session, self._services).show(row)
             value = SealedHandover(self._services, submissions.statement(identifier)).entry(index)
+            if not is_cleared(session, self._services.seen, row, value.security_level):
+                raise NotFoundError("expected a document, got none under this name")
             return DocumentPage(
                 submission_id=identifier,
                 submission_ref=identifier,
@@ -264,20 +269,18 @@ def _serials(certificates: CertificateRepository, reports: Sequence[Verification
 
 
 def _return_reasons(
-    session: Session, submission: Submission, sealed: SealedHandover | None
+    session: Session, submission: Submission, sealed: SealedHandover | None, *, levels: Collection[str]
 ) -> tuple[ReturnReasonView, ...]:
     decision = DecisionRepository(session).find(submission.submission_id) if submission.submission_id else None
     if decision is None or sealed is None or submission.state != SubmissionState.RETURNED:
         return ()
-    reasons = parse_json(decision.document.encode())["reasons"][:_REASONS]
-    return tuple(
-        ReturnReasonView(
-            index=item["leaf_index"],
-            title=None if item["leaf_index"] is None else sealed.entry(item["leaf_index"]).title,
-            reason=item["reason"],
-        )
-        for item in reasons
-    )
+    shown = []
+    for item in parse_json(decision.document.encode())["reasons"][:_REASONS]:
+        index = item["leaf_index"]
+        entry = None if index is None else sealed.entry(index)
+        if entry is None or level_of(entry.security_level) in levels:
+            shown.append(ReturnReasonView(index=index, title=entry.title if entry else None, reason=item["reason"]))
+    return tuple(shown)
 
 
 def _start(cursor: str | None) -> int:
@@ -290,9 +293,16 @@ def _start(cursor: str | None) -> int:
 
 
 def _documents(
-    submissions: SubmissionRepository, submission: Submission, sealed: SealedHandover | None, *, start: int
+    submissions: SubmissionRepository,
+    submission: Submission,
+    sealed: SealedHandover | None,
+    *,
+    start: int,
+    levels: Collection[str],
 ) -> Page[DocumentRow]:
     """One page: by the sealed entries, or by the rows of what is not frozen yet."""
+    if not set(LEVELS) <= set(levels):
+        return _known_documents(submissions, submission, sealed, start=start, levels=levels)
     end = start + _DOCUMENTS
     if sealed is not None:
         count = sealed.document_count
@@ -304,6 +314,27 @@ def _documents(
     return Page(
         tuple(_document_row(index, entry, submission) for index, entry in found), str(end) if end < count else None
     )
+
+
+def _known_documents(
+    submissions: SubmissionRepository,
+    submission: Submission,
+    sealed: SealedHandover | None,
+    *,
+    start: int,
+    levels: Collection[str],
+) -> Page[DocumentRow]:
+    """The same for somebody who may not know of all: only those of some levels, and none counted that isn't shown."""
+    rows = submissions.entries(submission, levels=levels, start=start, limit=_DOCUMENTS + 1)
+    found = []
+    for row in rows[:_DOCUMENTS]:
+        entry = DocumentEntry.from_json(parse_canonical(row.entry.encode()))
+        if sealed is not None:
+            entry = sealed.entry(row.leaf_index)
+        if level_of(entry.security_level) in levels:
+            found.append(_document_row(row.leaf_index, entry, submission))
+    following = str(rows[_DOCUMENTS].leaf_index) if len(rows) > _DOCUMENTS else None
+    return Page(tuple(found), following)
 
 
 def _document_row(index: int, entry: DocumentEntry, submission: Submission) -> DocumentRow:

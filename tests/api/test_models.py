@@ -256,7 +256,7 @@ def test_says_what_changed_from_any_model_to_another(world: World) -> None:
         assert world.client.get(f"/api/v1{path}", params={"from": wrong}).status_code in (404, 422)
     world.refuse("GET", f"{path}?from={first['id']}:7", 404, "not_found")
     elsewhere = handed_over(world, world.new_unit_project(), {NAME: DESIGN}, "design", accept=False)
-    world.refuse("GET", f"{path}?from={elsewhere['id']}:0", 422, "malformed")
+    world.refuse("GET", f"{path}?from={elsewhere['id']}:0", 404, "not_found")
 
 
 def test_makes_one_comparison_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
