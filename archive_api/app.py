@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archive_api.access.enforcement import Enforcement
 from archive_api.access.gate import Gate
+from archive_api.access_log.router import router as logs
 from archive_api.bim.router import router as models
 from archive_api.certificates.router import router as certificates
 from archive_api.decisions.router import router as decisions
@@ -46,6 +47,7 @@ _FEATURES = (
     decisions,
     documents,
     evidence,
+    logs,
     verification,
 )
 _DESCRIPTION = """

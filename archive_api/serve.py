@@ -19,6 +19,7 @@ from typing import Final
 
 import uvicorn
 
+from archive_api.access_log.keeper import LogKeeper
 from archive_api.access_log.streams import ledger_origin
 from archive_api.app import create_app
 from archive_api.bim.indexer import ModelIndexer
@@ -82,6 +83,9 @@ def run(
         worker = Worker(services, services.worker)
         worker.start()
         stack.callback(worker.stop)
+        keeper = LogKeeper(services)
+        keeper.start()
+        stack.callback(keeper.stop)
         indexer = ModelIndexer(services)
         indexer.start()
         stack.callback(indexer.stop)

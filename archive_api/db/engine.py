@@ -43,16 +43,30 @@ class Database:
         self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
+    def transaction(self, *, secure_delete: bool = False) -> Iterator[Session]:
         """A session that is committed if the block ends, and rolled back if it raises.
+
+        Args:
+            secure_delete: have SQLite write zeros over what is deleted.
 
         Raises:
             StorageFullError: the disk is full; nothing was written.
             TransportError: the database is locked or gone; nothing was written.
         """
         with _translated(), Session(self._writer, expire_on_commit=False) as session, session.begin():
-            session.connection()  # begins now, not at the first statement
+            connection = session.connection()  # begins now, not at the first statement
+            if secure_delete and self.engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA secure_delete=ON")
             yield session
+
+    def forget_deleted(self) -> None:
+        """Have SQLite write its journal back, so that what was deleted is in no file; for PostgreSQL see VACUUM."""
+        if self.engine.dialect.name == "sqlite":
+            connection = self.engine.raw_connection()
+            try:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from sqlmodel import Session
 
+from archive_api.access_log.anchoring import ANCHOR_JOB, append_checkpoint
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.outbox.models import Job
@@ -44,9 +45,12 @@ class CallBuilder:
             "accept": self._accept,
             "return": self._return,
         }
+        self._session = session
 
     def build(self, job: Job) -> calls.LedgerCall:
         """The call of a job."""
+        if job.kind == ANCHOR_JOB:
+            return append_checkpoint(self._session, job)
         return self._builders[job.kind](job.subject)
 
     def _register_certificate(self, subject: str) -> calls.LedgerCall:

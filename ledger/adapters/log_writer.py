@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 from ledger.errors import LedgerError, TransportError
 from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
-from ledger.log.keys import LogSigner
+from ledger.log.keys import LogKey, LogSigner
 from ledger.log.promise import Promise
 from ledger.log.tiles import encode_entries
 from ledger.merkle import leaf_hash
@@ -86,6 +86,11 @@ class LogWriter:
     def is_alive(self) -> bool:
         """Whether it still writes."""
         return self._thread.is_alive()
+
+    @property
+    def key(self) -> LogKey:
+        """The log's public key."""
+        return self._signer.key
 
     def submit(self, make: MakeRecord) -> Future[Promise]:
         """Queue a record; the future is done once it is durable.

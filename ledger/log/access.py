@@ -12,9 +12,11 @@ from ledger import fields
 from ledger.canonical import canonical_bytes, parse_canonical
 from ledger.errors import MalformedError, MismatchError
 
-__all__ = ["ACCESS_FORMAT", "OUTCOMES", "SALT_BYTES", "AccessEntry", "ClearText", "clear_commitment"]
+__all__ = ["ACCESS_FORMAT", "ERASE_ACTION", "OUTCOMES", "SALT_BYTES", "AccessEntry", "ClearText", "clear_commitment"]
 
 ACCESS_FORMAT: Final = "yunshang-access/v1"
+ERASE_ACTION: Final = "log.erased"
+"""Action of entries whose detail says which clear text was erased: `erased`, ranges with both ends."""
 OUTCOMES: Final = ("granted", "denied", "failed")
 SALT_BYTES: Final = 32
 _MEMBERS: Final = (

@@ -1,0 +1,71 @@
+"""The thread beside the worker that keeps the access log: clear text into the catalogue, heads onto the chain."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from archive_api.access_log.anchoring import HeadAnchoring
+from archive_api.errors import ApiError
+from archive_api.services import Services
+from ledger.errors import LedgerError, MismatchError
+
+__all__ = ["LogKeeper"]
+
+_LOG = logging.getLogger(__name__)
+_POLL_SECONDS = 0.5
+
+
+class LogKeeper:
+    """One thread.
+
+    Args:
+        services: the server's.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._anchoring = HeadAnchoring(services)
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._reported: str | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="log-keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what it did not come to is done after the next start."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def round(self) -> None:
+        """Do what is due.
+
+        Raises:
+            MismatchError: the log is not the one whose head is anchored.
+            TransportError: chain or catalogue could not be asked.
+        """
+        access_log = self._services.access_log
+        access_log.drain()
+        self._anchoring.tick(access_log.writer)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_POLL_SECONDS):
+            try:
+                self.round()
+                self._reported = None
+            except (LedgerError, ApiError, SQLAlchemyError) as error:
+                self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        if text != self._reported:  # once, not twice a second
+            level = logging.CRITICAL if isinstance(error, MismatchError) else logging.WARNING
+            _LOG.log(level, "log keeper: %s", text)
+        self._reported = text
