@@ -134,17 +134,6 @@ class SubmissionRepository:
 
     def recount(self, submission: Submission) -> None:
         """Count documents, bytes and missing contents again."""
-        query = select(
-            func.count(), func.coalesce(func.sum(EntryRow.size), 0), func.count(col(EntryRow.content_bytes))
-        ).where(EntryRow.submission_pk == submission.id, _among(EntryRow.level, levels))
-        count, total, present = self._session.exec(query).one()
-        return EntryCounts(count, int(total), count - present)
-
-    def entry(self, submission: Submission, leaf_index: int, levels: Collection[str] = LEVELS) -> EntryRow:
-        """One entry.
-
-        Raises:
-            NotFoundError: the submission has none with this index, or one of another level.
         counts = self.counts(submission, LEVELS)
         submission.document_count = counts.documents
         submission.total_bytes = counts.total_bytes
@@ -154,6 +143,22 @@ class SubmissionRepository:
 
     def counts(self, submission: Submission, levels: Collection[str]) -> EntryCounts:
         """What a submission has in documents of some levels."""
+        query = select(
+            func.count(), func.coalesce(func.sum(EntryRow.size), 0), func.count(col(EntryRow.content_bytes))
+        ).where(EntryRow.submission_pk == submission.id, _among(EntryRow.level, levels))
+        count, total, present = self._session.exec(query).one()
+        return EntryCounts(count, int(total), count - present)
+
+    def entry(self, submission: Submission, leaf_index: int, levels: Collection[str] = LEVELS) -> EntryRow:
+        """One entry.
+
+        Args:
+            submission: whose.
+            leaf_index: of the document.
+            levels: those that the one who asks may know of.
+
+        Raises:
+            NotFoundError: the submission has none with this index, or one of another level.
         """
         query = select(EntryRow).where(EntryRow.submission_pk == submission.id, EntryRow.leaf_index == leaf_index)
         row = self._session.exec(query).one_or_none()
@@ -167,11 +172,6 @@ class SubmissionRepository:
         """Entries of some levels in leaf order."""
         query = (
             select(EntryRow)
-        Args:
-            submission: whose.
-            leaf_index: of the document.
-            levels: those that the one who asks may know of.
-
             .where(
                 EntryRow.submission_pk == submission.id,
                 col(EntryRow.leaf_index) >= start,
@@ -276,13 +276,13 @@ class SubmissionRepository:
         return self._session.exec(query).all()
 
 
-def _uuid_text(ref: str) -> str:
-    try:
-        return str(UUID(ref))
-    except ValueError as error:
-        raise NotFoundError(f"expected a uuid or an 0x id, got {ref[:80]!r}") from error
 def _among(column: Any, levels: Collection[str]) -> ColumnElement[bool]:
     condition: ColumnElement[bool] = true() if set(levels) >= set(LEVELS) else column.in_(sorted(levels))
     return condition
 
 
+def _uuid_text(ref: str) -> str:
+    try:
+        return str(UUID(ref))
+    except ValueError as error:
+        raise NotFoundError(f"expected a uuid or an 0x id, got {ref[:80]!r}") from error
