@@ -24,7 +24,7 @@ from archive_api.submissions.models import (
 )
 from ledger.types import ROLES
 
-__all__ = ["RECORDED", "EntryKey", "SubmissionRepository"]
+__all__ = ["RECORDED", "EntryCounts", "EntryKey", "SubmissionRepository"]
 
 RECORDED = (SubmissionState.ANCHORED, SubmissionState.ACCEPTED, SubmissionState.RETURNED)
 OPEN = (SubmissionState.SEALING, SubmissionState.SEALED, SubmissionState.ANCHOR_REFUSED)
@@ -32,6 +32,15 @@ _BATCH = 1000
 
 EntryKey = tuple[str, int]
 """SHA-256 (hex) and size of a content."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryCounts:
+    """Documents, their bytes, and how many have no content yet."""
+
+    documents: int
+    total_bytes: int
+    missing: int
 
 
 class SubmissionRepository:
