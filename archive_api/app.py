@@ -46,6 +46,7 @@ _FEATURES = (
     models,
     decisions,
     documents,
+    encryption,
     evidence,
     logs,
     verification,

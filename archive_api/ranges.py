@@ -35,11 +35,11 @@ def content_response(request: Request, store: BlobStore, entry: DocumentEntry, c
     Args:
         request: its Range header, a single range of bytes, is honoured; any other form gives the whole.
         store: where the content is.
-        entry: the document.
+        entry: the document; of an encrypted one this is the envelope.
         cid: where its content begins.
     """
     blob = store.open(cid)
-    name = entry.path.rpartition("/")[2]
+    name = entry.path.rpartition("/")[2] + (".envelope" if entry.encryption is not None else "")
     headers = {
         "Accept-Ranges": "bytes",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",

@@ -406,7 +406,7 @@ def build_directory(
 
 def build_submission_tree(
     manifest: bytes,
-    entries: Iterable[bytes],
+    entries: Iterable[bytes | Tree],
     contents: Iterable[Tree],
     on_block: BlockSink | None = None,
 ) -> Tree:
@@ -414,7 +414,7 @@ def build_submission_tree(
 
     Args:
         manifest: the manifest's canonical bytes.
-        entries: the canonical bytes of each entry, in leaf order.
+        entries: the stored bytes of each entry in leaf order, or the root where they are stored already.
         contents: the root of each file, in leaf order; their own blocks are stored elsewhere.
         on_block: takes the blocks of manifest, entries and directories; may be None to compute the CID only.
 
@@ -427,7 +427,8 @@ def build_submission_tree(
     entry_directory, content_directory = DirectoryBuilder(), DirectoryBuilder()
     entry_count = content_count = 0
     for entry in entries:
-        entry_directory.add(f"{entry_count}.json", file_content(entry, on_block).tree)
+        tree = entry if isinstance(entry, Tree) else file_content(entry, on_block).tree
+        entry_directory.add(f"{entry_count}.json", tree)
         entry_count += 1
     for tree in contents:
         content_directory.add(str(content_count), tree)

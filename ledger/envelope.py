@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from io import BytesIO
-from typing import Any, Final
+from io import BytesIO, RawIOBase
+from typing import Any, BinaryIO, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -28,7 +28,6 @@ from ledger.canonical import parse_canonical
 from ledger.cid import Buffer
 from ledger.entries import DocumentEntry
 from ledger.errors import MalformedError, MismatchError, PolicyError
-from ledger.ingest import Readable
 
 __all__ = [
     "CHUNK_BYTES",
@@ -36,10 +35,12 @@ __all__ = [
     "ENVELOPE_FORMAT",
     "ENVELOPE_HEADER_BYTES",
     "DataKey",
+    "DataKeys",
     "EntryEncryption",
     "Kind",
     "check_entry_envelope",
     "check_level",
+    "data_key",
     "envelope_size",
     "is_envelope",
     "open_entry",
@@ -47,6 +48,8 @@ __all__ = [
     "padded_size",
     "seal_entry",
     "seal_stream",
+    "stored_entry",
+    "stored_size",
 ]
 
 ENVELOPE_FORMAT: Final = "yunshang-envelope/v1"
@@ -62,6 +65,7 @@ _SMALLEST_BYTES: Final = 4096
 _CHUNK_LIMIT: Final = 2**32 - 1
 _ZEROS: Final = bytes(CHUNK_BYTES)
 
+Readable = BinaryIO | RawIOBase
 Sink = Callable[[memoryview], None]
 """Takes the next bytes; the view is only valid during the call."""
 
@@ -125,6 +129,10 @@ class DataKey:
 
     def _derive(self, info: bytes, length: int) -> bytes:
         return HKDF(hashes.SHA256(), length, salt=None, info=info).derive(self.secret)
+
+
+DataKeys = Mapping[bytes, DataKey]
+"""Data keys by their commitments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +209,34 @@ def check_level(entry: DocumentEntry, where: str = "entry") -> EntryEncryption |
             where=f"{where}.encryption",
         )
     return encryption
+
+
+def stored_size(entry: DocumentEntry) -> int:
+    """Return the bytes of `content/<index>`: the content, or its envelope where the document is encrypted."""
+    encryption = EntryEncryption.of(entry)
+    return entry.size if encryption is None else encryption.ciphertext_size
+
+
+def stored_entry(entry: DocumentEntry, keys: DataKeys) -> bytes:
+    """Return the bytes of `entries/<index>.json`: the canonical entry, or its envelope where it is encrypted.
+
+    Raises:
+        MismatchError: `data_key_missing`: no key at hand has the entry's commitment.
+    """
+    encryption = EntryEncryption.of(entry)
+    return entry.canonical() if encryption is None else seal_entry(entry, data_key(entry, encryption, keys))
+
+
+def data_key(entry: DocumentEntry, encryption: EntryEncryption, keys: DataKeys) -> DataKey:
+    """Return the key of an encrypted document; raises as `stored_entry`."""
+    key = keys.get(encryption.key_commitment)
+    if key is None:
+        raise MismatchError(
+            f"expected the data key of {entry.path!r}, got none; give the encryption key of your organisation",
+            code="data_key_missing",
+            where=entry.path,
+        )
+    return key.require(encryption.key_commitment)
 
 
 def padded_size(size: int) -> int:

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import RawIOBase
+from types import MappingProxyType
 from typing import BinaryIO, Final
 
 from ledger.cid import BlockSink, Buffer, Cid, FileCid, Tree, build_submission_tree, file_tree_bytes, parse_cid
 from ledger.entries import DocumentEntry
+from ledger.envelope import DataKeys, stored_entry, stored_size
 from ledger.errors import MismatchError, PolicyError
 
 __all__ = [
@@ -157,7 +159,13 @@ def compare(leaf_index: int, entry: DocumentEntry, digests: FileDigests) -> list
     ]
 
 
-def submission_tree(manifest: bytes, entries: Iterable[DocumentEntry], on_block: BlockSink | None = None) -> Tree:
+def submission_tree(
+    manifest: bytes,
+    entries: Iterable[DocumentEntry],
+    on_block: BlockSink | None = None,
+    *,
+    keys: DataKeys = MappingProxyType({}),
+) -> Tree:
     """Build a submission's directory from its entries alone; its CID is `contentCid`.
 
     A file's CID is taken from its entry, so check the entries against the files first (`recompute`).
@@ -166,11 +174,15 @@ def submission_tree(manifest: bytes, entries: Iterable[DocumentEntry], on_block:
         manifest: the manifest's canonical bytes.
         entries: in leaf order.
         on_block: takes the blocks of manifest, entries and directories.
+        keys: of the encrypted documents.
+
+    Raises:
+        MismatchError: `data_key_missing`.
     """
     listed = list(entries)
     return build_submission_tree(
         manifest,
-        (entry.canonical() for entry in listed),
-        (Tree(parse_cid(entry.cid), file_tree_bytes(entry.size)) for entry in listed),
+        (stored_entry(entry, keys) for entry in listed),
+        (Tree(parse_cid(entry.cid), file_tree_bytes(stored_size(entry))) for entry in listed),
         on_block,
     )

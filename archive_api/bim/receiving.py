@@ -5,6 +5,7 @@
    and only if the model cannot be read
 3. a change record says exactly what is computed from the two models it names: one of this handover, and one before it
    in the unit project or in this handover too
+4. an encrypted model has a salted entry, of which only the form can be checked; there are as many as such documents
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from archive_api.outbox.repository import number
 from archive_api.services import Services
 from archive_api.submissions.models import EntryRow, Submission
 from ledger.bim.change_record import MAX_CHANGE_BYTES, unpack_change_record
-from ledger.bim.models import is_model_path, model_differences, recomputed_entry
+from ledger.bim.models import UNKNOWN_SCHEMA, is_model_path, model_differences, recomputed_entry
+from ledger.bim.salted import SALTED_FORMAT
 from ledger.bim.stages import CHANGE_EXTENSION, CHANGE_MEDIA_TYPE, ChangeLink, change_link
 from ledger.canonical import parse_canonical
 from ledger.cid import parse_cid
@@ -67,12 +69,15 @@ class ModelReception:
         self._submission = submission
         self._records = [row for row in rows if row.media_type == CHANGE_MEDIA_TYPE or _NAMES_MODELS in row.entry]
         self._files: dict[str, EntryRow] = {}
+        self._encrypted = 0
         for row in rows:
-            if is_model_path(row.path):
+            if is_model_path(row.path) and row.key_commitment is not None:
+                self._encrypted += 1
+            elif is_model_path(row.path):
                 self._files.setdefault(row.sha256, row)
 
     def recompute(self, stated: Sequence[ModelEntry]) -> tuple[ModelEntry, ...]:
-        """The model entries with everything that follows from the files computed here (1, 2).
+        """The model entries with everything that follows from the files computed here (1, 2, 4).
 
         Args:
             stated: the client's.
@@ -82,15 +87,23 @@ class ModelReception:
             PolicyError: `model_limits`: a model needs more time or memory than is allowed here.
         """
         differences: list[str] = []
+        salted = 0
         for index, model in enumerate(stated):
             row = self._files.get(model.file_sha256.hex())
             where = f"manifest.models[{index}]"
+            if model.version == SALTED_FORMAT:
+                salted += 1
+                if (model.schema, model.content_root, model.counts) != (UNKNOWN_SCHEMA, None, None):
+                    differences.append(f"{where}: expected schema {UNKNOWN_SCHEMA} and no counts of an encrypted model")
+                continue
             if row is None:
                 differences.append(f"{where}.file_sha256: expected an IFC document, got {model.file_sha256.hex()}")
                 continue
             computed, reason = self._computed(model, row)
             for name, (expected, actual) in model_differences(model, computed).items():
                 differences.append(f"{where}.{name}: expected {expected}, got {actual} ({row.path}{reason})")
+        if salted != self._encrypted:
+            differences.append(f"manifest.models: expected {self._encrypted} entries of encrypted models, got {salted}")
         known = {model.file_sha256.hex() for model in stated}
         for digest, row in self._files.items():
             if digest not in known:
@@ -116,7 +129,7 @@ class ModelReception:
         """
         if not self._records:
             return
-        known = {model.file_sha256: model for model in stated}
+        known = {model.file_sha256: model for model in stated if model.version != SALTED_FORMAT}
         before = {
             (model.row.file_sha256, model.submission.submission_id): model
             for model in self._models.line(self._submission.unit_project_id)
@@ -138,11 +151,11 @@ class ModelReception:
                 )
 
     def rows(self, stated: Sequence[ModelEntry]) -> list[ModelRow]:
-        """The rows of the models."""
-        return [self._row(index, model) for index, model in enumerate(stated)]
+        """The rows of the models that can be read here."""
+        return [self._row(index, model) for index, model in enumerate(stated) if model.version != SALTED_FORMAT]
 
     def _unpacked(self, row: EntryRow) -> bytes | None:
-        if row.size > MAX_CHANGE_BYTES:
+        if row.size > MAX_CHANGE_BYTES or row.key_commitment is not None:
             return None
         with self._services.store.open(parse_cid(row.cid)) as received:
             try:

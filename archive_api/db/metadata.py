@@ -11,6 +11,7 @@ from archive_api.access_log import models as access_log
 from archive_api.bim import models as bim
 from archive_api.certificates import models as certificates
 from archive_api.decisions import models as decisions
+from archive_api.encryption import models as encryption
 from archive_api.identity import models as identity
 from archive_api.outbox import models as outbox
 from archive_api.projects import models as projects
@@ -18,7 +19,19 @@ from archive_api.submissions import models as submissions
 
 __all__ = ["MODELS", "metadata"]
 
-MODELS = (idempotency, access, access_log, bim, certificates, decisions, identity, outbox, projects, submissions)
+MODELS = (
+    idempotency,
+    access,
+    access_log,
+    bim,
+    certificates,
+    decisions,
+    encryption,
+    identity,
+    outbox,
+    projects,
+    submissions,
+)
 
 
 def metadata() -> MetaData:

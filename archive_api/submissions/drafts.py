@@ -17,6 +17,7 @@ from archive_api.submissions.models import Submission, SubmissionState
 from archive_api.submissions.repository import RECORDED, SubmissionRepository
 from archive_api.submissions.schemas import EntriesAccepted, SubmissionIn
 from ledger.canonical import parse_canonical
+from ledger.envelope import check_level
 from ledger.errors import MalformedError
 from ledger.types import DocumentEntry
 
@@ -72,6 +73,7 @@ class DraftService:
             ConflictError: not a draft.
             MalformedError: an entry that is not canonical or not well-formed, a path twice or out of order, or no
                 entry at all (`ledger.errors`); `where` names the entry.
+            PolicyError: `encryption_missing`, `encryption_unexpected`: a level that doesn't agree (`ledger.errors`).
         """
         submission = self._submissions.get(ref)
         require_draft(submission)
@@ -109,6 +111,7 @@ def require_draft(submission: Submission) -> None:
 
 def _entry_rows(lines: BinaryIO) -> Iterator[dict[str, Any]]:
     last: bytes | None = None
+    commitments: set[bytes] = set()
     for index, line in enumerate(lines):
         where = f"entries[{index}]"
         try:
@@ -126,12 +129,21 @@ def _entry_rows(lines: BinaryIO) -> Iterator[dict[str, Any]]:
                 actual=entry.path,
             )
         last = path
+        encryption = check_level(entry, where)
+        if encryption is not None:
+            if encryption.key_commitment in commitments:
+                # Two contents under one key would show their difference.
+                raise MalformedError(
+                    "expected a data key for each document, got one twice", code="data_key_reused", where=where
+                )
+            commitments.add(encryption.key_commitment)
         yield {
             "leaf_index": index,
             "path": entry.path,
             "title": entry.title,
             "media_type": entry.media_type,
-            "size": entry.size,
+            "size": entry.size if encryption is None else encryption.ciphertext_size,
+            "key_commitment": None if encryption is None else encryption.key_commitment.hex(),
             "sha256": entry.sha256.hex(),
             "sm3": entry.sm3.hex(),
             "cid": entry.cid,

@@ -1,6 +1,6 @@
 """Freezing a draft: every commitment computed again from the server's own bytes, then compared with the client's.
 
-1. the draft is complete: at least one document, every content durable
+1. the draft is complete: at least one document, every content durable, every key wrapped for all who need it
 2. its place: sequence and previous from what is recorded; no other open submission of the unit project
 3. the manifest, built from our own rows, equals the client's, member by member
 4. models and change records are computed again too (`archive_api.bim.receiving`)
@@ -22,6 +22,7 @@ from sqlmodel import Session
 from archive_api.bim.models import ModelRow
 from archive_api.bim.receiving import ModelReception
 from archive_api.bim.repository import ModelRepository
+from archive_api.encryption.service import KeyService
 from archive_api.errors import ConflictError, MismatchError, PolicyError
 from archive_api.outbox.repository import number
 from archive_api.projects.models import RosterRow
@@ -32,7 +33,8 @@ from archive_api.submissions.models import EntryRow, StatementRow, Submission, S
 from archive_api.submissions.repository import SubmissionRepository
 from ledger import fields
 from ledger.canonical import canonical_bytes, parse_canonical
-from ledger.cid import Cid, Tree, build_submission_tree, file_content, parse_cid
+from ledger.cid import Cid, Tree, build_submission_tree, file_content, file_tree_bytes, parse_cid
+from ledger.envelope import envelope_size
 from ledger.manifest import Manifest, ManifestCheck, ManifestEntry, Relation
 from ledger.statement import SubmissionStatement, submission_id, submission_statement
 from ledger.types import BuildingIdentifier, Roster, UnitProject
@@ -93,6 +95,7 @@ class FreezeService:
         self._require_alone(submission)  # (2)
         sequence, previous = self._submissions.next_place(submission.unit_project_id)
         roster_row = self._current_roster(submission)
+        KeyService(self._session, self._services).require_complete(submission, roster_row)
         theirs = Manifest.from_json(wanted["manifest"])
         rows = self._submissions.entries(submission)
         manifest = self._manifest(submission, roster_row, rows, theirs, sequence=sequence, previous=previous)
@@ -137,6 +140,7 @@ class FreezeService:
         if (submission.updated_at, sequence, roster.id) != (frozen.updated_at, row.sequence, row.roster_id):
             raise ConflictError("expected a draft that stays as it is while it is frozen, got one that changed")
         self._submissions.add(row)
+        KeyService(self._session, self._services).keep_wraps(submission)
         ModelRepository(self._session).replace(row.submission_pk, frozen.models)
         submission.submission_id = row.submission_id
         submission.state = SubmissionState.SEALING
@@ -209,7 +213,9 @@ class FreezeService:
             previous=None if previous is None else bytes.fromhex(previous[2:]),
             relation=relation,
             entries=tuple(
-                ManifestEntry(bytes.fromhex(row.leaf_hash), str(file_content(row.entry.encode()).cid), row.cid)
+                ManifestEntry(
+                    bytes.fromhex(row.leaf_hash), row.entry_cid or str(file_content(row.entry.encode()).cid), row.cid
+                )
                 for row in rows
             ),
             models=theirs.models,
@@ -219,7 +225,7 @@ class FreezeService:
     def _store(self, manifest: Manifest, rows: Sequence[EntryRow]) -> Cid:
         contents = (Tree(parse_cid(row.cid), row.content_bytes or 0) for row in rows)
         tree = build_submission_tree(
-            manifest.canonical(), (row.entry.encode() for row in rows), contents, self._services.store.put_block
+            manifest.canonical(), (_stored_entry(row) for row in rows), contents, self._services.store.put_block
         )
         self._services.store.flush()  # (8)
         return tree.cid
@@ -240,6 +246,13 @@ class FreezeService:
                 f"expected a new statement, got {identifier}, which was withdrawn; choose another deadline",
                 code="statement_withdrawn",
             )
+
+
+def _stored_entry(row: EntryRow) -> bytes | Tree:
+    canonical = row.entry.encode()
+    if row.entry_cid is None:
+        return canonical
+    return Tree(parse_cid(row.entry_cid), file_tree_bytes(envelope_size(len(canonical))))
 
 
 def _compare(theirs: dict[str, Any], ours: dict[str, Any], where: str) -> None:

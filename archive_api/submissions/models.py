@@ -60,7 +60,8 @@ class Submission(SQLModel, table=True):
 class EntryRow(SQLModel, table=True):
     """One document entry; `entry` is its canonical JSON, `content_bytes` the DAG's size once the content is durable.
 
-    `level` is the entry's `security_level`, `internal` where it has none.
+    `level` is the entry's `security_level`, `internal` where it has none. Of an encrypted document `size` is that of
+    its ciphertext, `key_commitment` is set, and `entry_cid` is the CID of its sealed entry, None until it came.
     """
 
     __tablename__ = "entries"
@@ -87,6 +88,8 @@ class EntryRow(SQLModel, table=True):
     level: str = Field(max_length=16)
     entry: str = Field(sa_type=Text)
     content_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    entry_cid: str | None = Field(default=None, max_length=120)
+    key_commitment: str | None = Field(default=None, max_length=64)
 
 
 class StatementRow(SQLModel, table=True):

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, delete, func, insert, true, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, SQLModel, col, select
 
 from archive_api.access.clearance import LEVELS
@@ -24,14 +25,14 @@ from archive_api.submissions.models import (
 )
 from ledger.types import ROLES
 
-__all__ = ["RECORDED", "EntryCounts", "EntryKey", "SubmissionRepository"]
+__all__ = ["RECORDED", "EntryCounts", "EntryKey", "SubmissionRepository", "content_key"]
 
 RECORDED = (SubmissionState.ANCHORED, SubmissionState.ACCEPTED, SubmissionState.RETURNED)
 OPEN = (SubmissionState.SEALING, SubmissionState.SEALED, SubmissionState.ANCHOR_REFUSED)
 _BATCH = 1000
 
-EntryKey = tuple[str, int]
-"""SHA-256 (hex) and size of a content."""
+EntryKey = tuple[str, str, str, int]
+"""CID, SHA-256 (hex), SM3 (hex) and size of a content: all that was compared, so that it is known for this alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class EntryCounts:
     documents: int
     total_bytes: int
     missing: int
+
+
+def content_key(row: EntryRow) -> EntryKey:
+    """What an entry says of its content."""
+    return (row.cid, row.sha256, row.sm3, row.size)
 
 
 class SubmissionRepository:
@@ -136,10 +142,12 @@ class SubmissionRepository:
             self._session.execute(insert(EntryRow), batch)
 
     def _present(self, submission: Submission) -> dict[EntryKey, int]:
-        query = select(EntryRow).where(
-            EntryRow.submission_pk == submission.id, col(EntryRow.content_bytes).is_not(None)
+        columns = (EntryRow.cid, EntryRow.sha256, EntryRow.sm3, EntryRow.size, EntryRow.content_bytes)
+        query = select_columns(*map(col, columns)).where(
+            col(EntryRow.submission_pk) == submission.id, col(EntryRow.content_bytes).is_not(None)
         )
-        return {(sha256, size): bytes_ for sha256, size, bytes_ in self._session.exec(query) if bytes_ is not None}
+        rows = self._session.execute(query)
+        return {(cid, sha256, sm3, size): tree_bytes for cid, sha256, sm3, size, tree_bytes in rows}
 
     def recount(self, submission: Submission) -> None:
         """Count documents, bytes and missing contents again."""
@@ -213,18 +221,20 @@ class SubmissionRepository:
         return self._session.exec(query if limit is None else query.limit(limit)).all()
 
     def mark_present(self, submission: Submission, contents: Mapping[EntryKey, int]) -> None:
-        """Say that contents are durable: for every entry of the submission with this SHA-256 and size.
+        """Say that contents are durable: for every entry of the submission that says the same of its content.
 
         Args:
             submission: whose entries.
-            contents: by SHA-256 and size, the bytes of the content's DAG.
+            contents: the bytes of each content's DAG.
         """
-        for (sha256, size), tree_bytes in contents.items():
+        for (cid, sha256, sm3, size), tree_bytes in contents.items():
             self._session.execute(
                 update(EntryRow)
                 .where(
                     col(EntryRow.submission_pk) == submission.id,
                     col(EntryRow.sha256) == sha256,
+                    col(EntryRow.cid) == cid,
+                    col(EntryRow.sm3) == sm3,
                     col(EntryRow.size) == size,
                 )
                 .values(content_bytes=tree_bytes)

@@ -1,13 +1,19 @@
-"""What a frozen statement commits to, read from the block store: the rows beside it may have been edited."""
+"""What a frozen statement commits to, read from the block store: the rows beside it may have been edited.
+
+The sealed entry of an encrypted document can't be read here. Its row is shown instead, and only if it is the leaf that
+the sealed manifest lists.
+"""
 
 from __future__ import annotations
 
 from archive_api.errors import MismatchError, NotFoundError
 from archive_api.services import Services
 from archive_api.submissions.models import StatementRow
+from archive_api.submissions.repository import SubmissionRepository
 from ledger.canonical import parse_canonical
 from ledger.cid import Cid
 from ledger.entries import DocumentEntry
+from ledger.envelope import is_envelope
 from ledger.fields import prefixed_hex
 from ledger.manifest import Manifest
 from ledger.statement import SubmissionStatement, submission_id
@@ -33,7 +39,10 @@ class SealedHandover:
             raise MismatchError(
                 f"expected the statement {row.submission_id}, got one that hashes to {found}", code="statement_changed"
             )
+        self._services = services
         self._store = services.store
+        self._submission_pk = row.submission_pk
+        self._leaf_hashes: tuple[bytes, ...] | None = None
         self._root = Cid.from_bytes(statement.content_cid)
         self.document_count = statement.document_count
 
@@ -42,9 +51,26 @@ class SealedHandover:
 
         Raises:
             NotFoundError: there is none.
+            MismatchError: the row of an encrypted one is not what was sealed.
         """
         block = self._store.open(self._resolve("entries", index, ".json")).read()
+        if is_envelope(block):
+            return self._catalogued(index)
         return DocumentEntry.from_json(parse_canonical(block))
+
+    def _catalogued(self, index: int) -> DocumentEntry:
+        if self._leaf_hashes is None:
+            self._leaf_hashes = tuple(entry.leaf_hash for entry in self.manifest().entries)
+        with self._services.database.reading() as session:
+            submissions = SubmissionRepository(session)
+            text = submissions.entry(submissions.by_row(self._submission_pk), index).entry
+        entry = DocumentEntry.from_json(parse_canonical(text.encode()))
+        if entry.leaf_hash != self._leaf_hashes[index]:
+            raise MismatchError(
+                f"expected the entry that was sealed at index {index}, got one with another leaf hash",
+                code="statement_changed",
+            )
+        return entry
 
     def manifest(self) -> Manifest:
         """The manifest."""
