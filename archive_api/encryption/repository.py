@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Select, delete, func
+from sqlalchemy import ColumnElement, and_, delete, func
 from sqlmodel import Session, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from archive_api.access.visibility import Visibility
 from archive_api.encryption.models import EncryptionCertificateRow, KeyWrapRow
@@ -51,7 +52,7 @@ class EncryptionRepository:
         query = select(EncryptionCertificateRow).where(EncryptionCertificateRow.public_key == public_key)
         return self._session.exec(query).one_or_none()
 
-    def search(self, organisation: str | None) -> Select[tuple[EncryptionCertificateRow]]:
+    def search(self, organisation: str | None) -> SelectOfScalar[EncryptionCertificateRow]:
         """All certificates, or an organisation's."""
         query = select(EncryptionCertificateRow)
         return (
@@ -67,7 +68,7 @@ class EncryptionRepository:
 
     # Wraps
 
-    def wraps(self, submission: Submission, seen: Visibility, *, recipient: str | None) -> Select[tuple[KeyWrapRow]]:
+    def wraps(self, submission: Submission, seen: Visibility, *, recipient: str | None) -> SelectOfScalar[KeyWrapRow]:
         """Wraps of a submission's documents, as far as somebody may know of them."""
         query = (
             select(KeyWrapRow)
@@ -132,10 +133,10 @@ class EncryptionRepository:
         return dict(self._session.exec(query).all())
 
 
-def _same_document() -> object:
+def _same_document() -> ColumnElement[bool]:
     # The commitment too: entries of a draft may have been replaced since a wrap came.
-    return (
-        (col(EntryRow.submission_pk) == KeyWrapRow.submission_pk)
-        & (col(EntryRow.leaf_index) == KeyWrapRow.leaf_index)
-        & (col(EntryRow.key_commitment) == KeyWrapRow.key_commitment)
+    return and_(
+        col(EntryRow.submission_pk) == KeyWrapRow.submission_pk,
+        col(EntryRow.leaf_index) == KeyWrapRow.leaf_index,
+        col(EntryRow.key_commitment) == KeyWrapRow.key_commitment,
     )

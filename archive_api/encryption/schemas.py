@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,7 +24,7 @@ __all__ = [
 Hex32 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Sealed = Annotated[str, Field(min_length=152, max_length=152, description="base64 of the wrap, 113 bytes.")]
 _SEALED = "BA" + "A" * 149 + "="
-_WRAP = {"recipient": "ab" * 32, "sealed": _SEALED}
+_WRAP: dict[str, Any] = {"recipient": "ab" * 32, "sealed": _SEALED}
 
 
 class EncryptionCertificateIn(BaseModel):

@@ -289,7 +289,7 @@ class KeyService:
             yield KeyWrapRow(
                 submission_pk=number(submission.id),
                 leaf_index=entry.leaf_index,
-                key_commitment=entry.key_commitment,
+                key_commitment=entry.key_commitment or "",
                 recipient=wrap.recipient,
                 sealed=wrap.sealed,
                 created_at=now,
