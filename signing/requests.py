@@ -23,7 +23,14 @@ from signing import der
 from signing.certificates import UNREADABLE, check_name, check_organisation
 from signing.errors import MalformedError, MismatchError, PolicyError
 
-__all__ = ["CertificateRequest", "build_request", "organisation_subject", "parse_request", "person_subject"]
+__all__ = [
+    "CertificateRequest",
+    "build_request",
+    "organisation_subject",
+    "parse_request",
+    "person_subject",
+    "request_pem",
+]
 
 _VERSION_1: Final = bytes.fromhex("020100")
 _NO_ATTRIBUTES: Final = bytes.fromhex("a000")
@@ -108,6 +115,11 @@ def build_request(subject: x509.Name, public_key: ec.EllipticCurvePublicKey, sig
         _NO_ATTRIBUTES,
     )
     return _encode(information, sign(information))
+
+
+def request_pem(request: bytes) -> str:
+    """Return a DER request as PEM text."""
+    return x509.load_der_x509_csr(request).public_bytes(Encoding.PEM).decode("ascii")
 
 
 def parse_request(data: bytes) -> CertificateRequest:

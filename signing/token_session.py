@@ -21,15 +21,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from signing import der
 from signing.certificates import certificate_id, load_p256_certificate
 from signing.errors import MismatchError, NotFoundError, PolicyError, SigningError, TransportError
-from signing.tokens import find_token, pin_refused, token_errors, token_info
+from signing.tokens import TokenInfo, find_token, pin_refused, token_errors, token_info
 
 if TYPE_CHECKING:
     from pkcs11 import Attribute, Mechanism, Object, Session
 
 __all__ = ["AskPin", "TokenKey", "TokenSession"]
 
-AskPin = Callable[[], str]
-"""Asks for the PIN, each time it is needed; what it gives is never kept."""
+AskPin = Callable[[TokenInfo], str]
+"""Asks for the PIN of a token, each time it is needed; what it gives is never kept."""
 
 _P256_PARAMETERS: Final = bytes.fromhex("06082a8648ce3d030107")
 _POINT_BYTES: Final = 65
@@ -57,9 +57,9 @@ class TokenSession:
 
     Args:
         module: the maker's PKCS#11 library.
-        label: the token's.
+        label: the token's; None: it is found by its serial number.
         pin: asks for the user PIN; not called where the reader has a PIN pad, nor for a token that is locked.
-        serial: the token's serial number, where two have one label.
+        serial: its serial number, where two have one label.
         writable: to draw keys and store certificates.
 
     Raises:
@@ -71,7 +71,7 @@ class TokenSession:
     __slots__ = ("_ask_pin", "_session", "info")
 
     def __init__(
-        self, module: Path, label: str, *, pin: AskPin, serial: str | None = None, writable: bool = False
+        self, module: Path, label: str | None, *, pin: AskPin, serial: str | None = None, writable: bool = False
     ) -> None:
         with token_errors("be found"):
             token = find_token(module, label, serial)
@@ -106,7 +106,7 @@ class TokenSession:
         if self.info.pin_pad:
             return PROTECTED_AUTH
         # An empty PIN can't be right, and would cost a try.
-        return self._ask_pin() or _no_pin()
+        return self._ask_pin(self.info) or _no_pin()
 
     def list_keys(self) -> tuple[TokenKey, ...]:
         """The P-256 keys in the token, each with its certificate where one is stored.

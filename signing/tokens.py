@@ -179,18 +179,28 @@ def _load(module: Path) -> lib:
     return loaded
 
 
-def find_token(module: Path, label: str, serial: str | None) -> Token:
-    tokens = [token for token in _tokens(module) if token.label == label]
-    if serial is not None:
-        tokens = [token for token in tokens if token.serial.decode("ascii", errors="replace") == serial]
+def find_token(module: Path, label: str | None, serial: str | None) -> Token:
+    """Find the one token of a label, a serial number or both; library errors are the caller's to turn.
+
+    Raises:
+        NotFoundError: no such module or token.
+        PolicyError: several tokens of the label.
+        TransportError: not a PKCS#11 module.
+    """
+    tokens = [
+        token
+        for token in _tokens(module)
+        if label in (None, token.label) and serial in (None, token.serial.decode("ascii", errors="replace"))
+    ]
+    wanted = " ".join(filter(None, (label, serial)))
     if not tokens:
-        raise NotFoundError(f"expected a token {label!r}, got none by this label", code="token_not_found", where=label)
+        raise NotFoundError(f"expected a token {wanted!r}, got none like it", code="token_not_found", where="token")
     if len(tokens) > 1:
         serials = ", ".join(token.serial.decode("ascii", errors="replace") for token in tokens)
         raise PolicyError(
-            f"expected one token {label!r}, got {len(tokens)} (serial numbers {serials}): name the serial number",
+            f"expected one token {wanted!r}, got {len(tokens)} (serial numbers {serials}): name the serial number",
             code="token_ambiguous",
-            where=label,
+            where="token",
             actual=serials,
         )
     return tokens[0]

@@ -19,10 +19,13 @@ from archive_api.cli import (
     cid,
     demo,
     evidence,
+    identity,
     initialise,
     node,
     party,
+    person,
     submission,
+    token,
     verification,
 )
 from archive_api.cli.failures import INTERRUPTED, OK, describe, interrupted
@@ -37,12 +40,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.callback()(identity.options)
 app.command("init")(initialise.init)
 app.command("up")(node.up)
 app.command("demo")(demo.demo)
 app.add_typer(ca.app, name="ca")
+app.add_typer(token.app, name="token")
 app.add_typer(building.app, name="building")
 app.add_typer(party.app, name="party")
+app.add_typer(person.app, name="person")
 app.add_typer(submission.app, name="submission")
 app.command("accept")(archivist.accept)
 app.command("return")(archivist.give_back)
@@ -73,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     output = Output("--json" in given)
     try:
-        code = app(given, prog_name="yunshang", standalone_mode=False)
+        code = app(identity.moved_to_front(given), prog_name="yunshang", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as e:
         failure = describe(e)
         if failure is None:

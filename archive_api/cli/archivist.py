@@ -11,15 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from archive_api.cli.chain import open_reader
-from archive_api.cli.context import connect, read_passphrase
+from archive_api.cli.context import connect
 from archive_api.cli.failures import COULD_NOT_CHECK, USAGE, CommandError
+from archive_api.cli.keys import sealing_key
 from archive_api.cli.options import (
     DEFAULT_HOME,
     ApiOption,
+    CertificateOption,
     HomeOption,
     JsonOption,
     KeyOption,
     PassphraseFileOption,
+    PinFileOption,
+    Pkcs11Option,
+    TokenOption,
     TrustOption,
 )
 from archive_api.cli.output import Output
@@ -40,7 +45,7 @@ from ledger.statement import (
 )
 from ledger.trust import TrustFile
 from ledger.types import ROLES, Seal
-from signing.keystore import KeyStore, Pkcs12KeyStore
+from signing.keystore import KeyStore
 
 __all__ = ["accept", "accept_submission", "attest", "give_back", "return_submission"]
 
@@ -58,7 +63,11 @@ def accept(
     ref: RefArgument,
     *,
     accession_number: Annotated[str, typer.Option("--accession-number", help="总登记号 Accession number.")],
-    key: KeyOption,
+    key: KeyOption = None,
+    pkcs11: Pkcs11Option = None,
+    token: TokenOption = None,
+    pin_file: PinFileOption = None,
+    certificate: CertificateOption = None,
     source: SourceOption = None,
     passphrase_file: PassphraseFileOption = None,
     rpc: RpcOption = None,
@@ -77,15 +86,17 @@ def accept(
         yunshang accept 0x5f… --accession-number 2026-000123 --key keys/1244010045535T8158.p12
     """
     output = Output(as_json)
+    place = sealing_key(key, passphrase_file, pkcs11=pkcs11, token=token, pin_file=pin_file, certificate=certificate)
     trusted = load_trust(home, trust)
     client = connect(home, api)
     checked = review(client, ref, trusted, output, source=source)
     show_review(output, checked, None)
     if not (yes or as_json):
         typer.confirm(f"以总登记号 {accession_number} 接收？ Accept?", abort=True, err=True)
-    store = _archive_key(key, read_passphrase(passphrase_file), trusted)
-    chain = open_reader(home, rpc, trusted)
-    document = accept_submission(client, ref, checked, accession_number, store=store, chain=chain)
+    with place.open() as store:
+        _require_pinned(store, trusted)
+        chain = open_reader(home, rpc, trusted)
+        document = accept_submission(client, ref, checked, accession_number, store=store, chain=chain)
     output.say(f"已接收：{accession_number}", f"accepted 0x{checked.submission_id.hex()}", style="green")
     output.result(document)
 
@@ -93,7 +104,11 @@ def accept(
 def give_back(
     ref: RefArgument,
     *,
-    key: KeyOption,
+    key: KeyOption = None,
+    pkcs11: Pkcs11Option = None,
+    token: TokenOption = None,
+    pin_file: PinFileOption = None,
+    certificate: CertificateOption = None,
     reason: Annotated[
         list[str] | None,
         typer.Option("--reason", help="原因，可多次：INDEX:原因，整体为 *:原因 Repeatable: INDEX:TEXT or *:TEXT."),
@@ -117,11 +132,13 @@ def give_back(
         yunshang return 0x5f… --key archive.p12 --reasons reasons.json
     """
     output = Output(as_json)
+    place = sealing_key(key, passphrase_file, pkcs11=pkcs11, token=token, pin_file=pin_file, certificate=certificate)
     trusted = load_trust(home, trust)
     client = connect(home, api)
     reasons = _read_reasons(reason or [], reasons_file)
-    store = _archive_key(key, read_passphrase(passphrase_file), trusted)
-    document = return_submission(client, ref, reasons, trusted, store=store)
+    with place.open() as store:
+        _require_pinned(store, trusted)
+        document = return_submission(client, ref, reasons, trusted, store=store)
     output.table(
         "退回原因 Reasons",
         ["序号 index", "原因 reason"],
@@ -228,15 +245,13 @@ def _seals(submission: Mapping[str, Any]) -> list[Seal]:
     ]
 
 
-def _archive_key(path: Path, passphrase: str, trust: TrustFile) -> Pkcs12KeyStore:
-    store = Pkcs12KeyStore(path, passphrase)
+def _require_pinned(store: KeyStore, trust: TrustFile) -> None:
     if store.certificate.der not in trust.archive_certificates:
         raise MismatchError(
             f"expected a key of the archive {trust.archive_organisation} pinned in the trust file, "
             f"got one of {store.certificate.organisation_code}",
             code="archive_certificate",
         )
-    return store
 
 
 def _read_reasons(given: Sequence[str], path: Path | None) -> list[ReturnReason]:

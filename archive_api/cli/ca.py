@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from archive_api.cli.context import connect, read_certificate
-from archive_api.cli.development import issue_key, open_authority
+from archive_api.cli.development import issue_key, issue_requested, open_authority
 from archive_api.cli.failures import USAGE, CommandError
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
 from archive_api.cli.output import Output
+from signing.authority import write_private_file
 from signing.certificates import certificate_id
+from signing.requests import parse_request
 
 __all__ = ["app"]
 
@@ -39,23 +41,43 @@ def init(*, home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
 
 @app.command("issue")
 def issue(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="统一社会信用代码 Organisation code, 18 signs.")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="单位名称 Name of the organisation.")],
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", help="统一社会信用代码 Organisation code, 18 signs.")
+    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="单位名称 Name of the organisation.")] = None,
     *,
+    request: Annotated[
+        Path | None,
+        typer.Option("--request", help="证书申请（PKCS#10），密钥在申请者手中 A request: the key stays where it is."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="证书文件，默认在申请旁 Certificate; default: beside the request.")
+    ] = None,
     days: Annotated[int, typer.Option("--days", min=1, help="有效天数 Days of validity.")] = 1_825,
     force: Annotated[bool, typer.Option("--force", help="替换该单位的旧密钥文件 Replace the old key file.")] = False,
     home: HomeOption = DEFAULT_HOME,
     as_json: JsonOption = False,
 ) -> None:
-    """为一家单位生成签章密钥并签发证书。Draw a sealing key and issue its certificate.
+    """为一家单位生成签章密钥并签发证书，或按申请签发。Draw a sealing key and certify it, or certify a requested one.
 
-    The key file is protected by the passphrase in HOME/keys/passphrase.
+    The key file is protected by the passphrase in HOME/keys/passphrase. A request, from a token for example, says
+    itself whose certificate it asks for, and brings the proof that its sender has the key; who that is, is yours to
+    make sure of.
 
-    Example:
+    Examples:
 
         yunshang ca issue 91440101MA5Y3K7TXY 广州云溪置业有限公司
+
+        yunshang ca issue --request seal.csr
     """
     output = Output(as_json)
+    if request is not None:
+        if code is not None or force:
+            raise _issue_usage()
+        _issue_requested(home, request, out or request.with_suffix(".pem"), days=days, output=output)
+        return
+    if code is None or name is None or out is not None:
+        raise _issue_usage()
     issued = issue_key(home, code=code, name=name, days=days, force=force)
     certificate = issued.certificate
     output.say(f"已签发：{name}", f"certificate {certificate.certificate_id.hex()}", style="green")
@@ -69,6 +91,36 @@ def issue(
             "certificate": str(issued.certificate_file),
             "not_after": certificate.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
+    )
+
+
+def _issue_requested(home: Path, path: Path, out: Path, *, days: int, output: Output) -> None:
+    request = parse_request(path.read_bytes())
+    certificate = issue_requested(home, request, days=days)
+    write_private_file(out, certificate.pem.encode("ascii"), mode=0o644)
+    purpose = "签章证书" if request.for_sealing else "个人证书"
+    output.say(f"已签发{purpose}：{request.name}", f"certificate {certificate.certificate_id.hex()}", style="green")
+    output.say(f"证书文件：{out}", "the certificate")
+    code, organisation = request.organisation_code, request.organisation_name
+    output.result(
+        {
+            "certificate_id": certificate.certificate_id.hex(),
+            "serial_number": str(certificate.serial_number),
+            "purpose": "sealing" if request.for_sealing else "personal",
+            "person": None if request.for_sealing else request.name,
+            "organisation": None if code is None else {"code": code, "name": organisation},
+            "certificate": str(out),
+            "not_after": certificate.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+    )
+
+
+def _issue_usage() -> CommandError:
+    return CommandError(
+        "请给出单位代码与名称，或用 --request 给出申请文件",
+        "expected CODE and NAME, or --request FILE",
+        code="usage",
+        exit_code=USAGE,
     )
 
 

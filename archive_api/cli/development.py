@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from archive_api.errors import ConflictError, NotFoundError
 from archive_api.home import Home, init_home
@@ -13,12 +16,24 @@ from ledger.identifiers import validate_uscc
 from signing.authority import DevelopmentAuthority, generate_key, write_private_file
 from signing.certificates import OrganisationCertificate
 from signing.keystore import Pkcs12KeyStore, encode_pkcs12
+from signing.personal import PersonalCertificate
+from signing.requests import CertificateRequest
 
-__all__ = ["IssuedKey", "create_home", "development_passphrase", "issue_key", "key_path", "open_authority", "open_key"]
+__all__ = [
+    "IssuedKey",
+    "create_home",
+    "development_passphrase",
+    "issue_key",
+    "issue_requested",
+    "key_path",
+    "open_authority",
+    "open_key",
+]
 
 _ROOT_NAME = "云上城建档案开发用根证书"
 _ROOT_DAYS = 3_650
 _CERTIFICATE_DAYS = 1_825
+_DESK_NAME = "开发工作台"
 # A clock that is a little behind must not find a new certificate not yet valid.
 _BACKDATE = datetime.timedelta(minutes=10)
 
@@ -111,13 +126,127 @@ def issue_key(root: Path, *, code: str, name: str, days: int = _CERTIFICATE_DAYS
     return IssuedKey(path, pem_path, certificate)
 
 
+def issue_requested(
+    root: Path, request: CertificateRequest, *, days: int
+) -> OrganisationCertificate | PersonalCertificate:
+    """Issue what a request asks for: a sealing certificate for an organisation, or a personal one.
+
+    Args:
+        root: the home, with a CA.
+        request: its signature verified.
+        days: of validity.
+
+    Raises:
+        ConflictError: the key has a certificate already: one that seals must never sign in.
+        MalformedError: a wrong code or name.
+    """
+    authority = open_authority(root)
+    point = request.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
+    if point in {c.public_key for c in authority.issued} | {c.public_key for c in authority.persons}:
+        raise ConflictError("expected a key without a certificate, got one that has one", code="key_certified")
+    now = _now()
+    not_before, not_after = now - _BACKDATE, now + datetime.timedelta(days=days)
+    certificate: OrganisationCertificate | PersonalCertificate
+    if request.for_sealing:
+        certificate = authority.issue(
+            request.public_key,
+            code=request.organisation_code or "",
+            name=request.name,
+            not_before=not_before,
+            not_after=not_after,
+            validate_code=validate_uscc,
+        )
+    else:
+        certificate = authority.issue_personal(
+            request.public_key,
+            name=request.name,
+            organisation_code=request.organisation_code,
+            organisation_name=request.organisation_name,
+            not_before=not_before,
+            not_after=not_after,
+            validate_code=validate_uscc,
+        )
+    authority.save(root / "ca", development_passphrase(root))
+    return certificate
+
+
 def open_key(root: Path, code: str) -> Pkcs12KeyStore:
     """Open a development key of a home."""
     return Pkcs12KeyStore(key_path(root, code), development_passphrase(root))
 
 
+def desk_path(root: Path) -> Path:
+    """Where a home keeps the personal key of its development desk."""
+    return root / "keys" / "desk.p12"
+
+
+def open_desk(root: Path) -> Pkcs12PersonalKey:
+    """Open the personal key of a home's development desk."""
+    return Pkcs12PersonalKey(desk_path(root), development_passphrase(root))
+
+
+def issue_personal_key(
+    root: Path,
+    path: Path,
+    *,
+    name: str,
+    organisation_code: str | None = None,
+    organisation_name: str | None = None,
+    days: int = _CERTIFICATE_DAYS,
+) -> PersonalCertificate:
+    """Draw a person's key, issue its certificate, and write both: `path` and the certificate as PEM beside it.
+
+    Args:
+        root: the home, with a CA.
+        path: the new PKCS#12 file, under the passphrase of the home's development keys.
+        name: the person's name.
+        organisation_code, organisation_name: of the organisation they belong to; both or neither.
+        days: of validity.
+
+    Raises:
+        ConflictError: there is a file already.
+        MalformedError: a wrong name or code.
+    """
+    if path.exists():
+        raise ConflictError(f"expected no key file yet, got {path}", code="key_exists")
+    authority = open_authority(root)
+    passphrase = development_passphrase(root)
+    key = generate_key()
+    now = _now()
+    certificate = authority.issue_personal(
+        key.public_key(),
+        name=name,
+        not_before=now - _BACKDATE,
+        not_after=now + datetime.timedelta(days=days),
+        organisation_code=organisation_code,
+        organisation_name=organisation_name,
+        validate_code=validate_uscc,
+    )
+    # Recorded first: a certificate nobody knows of could not be revoked.
+    authority.save(root / "ca", passphrase)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private_file(path, encode_pkcs12(key, certificate.der, passphrase=passphrase, name=name))
+    write_private_file(path.with_suffix(".pem"), certificate.pem.encode("ascii"), mode=0o644)
+    return certificate
+
+
+def ensure_desk(home: Home) -> Home:
+    """Have a home know its development desk, drawing the desk's key the first time; the server must not be running."""
+    path = desk_path(home.root)
+    if not path.exists():
+        _issue_desk(home.root, code=home.config.archive_organisation, name=home.config.archive_name)
+    certificate = open_desk(home.root).certificate.der
+    if home.config.desk_certificate == base64.b64encode(certificate).decode("ascii"):
+        return home
+    return home.with_desk(certificate)
+
+
+def _issue_desk(root: Path, *, code: str, name: str) -> None:
+    issue_personal_key(root, desk_path(root), name=_DESK_NAME, organisation_code=code, organisation_name=name)
+
+
 def create_home(root: Path, *, code: str, name: str, api_port: int = 0, rpc_port: int = 0) -> Home:
-    """Make a home with a development CA and the archive's own key; a broken attempt is gone on with.
+    """Make a home with a development CA, the archive's own key and the desk's; a broken attempt is gone on with.
 
     Args:
         root: the new home.
@@ -137,12 +266,15 @@ def create_home(root: Path, *, code: str, name: str, api_port: int = 0, rpc_port
     authority = open_authority(root, create=True)
     if not key_path(root, code).exists():
         issue_key(root, code=code, name=name)
+    if not desk_path(root).exists():
+        _issue_desk(root, code=code, name=name)
     return init_home(
         root,
         archive_organisation=code,
         archive_name=name,
         archive_certificates=[open_key(root, code).certificate.der],
         ca_roots=[authority.root_certificate],
+        desk_certificate=open_desk(root).certificate.der,
         api_port=api_port,
         rpc_port=rpc_port,
     )

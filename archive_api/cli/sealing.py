@@ -11,15 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from archive_api.cli.context import connect, read_passphrase
+from archive_api.cli.context import connect
 from archive_api.cli.failures import USAGE, CommandError
+from archive_api.cli.keys import sealing_key
 from archive_api.cli.options import (
     DEFAULT_HOME,
     ApiOption,
+    CertificateOption,
     HomeOption,
     JsonOption,
     KeyOption,
     PassphraseFileOption,
+    PinFileOption,
+    Pkcs11Option,
+    TokenOption,
     TrustOption,
 )
 from archive_api.cli.output import Output
@@ -31,7 +36,7 @@ from ledger.statement import Withdrawal, submission_id, withdrawal_reason
 from ledger.trust import TrustFile
 from ledger.types import ROLES, Role
 from signing import cades
-from signing.keystore import KeyStore, Pkcs12KeyStore
+from signing.keystore import KeyStore
 
 __all__ = ["decline", "seal", "seal_payload", "seal_submission", "withdraw"]
 
@@ -44,7 +49,11 @@ def seal(
     ref: RefArgument,
     *,
     role: RoleOption,
-    key: KeyOption,
+    key: KeyOption = None,
+    pkcs11: Pkcs11Option = None,
+    token: TokenOption = None,
+    pin_file: PinFileOption = None,
+    certificate: CertificateOption = None,
     source: Annotated[
         Path | None,
         typer.Option("--source", help="本地文件夹，默认从档案馆下载 The local folder; default: downloaded files."),
@@ -66,9 +75,12 @@ def seal(
         yunshang submission seal 0x5f… --role owner --key keys/91440101MA5Y3K7TXY.p12 --source ./handover
 
         YUNSHANG_PASSPHRASE=… yunshang submission seal 0x5f… --role designer --key d.p12 --yes --json
+
+        yunshang submission seal 0x5f… --role owner --pkcs11 /usr/lib/libtoken.so --token 云溪置业
     """
     output = Output(as_json)
     party = parse_role(role)
+    place = sealing_key(key, passphrase_file, pkcs11=pkcs11, token=token, pin_file=pin_file, certificate=certificate)
     trusted = load_trust(home, trust)
     client = connect(home, api)
     checked = review(client, ref, trusted, output, source=source)
@@ -76,8 +88,8 @@ def seal(
     show_review(output, checked, party)
     if not (yes or as_json):
         typer.confirm("以上内容签章？ Seal this?", abort=True, err=True)
-    store = Pkcs12KeyStore(key, read_passphrase(passphrase_file))
-    document = seal_submission(client, ref, checked, party, store)
+    with place.open() as store:
+        document = seal_submission(client, ref, checked, party, store)
     output.say(f"已签章：{party.zh}", f"sealed as {party}; state {document['state']}", style="green")
     output.result({"submission": "0x" + checked.submission_id.hex(), "role": party.value, "state": document["state"]})
 
@@ -87,7 +99,11 @@ def decline(
     *,
     role: RoleOption,
     reason: ReasonOption,
-    key: KeyOption,
+    key: KeyOption = None,
+    pkcs11: Pkcs11Option = None,
+    token: TokenOption = None,
+    pin_file: PinFileOption = None,
+    certificate: CertificateOption = None,
     passphrase_file: PassphraseFileOption = None,
     trust: TrustOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -100,9 +116,11 @@ def decline(
 
         yunshang submission decline 0x5f… --role supervisor --key j.p12 --reason 隐蔽工程验收记录缺页
     """
-    store = Pkcs12KeyStore(key, read_passphrase(passphrase_file))
+    place = sealing_key(key, passphrase_file, pkcs11=pkcs11, token=token, pin_file=pin_file, certificate=certificate)
     trusted = load_trust(home, trust)
-    _withdraw(connect(home, api), trusted, ref, role=role, reason=reason, store=store, output=Output(as_json))
+    client = connect(home, api)
+    with place.open() as store:
+        _withdraw(client, trusted, ref, role=role, reason=reason, store=store, output=Output(as_json))
 
 
 def withdraw(
@@ -110,7 +128,11 @@ def withdraw(
     *,
     role: RoleOption,
     reason: ReasonOption,
-    key: KeyOption,
+    key: KeyOption = None,
+    pkcs11: Pkcs11Option = None,
+    token: TokenOption = None,
+    pin_file: PinFileOption = None,
+    certificate: CertificateOption = None,
     passphrase_file: PassphraseFileOption = None,
     trust: TrustOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -123,9 +145,11 @@ def withdraw(
 
         yunshang submission withdraw 0x5f… --role contractor --key c.p12 --reason 竣工图版本有误
     """
-    store = Pkcs12KeyStore(key, read_passphrase(passphrase_file))
+    place = sealing_key(key, passphrase_file, pkcs11=pkcs11, token=token, pin_file=pin_file, certificate=certificate)
     trusted = load_trust(home, trust)
-    _withdraw(connect(home, api), trusted, ref, role=role, reason=reason, store=store, output=Output(as_json))
+    client = connect(home, api)
+    with place.open() as store:
+        _withdraw(client, trusted, ref, role=role, reason=reason, store=store, output=Output(as_json))
 
 
 def parse_role(text: str) -> Role:

@@ -60,7 +60,7 @@ def authority() -> DevelopmentAuthority:
 
 
 def open_token(tokens: Tokens, pin: str = PIN, *, writable: bool = False, serial: str | None = None) -> TokenSession:
-    return TokenSession(tokens.module, LABEL, pin=lambda: pin, writable=writable, serial=serial)
+    return TokenSession(tokens.module, LABEL, pin=lambda _: pin, writable=writable, serial=serial)
 
 
 def certify(session: TokenSession, authority: DevelopmentAuthority) -> TokenKey:
@@ -317,7 +317,7 @@ def test_a_locked_token_is_never_asked(token: Tokens) -> None:
     token.add_flag(LOCKED)
     asked = []
     with pytest.raises(PolicyError) as error:
-        TokenSession(token.module, LABEL, pin=lambda: asked.append(1) or PIN)
+        TokenSession(token.module, LABEL, pin=lambda _: asked.append(1) or PIN)
     refused(error, "pin_locked")
     assert not asked
     assert list_tokens(token.module)[0].pin_state == "locked"
@@ -354,11 +354,13 @@ def test_two_tokens_of_one_label_need_the_serial_number(tokens: Tokens) -> None:
     for serial in serials:
         with open_token(tokens, serial=serial) as session:
             assert session.info.serial == serial
+        with TokenSession(tokens.module, None, serial=serial, pin=lambda _: PIN) as session:
+            assert session.info.serial == serial
 
 
 def test_finds_no_token_of_another_label_or_module(token: Tokens, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError) as label:
-        TokenSession(token.module, "另一个", pin=lambda: PIN)
+        TokenSession(token.module, "另一个", pin=lambda _: PIN)
     refused(label, "token_not_found")
     with pytest.raises(NotFoundError) as missing:
         list_tokens(tmp_path / "none.so")
@@ -384,7 +386,7 @@ def test_a_token_that_answers_with_another_signature_is_not_believed(
 
 def test_a_key_that_wants_the_pin_each_time_gets_it(token: Tokens) -> None:
     asked = []
-    with TokenSession(token.module, LABEL, pin=lambda: asked.append(1) or PIN, writable=True) as session:
+    with TokenSession(token.module, LABEL, pin=lambda _: asked.append(1) or PIN, writable=True) as session:
         curve = {Attribute.EC_PARAMS: encode_named_curve_parameters("secp256r1")}
         with pkcs11.lib(str(token.module)).get_token(token_label=LABEL).open(rw=True) as raw:
             raw.create_domain_parameters(KeyType.EC, curve, local=True).generate_keypair(
