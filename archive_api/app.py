@@ -88,7 +88,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     )
     app.add_middleware(RequestGuard, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(Guard, settings=settings, limiter=TokenBuckets())
-    uploads = DurableUploads(settings.uploads_dir)
+    uploads = DurableUploads(settings.uploads_dir, reserve_bytes=settings.reserve_bytes)
     uploads.sweep(older_than_seconds=settings.upload_days * 86_400)
     api = APIRouter(prefix=API_PREFIX, responses=PROBLEM_RESPONSES)
     for feature in _FEATURES:

@@ -5,15 +5,19 @@ What is done here beside the library:
 (2) The offset is what is on the disk. A write that broke (crash, full disk, more bytes than announced) is cut off.
 (3) Two writers at once: the second is refused (423) instead of holding up the server.
 (4) Concatenation, deferred lengths and bytes with the creation are refused: each would get round a check.
+(5) The room that the disk must keep is looked for at each write: uploads are begun before they have bytes.
+(6) A submission has so many uploads under way; beginning another one drops the one untouched for longest.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -42,10 +46,12 @@ class DurableUploads(TusStorage):
 
     Args:
         folder: made if missing.
+        reserve_bytes: room on the disk that is left free.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, reserve_bytes: int = 0) -> None:
         self._folder = folder
+        self._reserve_bytes = reserve_bytes
         self._busy: set[str] = set()
         self._pending: dict[str, bytearray] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +95,8 @@ class DurableUploads(TusStorage):
         content = bytes(self._pending.pop(uid, b""))
 
         def write() -> None:
+            if shutil.disk_usage(self._folder).free < self._reserve_bytes + len(content):  # (5)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             with self.path(uid).open("ab") as file:
                 file.write(content)
                 file.flush()
@@ -168,6 +176,25 @@ class DurableUploads(TusStorage):
         finally:
             self._busy.discard(uid)
 
+    def make_room(self, prefix: str, *, limit: int) -> int:
+        """Drop the uploads of one submission that are untouched for longest, until another one may begin (6).
+
+        Args:
+            prefix: hex of the submission's uuid, which the names of its uploads begin with.
+            limit: how many there may be; those being written to are not dropped.
+
+        Returns:
+            How many were dropped.
+        """
+        own = [path for path in self._folder.glob(f"{prefix}*") if _NAME.fullmatch(path.name)]
+        if len(own) < limit:
+            return 0
+        idle = sorted((path for path in own if path.name not in self._busy), key=lambda path: path.stat().st_mtime)
+        dropped = idle[: len(own) - limit + 1]
+        for path in dropped:
+            self.remove(path.name)
+        return len(dropped)
+
     def sweep(self, *, older_than_seconds: float) -> int:
         """Delete uploads untouched for that long; returns how many."""
         horizon = time.time() - older_than_seconds
@@ -194,7 +221,7 @@ def uploads_router(storage: DurableUploads, *, max_bytes: int, days_to_keep: int
         max_size=max_bytes,
         days_to_keep=days_to_keep,
         upload_complete_dep=_completion(storage),
-        pre_create_dep=_admission,  # type: ignore[arg-type]
+        pre_create_dep=_admission(storage),
         file_dep=_naming,  # type: ignore[arg-type]
         tags=["uploads"],
         storage=storage,
@@ -230,18 +257,23 @@ async def _naming(ref: RefDep) -> Callable[[dict[str, str]], dict[str, str]]:
     return lambda _metadata: {"uid": UUID(ref).hex + uuid4().hex}
 
 
-async def _admission(
-    request: Request, services: ServicesDep, ref: RefDep
-) -> Callable[[dict[str, str], dict[str, Any]], Awaitable[None]]:
-    async def admit(metadata: dict[str, str], upload: dict[str, Any]) -> None:
-        if upload["defer_length"] or upload["size"] is None:  # (4)
-            raise MalformedError("expected an upload of a known length, got a deferred one")
-        if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
-            raise MalformedError("expected the creation of an upload without bytes, got some")
-        receiver = ContentReceiver(services, ref)
-        await run_in_threadpool(receiver.admit, _target(metadata), int(upload["size"]))
+def _admission(storage: DurableUploads) -> Callable[..., Any]:
+    async def dependency(
+        request: Request, services: ServicesDep, ref: RefDep
+    ) -> Callable[[dict[str, str], dict[str, Any]], Awaitable[None]]:
+        async def admit(metadata: dict[str, str], upload: dict[str, Any]) -> None:
+            if upload["defer_length"] or upload["size"] is None:  # (4)
+                raise MalformedError("expected an upload of a known length, got a deferred one")
+            if request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers:
+                raise MalformedError("expected the creation of an upload without bytes, got some")
+            receiver = ContentReceiver(services, ref)
+            await run_in_threadpool(receiver.admit, _target(metadata), int(upload["size"]))
+            limit = services.settings.max_open_uploads
+            await run_in_threadpool(storage.make_room, UUID(ref).hex, limit=limit)
 
-    return admit
+        return admit
+
+    return dependency
 
 
 def _completion(storage: DurableUploads) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +106,37 @@ def test_forgets_an_upload_whole(uploads: DurableUploads, tmp_path: Path) -> Non
     assert list((tmp_path / "uploads").iterdir()) == []
     assert run(uploads.read_info(UID)) is None
     assert run(uploads.list_uids()) == []
+
+
+def test_leaves_the_disk_its_reserve(tmp_path: Path) -> None:
+    storage = DurableUploads(tmp_path / "uploads", reserve_bytes=1 << 60)
+    run(storage.create(UID))
+    run(storage.write_info(UID, info(0)))
+    with pytest.raises(HTTPException) as refused:
+        run(write(storage, b"12345"))
+    assert refused.value.status_code == 507
+    assert storage.path(UID).read_bytes() == b""
+
+
+def test_a_submission_has_so_many_uploads_under_way(tmp_path: Path) -> None:
+    storage = DurableUploads(tmp_path / "uploads")
+    prefix, other = "ab" * 16, "cd" * 16
+    names = [f"{prefix}{number:032x}" for number in range(4)]
+    for age, name in enumerate([*names, f"{other}{0:032x}"]):
+        run(storage.create(name))
+        os.utime(storage.path(name), (1000 + age, 1000 + age))
+    assert storage.make_room(prefix, limit=5) == 0
+    assert storage.make_room(prefix, limit=3) == 2
+    assert sorted(run(storage.list_uids())) == sorted([*names[2:], f"{other}{0:032x}"])
+
+
+def test_an_upload_being_written_to_is_not_dropped(tmp_path: Path) -> None:
+    storage = DurableUploads(tmp_path / "uploads")
+    run(storage.create(UID))
+    run(storage.write_info(UID, info(0)))
+
+    async def begin_another() -> int:
+        async with storage.lock(UID):
+            return storage.make_room(UID[:32], limit=1)
+
+    assert run(begin_another()) == 0
