@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from archive_api.cli.failures import COULD_NOT_CHECK, USAGE, CommandError
+from archive_api.cli.identity import who_asks
 from archive_api.cli.running import running_server
 from archive_api.client import ArchiveClient, Connection
 from ledger.identifiers import DEFAULT_SCHEMES
@@ -32,7 +33,7 @@ _KEY_DIGITS = 64
 
 
 def connect(home: Path, api: str | None) -> ArchiveClient:
-    """A client of the archive at `api`, or of the server that runs on a home.
+    """A client of the archive at `api`, or of the server that runs on a home; it signs in as `--as` says.
 
     Raises:
         CommandError: no address given, and no server runs on the home.
@@ -46,7 +47,7 @@ def connect(home: Path, api: str | None) -> ArchiveClient:
             code="not_running",
             exit_code=COULD_NOT_CHECK,
         )
-    return ArchiveClient(Connection(address))
+    return ArchiveClient(Connection(address, key=who_asks(home, address)))
 
 
 def find_archive(home: Path, api: str | None) -> ArchiveClient | None:

@@ -13,6 +13,7 @@ import typer
 
 from archive_api.cli.cast import BUILDING
 from archive_api.cli.companion import Companion, companion_server
+from archive_api.cli.context import connect
 from archive_api.cli.digests import digest_folder
 from archive_api.cli.failures import CommandError
 from archive_api.cli.handover import HandOver, last_submission
@@ -22,7 +23,7 @@ from archive_api.cli.preparation import build_preparation, read_preparation, wri
 from archive_api.cli.review import load_trust
 from archive_api.cli.stage import demo_unit_project, ensure_home, ensure_projects
 from archive_api.cli.verification import verify_locally
-from archive_api.client import ArchiveClient, Connection
+from archive_api.client import ArchiveClient
 from archive_api.client.commitments import read_entries, same_files
 from archive_api.errors import ApiError
 from ledger.errors import LedgerError
@@ -92,7 +93,7 @@ def _run(
     reuse: bool,
     output: Output,
 ) -> dict[str, Any]:
-    client = ArchiveClient(Connection(server.api))
+    client = connect(home, server.api)
     trust = load_trust(home, None)
     handover = HandOver(client=client, home=home, rpc_url=server.rpc_url, trust=trust, output=output)
     ensure_projects(client, home, output)

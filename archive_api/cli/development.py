@@ -16,17 +16,21 @@ from ledger.identifiers import validate_uscc
 from signing.authority import DevelopmentAuthority, generate_key, write_private_file
 from signing.certificates import OrganisationCertificate
 from signing.keystore import Pkcs12KeyStore, encode_pkcs12
-from signing.personal import PersonalCertificate
+from signing.personal import PersonalCertificate, Pkcs12PersonalKey
 from signing.requests import CertificateRequest
 
 __all__ = [
     "IssuedKey",
     "create_home",
+    "desk_path",
     "development_passphrase",
+    "ensure_desk",
     "issue_key",
+    "issue_personal_key",
     "issue_requested",
     "key_path",
     "open_authority",
+    "open_desk",
     "open_key",
 ]
 

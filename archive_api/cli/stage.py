@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from archive_api.cli.cast import ARCHIVE, BUILDING, PARTIES, UNIT_PROJECT
-from archive_api.cli.development import create_home, issue_key, key_path, open_key
+from archive_api.cli.development import create_home, desk_path, ensure_desk, issue_key, key_path, open_key
 from archive_api.cli.failures import COULD_NOT_CHECK, CommandError
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
+from archive_api.home import load_home
 from ledger.types import BuildingIdentifier, UnitProject
 
 __all__ = ["demo_unit_project", "ensure_home", "ensure_projects", "wait_for"]
@@ -31,6 +32,9 @@ def ensure_home(root: Path, output: Output) -> None:
     if not (root / "config.json").exists():
         output.note("建立档案馆目录与开发用证书机构", "making a home with a development CA")
         create_home(root, code=ARCHIVE.code, name=ARCHIVE.name)
+    elif not desk_path(root).exists():
+        output.note("为此目录补建开发工作台", "making the development desk of this home")
+        ensure_desk(load_home(root))
     for party in PARTIES:
         if not key_path(root, party.code).exists():
             issue_key(root, code=party.code, name=party.name)

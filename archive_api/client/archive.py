@@ -61,6 +61,46 @@ class ArchiveClient:
         """The organisations that hold certificates."""
         return self.connection.pages("/organisations")
 
+    # Persons
+
+    def add_person(
+        self,
+        *,
+        certificate: bytes | None = None,
+        name: str | None = None,
+        organisation_code: str | None = None,
+        oidc: Mapping[str, str] | None = None,
+    ) -> Document:
+        """Add somebody by their personal certificate (DER), or by name and identity at OIDC (issuer, subject)."""
+        body = {
+            "certificate": None if certificate is None else _base64(certificate),
+            "name": name,
+            "organisation_code": organisation_code,
+            "oidc": None if oidc is None else dict(oidc),
+        }
+        return dict(self.connection.post("/persons", body))
+
+    def persons(self, query: str | None = None) -> Iterator[Document]:
+        """Who may sign in, all or those whose name has a text."""
+        return self.connection.pages("/persons", q=query)
+
+    def change_person(self, person_id: str, *, disabled: bool) -> Document:
+        """Disable or enable somebody."""
+        response = self.connection.request("PATCH", f"/persons/{quote(person_id)}", json={"disabled": disabled})
+        return dict(response.json())
+
+    def person_sessions(self, person_id: str) -> list[Document]:
+        """Somebody's open sessions."""
+        return [dict(item) for item in self.connection.get(f"/persons/{quote(person_id)}/sessions")]
+
+    def end_sessions(self, person_id: str) -> int:
+        """Sign somebody out everywhere; returns how many sessions were open."""
+        return int(self.connection.request("DELETE", f"/persons/{quote(person_id)}/sessions").json()["ended"])
+
+    def current_session(self) -> Document:
+        """Who we are to the archive."""
+        return dict(self.connection.get("/sessions/current"))
+
     # Buildings
 
     def add_building(self, scheme: str, value: str, *, name: str, address: str | None = None) -> Document:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO
 
 import httpx2
 
 from archive_api.client.errors import raise_for_problem
+from archive_api.client.sign_in import Token, sign_in
 from archive_api.errors import TransportError
+from signing.personal import PersonalKey, origin_of_url
 
 __all__ = ["API_PREFIX", "Connection"]
 
@@ -23,15 +26,23 @@ class Connection:
     """Requests against one archive.
 
     Reads are tried again when the line breaks; writes only where the caller says that repeating them is harmless.
+    With a key it signs in before the first request, again when the session is about to end, and once more where a
+    session turns out to be over.
 
     Args:
         base_url: address of the archive, such as `http://127.0.0.1:8460`.
+        key: one's own personal key; None: nobody in particular asks.
         timeout_seconds: for each read or write on the socket.
         transport: another httpx2 transport, for tests.
     """
 
     def __init__(
-        self, base_url: str, *, timeout_seconds: float = 300.0, transport: httpx2.BaseTransport | None = None
+        self,
+        base_url: str,
+        *,
+        key: PersonalKey | None = None,
+        timeout_seconds: float = 300.0,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/").removesuffix(API_PREFIX)
         self._http = httpx2.Client(
@@ -41,6 +52,9 @@ class Connection:
             trust_env=False,
             headers={"Accept": "application/json"},
         )
+        self._key = key
+        self._token: Token | None = None
+        self._signing_in = threading.Lock()
 
     def close(self) -> None:
         """Give the sockets back."""
@@ -78,16 +92,18 @@ class Connection:
             TransportError: the API could not be reached.
         """
         attempts = _ATTEMPTS if repeatable or method in {"GET", "HEAD"} else 1
+        can_repeat = files is None and (content is None or isinstance(content, bytes))
         for attempt in range(1, attempts + 1):
             try:
-                response = self._http.request(
+                response = self._signed_in_request(
                     method,
                     self.url(path),
                     json=json,
                     content=content,
                     files=files,
                     params=params,
-                    headers=headers,
+                    headers=dict(headers or {}),
+                    can_repeat=can_repeat,
                 )
             except httpx2.TransportError as e:
                 if attempt == attempts:
@@ -97,6 +113,37 @@ class Connection:
             raise_for_problem(response)
             return response
         raise TransportError(f"expected an archive at {self.base_url}, got no answer")
+
+    def _signed_in_request(
+        self, method: str, url: str, *, headers: dict[str, str], can_repeat: bool, **body: Any
+    ) -> httpx2.Response:
+        response = self._http.request(method, url, headers=headers | self._authorization(), **body)
+        if response.status_code == httpx2.codes.UNAUTHORIZED and self._key is not None and can_repeat:
+            # A refused request did nothing: it may be sent again with a session that is open.
+            self._token = None
+            response = self._http.request(method, url, headers=headers | self._authorization(), **body)
+        return response
+
+    def _authorization(self) -> dict[str, str]:
+        """The header that says who asks; signs in where there is no session, or one about to end."""
+        if self._key is None:
+            return {}
+        with self._signing_in:
+            if self._token is None or not self._token.is_fresh:
+                self._token = sign_in(self._post_unsigned, self._key, origin=origin_of_url(self.base_url))
+            return {"Authorization": f"Bearer {self._token.text}"}
+
+    def _post_unsigned(self, path: str, body: Mapping[str, Any], /) -> Mapping[str, Any]:
+        response = self._http.post(self.url(path), json=dict(body))
+        raise_for_problem(response)
+        document = response.json()
+        return document if isinstance(document, dict) else {}
+
+    def sign_out(self) -> None:
+        """End the session, if there is one."""
+        if self._token is not None:
+            self._http.delete(self.url("/sessions/current"), headers={"Authorization": f"Bearer {self._token.text}"})
+            self._token = None
 
     def url(self, path: str) -> str:
         """The path below the API's prefix."""
@@ -129,7 +176,14 @@ class Connection:
     @contextmanager
     def _stream(self, path: str) -> Iterator[httpx2.Response]:
         try:
-            with self._http.stream("GET", self.url(path)) as response:
+            request = self._http.build_request("GET", self.url(path), headers=self._authorization())
+            response = self._http.send(request, stream=True)
+            if response.status_code == httpx2.codes.UNAUTHORIZED and self._key is not None:
+                response.close()
+                self._token = None
+                request.headers.update(self._authorization())
+                response = self._http.send(request, stream=True)
+            with closing(response):
                 if response.status_code >= 400:
                     response.read()
                 raise_for_problem(response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import uuid
+from datetime import datetime
 
 from sqlmodel import Session
 
@@ -183,8 +184,7 @@ class PersonService:
         return parsed
 
     def _attach(self, person: PersonRow, certificate: PersonalCertificate) -> None:
-        row = _certificate_row(person, certificate)
-        row.created_at = self._services.now()
+        row = _certificate_row(person, certificate, now=self._services.now())
         # A flipped s in the CA's signature makes a second DER of one certificate: issuer and serial tell.
         if self._persons.same_certificate(row.issuer, row.serial, row.public_key) is not None:
             raise ConflictError(
@@ -220,12 +220,10 @@ def ensure_desk(services: Services) -> None:
             created_at=now,
         )
         persons.add(row)
-        added = _certificate_row(row, certificate)
-        added.created_at = now
-        persons.add(added)
+        persons.add(_certificate_row(row, certificate, now=now))
 
 
-def _certificate_row(person: PersonRow, certificate: PersonalCertificate) -> PersonCertificateRow:
+def _certificate_row(person: PersonRow, certificate: PersonalCertificate, *, now: datetime) -> PersonCertificateRow:
     return PersonCertificateRow(
         person_pk=_pk(person),
         certificate_id=certificate.certificate_id.hex(),
@@ -235,6 +233,7 @@ def _certificate_row(person: PersonRow, certificate: PersonalCertificate) -> Per
         not_before=certificate.not_before,
         not_after=certificate.not_after,
         der=base64.b64encode(certificate.der).decode("ascii"),
+        created_at=now,
     )
 
 

@@ -28,6 +28,18 @@ __all__ = [
 
 _ID = "5d" * 32
 _EXAMPLE: JsonDict = {"examples": [{"certificate": "MIIBkTCCATegAwIBAgIUe…"}]}
+_SIGNED: JsonDict = {
+    "examples": [
+        {
+            "challenge": "bW9yZSB0aGFuIHRoaXJ0eS10d28gcmFuZG9tIGJ5dGVz…",
+            "certificate": "MIIBkTCCATegAwIBAgIUe…",
+            "origin": "https://archive.example",
+            "client_nonce": "3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "signature": "MEUCIQDx…",
+            "cookie": False,
+        }
+    ]
+}
 _DER = Annotated[str, Field(description="base64 of a personal certificate's DER.", max_length=20_000)]
 
 
@@ -51,7 +63,7 @@ class ChallengeOut(BaseModel):
 class SessionIn(BaseModel):
     """A signed challenge."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_SIGNED)
 
     challenge: str = Field(max_length=200)
     certificate: _DER
