@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     max_submission_bytes: Annotated[int, Field(gt=0)] = 2 << 40
     max_submission_documents: Annotated[int, Field(gt=0)] = 200_000
     max_organisation_bytes: Annotated[int, Field(gt=0)] = 8 << 40
-    max_organisation_drafts: Annotated[int, Field(gt=0)] = 1_000
+    max_organisation_drafts: Annotated[int, Field(gt=0)] = 10_000
     max_open_uploads: Annotated[int, Field(gt=0)] = 64
     reserve_bytes: Annotated[int, Field(ge=0)] = 64 << 20
     max_upload_bytes: Annotated[int, Field(gt=0)] = 1 << 40

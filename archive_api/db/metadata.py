@@ -16,6 +16,7 @@ from archive_api.identity import models as identity
 from archive_api.outbox import models as outbox
 from archive_api.projects import models as projects
 from archive_api.submissions import models as submissions
+from archive_api.submissions import quotas
 
 __all__ = ["MODELS", "metadata"]
 
@@ -31,6 +32,7 @@ MODELS = (
     outbox,
     projects,
     submissions,
+    quotas,
 )
 
 

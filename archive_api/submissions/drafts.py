@@ -14,6 +14,7 @@ from archive_api.http import hex32
 from archive_api.projects.repository import ProjectRepository
 from archive_api.services import Services
 from archive_api.submissions.models import Submission, SubmissionState
+from archive_api.submissions.quotas import Quotas
 from archive_api.submissions.repository import RECORDED, SubmissionRepository
 from archive_api.submissions.schemas import EntriesAccepted, SubmissionIn
 from ledger.canonical import parse_canonical
@@ -33,6 +34,7 @@ class DraftService:
     """
 
     def __init__(self, session: Session, services: Services) -> None:
+        self._session = session
         self._services = services
         self._projects = ProjectRepository(session)
         self._submissions = SubmissionRepository(session)
@@ -73,6 +75,7 @@ class DraftService:
             ConflictError: not a draft.
             MalformedError: an entry that is not canonical or not well-formed, a path twice or out of order, or no
                 entry at all (`ledger.errors`); `where` names the entry.
+            QuotaError: more than a submission, or who opened it, may have under way.
             PolicyError: `encryption_missing`, `encryption_unexpected`: a level that doesn't agree (`ledger.errors`).
         """
         submission = self._submissions.get(ref)
@@ -81,6 +84,7 @@ class DraftService:
         self._submissions.recount(submission)
         if submission.document_count == 0:
             raise MalformedError("expected at least one document, got none", code="empty_submission", where="entries")
+        Quotas(self._session, self._services.settings).check(submission)
         submission.updated_at = self._services.now()
         return EntriesAccepted(accepted=submission.document_count, missing_content=submission.missing_count)
 

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from sqlmodel import Session, col
 from starlette.concurrency import run_in_threadpool
 
+from archive_api.access.dependencies import PrincipalDep
 from archive_api.access.repository import is_cleared, seen_levels
 from archive_api.errors import ConflictError, NotFoundError, TooLargeError
 from archive_api.guards import require_json
@@ -24,6 +25,7 @@ from archive_api.submissions.examples import ENTRIES_BODY, STATEMENT_BODY
 from archive_api.submissions.freezing import FreezeService
 from archive_api.submissions.models import StatementRow, Submission
 from archive_api.submissions.presenter import SubmissionPresenter
+from archive_api.submissions.quotas import Quotas
 from archive_api.submissions.repository import SubmissionRepository
 from archive_api.submissions.schemas import (
     EntriesAccepted,
@@ -58,11 +60,14 @@ def router() -> APIRouter:
 
 def _add_drafts(routes: APIRouter) -> None:
     @routes.post("/submissions", status_code=201, response_model=SubmissionOut)
-    def create_submission(body: SubmissionIn, services: ServicesDep, creation: CreationDep) -> Response:
+    def create_submission(
+        body: SubmissionIn, services: ServicesDep, creation: CreationDep, principal: PrincipalDep
+    ) -> Response:
         """Open a draft of a unit project's next submission."""
 
         def create(session: Session) -> SubmissionOut:
             row = DraftService(session, services).create(body)
+            Quotas(session, services.settings).open(row, principal)
             return SubmissionPresenter(session, services).show(row)
 
         return creation.run(create)
