@@ -26,11 +26,12 @@ from ledger.canonical import canonical_bytes
 from ledger.log.access import SALT_BYTES, AccessEntry, ClearText, clear_commitment
 from ledger.log.keys import LogSigner
 from ledger.log.promise import Promise
+from ledger.log.tiles import ENTRIES, TILE_WIDTH, Tile, parse_entries
 from ledger.ports.chain import Clock
-from ledger.ports.log import LogRecord
+from ledger.ports.log import LogRecord, LogStore
 from ledger.trust import TrustFile
 
-__all__ = ["AccessStream", "ledger_origin", "open_access_stream", "stream_origin"]
+__all__ = ["AccessStream", "ClearNote", "ledger_origin", "open_access_stream", "stream_origin"]
 
 _LOG = logging.getLogger(__name__)
 _ACTION: Final = re.compile(r"[a-z0-9_.]{1,64}\Z")
@@ -63,18 +64,26 @@ def stream_origin(trust: TrustFile, owner: str, stream: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Note:
-    """What the journal keeps of an entry until the catalogue has it."""
+class ClearNote:
+    """What the journal keeps of an entry until the catalogue has it.
+
+    Attributes:
+        salt: 32 bytes.
+        time: unix seconds.
+        clear: canonical JSON.
+    """
 
     salt: bytes
     time: int
     clear: bytes
 
     def to_bytes(self) -> bytes:
+        """Return salt, time as 8 bytes, clear text."""
         return self.salt + self.time.to_bytes(_TIME_BYTES, "big") + self.clear
 
     @classmethod
-    def parse(cls, data: bytes) -> _Note:
+    def parse(cls, data: bytes) -> ClearNote:
+        """Read what `to_bytes` wrote."""
         middle = SALT_BYTES + _TIME_BYTES
         return cls(data[:SALT_BYTES], int.from_bytes(data[SALT_BYTES:middle], "big"), data[middle:])
 
@@ -120,7 +129,7 @@ class AccessStream:
                 status=event.status,
                 detail=event.detail,
             )
-            return LogRecord(entry.canonical(), _Note(salt, int(time.timestamp()), clear).to_bytes())
+            return LogRecord(entry.canonical(), ClearNote(salt, int(time.timestamp()), clear).to_bytes())
 
         return self.writer.submit(make)
 
@@ -187,16 +196,32 @@ def open_access_stream(
     store = LogFiles(folder / ACCESS_STREAM)
     try:
         origin = stream_origin(trust, "archive", ACCESS_STREAM)
-        writer = LogWriter(store, origin, signer=signer, clock=clock, publish_seconds=publish_seconds)
+        writer = LogWriter(
+            store,
+            origin,
+            signer=signer,
+            clock=clock,
+            publish_seconds=publish_seconds,
+            not_before=_last_time(store),
+        )
     except BaseException:
         store.close()
         raise
     return AccessStream(writer, database)
 
 
+def _last_time(store: LogStore) -> datetime | None:
+    """When the newest entry was made."""
+    index, place = divmod(store.head().size - 1, TILE_WIDTH)
+    if index < 0:
+        return None
+    entries = parse_entries(store.read(Tile(ENTRIES, index, place + 1)), place + 1)
+    return AccessEntry.parse(entries[-1]).time
+
+
 def _row(item: tuple[int, bytes]) -> ClearRow:
     index, data = item
-    note = _Note.parse(data)
+    note = ClearNote.parse(data)
     subject = ClearText.parse(note.clear).subject
     person = subject.get("person_id") if subject is not None else None
     return ClearRow(

@@ -10,6 +10,7 @@ import typer
 
 from archive_api.cli import (
     archivist,
+    audit,
     bench,
     bim,
     bim_proof,
@@ -54,6 +55,7 @@ app.command("accept")(archivist.accept)
 app.command("return")(archivist.give_back)
 app.add_typer(verification.app, name="verify")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(audit.app, name="audit")
 bim.app.command("prove")(bim_proof.prove)
 bim.app.command("verify")(bim_proof.verify)
 bim.app.command("stages")(bim_stages.stages)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ledger.adapters.log_journal import Journal
+from ledger.adapters.log_journal import Journal, peek
 from ledger.adapters.packs import os_error, sync_folder
 from ledger.errors import MalformedError, MismatchError, NotFoundError, PolicyError, TransportError
 from ledger.log.checkpoint import SignedCheckpoint
@@ -210,7 +210,12 @@ class LogFiles(LogStore):
         self._drop_segments()
 
     def notes(self, limit: int) -> Sequence[tuple[int, bytes]]:
-        """Return notes to be taken over; see the port."""
+        """Return notes to be taken over; opened for reading, those that the journal still holds."""
+        if self._read_only:
+            try:
+                return [(index, record.note) for index, record in islice(peek(self._folder / "journal"), limit)]
+            except OSError as e:
+                raise os_error(e, "reading a journal", self._folder) from e
         with self._notes_lock:
             return list(islice(self._notes, limit))
 

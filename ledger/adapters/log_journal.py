@@ -19,7 +19,7 @@ from ledger.adapters.packs import os_error, sync_folder
 from ledger.errors import MismatchError, TransportError
 from ledger.ports.log import LogRecord
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "peek"]
 
 _HEADER: Final = struct.Struct(">4sQHI16s")
 _MAGIC: Final = b"YLOG"
@@ -145,6 +145,21 @@ class Journal:
 
     def _path(self, first: int) -> Path:
         return self._folder / f"{first:020d}{_SUFFIX}"
+
+
+def peek(folder: Path) -> Iterator[tuple[int, LogRecord]]:
+    """Yield what a journal holds that another process may be writing; segments that vanish meanwhile are left out.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            continue
+        for index, record, _ in _records(data):
+            yield index, record
 
 
 def _encode(index: int, record: LogRecord) -> bytes:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from ledger.errors import LedgerError, TransportError
@@ -50,6 +50,7 @@ class LogWriter:
         signer: the log's key.
         clock: the time.
         publish_seconds: how long an entry waits for a checkpoint at most, in normal operation.
+        not_before: time of the newest entry there is, or None.
 
     Attributes:
         last_error: why it could not write last, or None since it could.
@@ -59,7 +60,14 @@ class LogWriter:
     """
 
     def __init__(
-        self, store: LogStore, origin: str, *, signer: LogSigner, clock: Clock, publish_seconds: float = 1.0
+        self,
+        store: LogStore,
+        origin: str,
+        *,
+        signer: LogSigner,
+        clock: Clock,
+        publish_seconds: float = 1.0,
+        not_before: datetime | None = None,
     ) -> None:
         self.store = store
         self.origin = origin
@@ -70,7 +78,7 @@ class LogWriter:
         self._published = Checkpoint(origin, 0, store.head().root) if note is None else self._own(note)
         self._condition = threading.Condition()
         self._waiting: list[_Waiting] = []
-        self._last_time = clock.now().replace(microsecond=0)
+        self._last_time = not_before or datetime.min.replace(tzinfo=UTC)
         self._is_closed = False
         self._advanced = threading.Condition()
         self.last_error: str | None = None
