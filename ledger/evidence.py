@@ -18,6 +18,7 @@ from ledger.canonical import canonical_bytes, parse_canonical
 from ledger.entries import DocumentEntry
 from ledger.errors import LedgerError, MalformedError
 from ledger.merkle import InclusionProof
+from ledger.seal_status import MAX_STATUSES, RevocationStatus, timestamp_token
 from ledger.statement import Acceptance, Anchored, LedgerDomain, SubmissionStatement, seals_hash, submission_id
 from ledger.types import ROLES, BuildingIdentifier, Role, Roster, Seal, UnitProject
 
@@ -43,6 +44,8 @@ _ITEMS: Mapping[str, tuple[int, int]] = {
     "roster": (1, 1),
     "seal": (5, 5),
     "certificate": (1, 7),
+    "revocation_status": (0, MAX_STATUSES),
+    "timestamp": (0, 1),
     "acceptance": (0, 1),
     "anchor_attestation": (0, 1),
     "element": (0, 1),
@@ -107,12 +110,15 @@ class EvidenceBundle:
         roster: preimage of the roster hash.
         seals: five, in role order.
         certificates: DER by certificate id (32 bytes), ordered by id, each used by a seal.
+        statuses: what issuers say of the parties' certificates, ordered by the first one's id; each of one at most.
+        timestamp: RFC 3161 token over the five signatures, DER, or None.
         acceptance: the archive's acceptance, or None.
         anchor: the archive's attestation of the anchor, or None.
         element: one element of the model that the document is, or None.
 
     Raises:
-        MalformedError: seals not five in role order, or certificates missing, unused or out of order.
+        MalformedError: seals not five in role order; certificates missing, unused or out of order; a status of a
+            certificate that no party's seal names, or two of one, or out of order.
     """
 
     entry: DocumentEntry
@@ -123,6 +129,8 @@ class EvidenceBundle:
     roster: Roster = field(kw_only=True)
     seals: tuple[Seal, ...] = field(kw_only=True)
     certificates: Mapping[bytes, bytes] = field(kw_only=True)
+    statuses: tuple[RevocationStatus, ...] = field(default=(), kw_only=True)
+    timestamp: bytes | None = field(default=None, kw_only=True)
     acceptance: AcceptanceItem | None = field(default=None, kw_only=True)
     anchor: AnchorAttestation | None = field(default=None, kw_only=True)
     element: ElementItem | None = field(default=None, kw_only=True)
@@ -141,6 +149,15 @@ class EvidenceBundle:
                 where="certificate",
                 actual=certificate,
             )
+        parties = {seal.certificate_id for seal in self.seals}
+        spoken_of = [certificate for status in self.statuses for certificate in status.certificates]
+        if not parties.issuperset(spoken_of):
+            raise MalformedError("expected statuses of the parties' certificates, got another's", code="unused_item")
+        if len(set(spoken_of)) < len(spoken_of) or len({status.data for status in self.statuses}) < len(self.statuses):
+            raise MalformedError("expected one status of a certificate, each once, got more", code="repeated_item")
+        first = [status.certificates[0] for status in self.statuses]
+        if first != sorted(first):
+            raise MalformedError("expected statuses ordered by certificate", code="misplaced_item", where="status")
 
     def _all_seals(self) -> list[Seal]:
         archive = [item.seal for item in (self.acceptance, self.anchor) if item is not None]
@@ -165,6 +182,10 @@ class EvidenceBundle:
         """Return the DER of a seal's certificate."""
         return self.certificates[seal.certificate_id]
 
+    def status_of(self, seal: Seal) -> RevocationStatus | None:
+        """Return what its issuer says of a seal's certificate, or None."""
+        return next((status for status in self.statuses if seal.certificate_id in status.certificates), None)
+
     @classmethod
     def build(
         cls,
@@ -177,6 +198,8 @@ class EvidenceBundle:
         roster: Roster,
         seals: Iterable[Seal],
         certificates: Iterable[bytes],
+        statuses: Iterable[RevocationStatus] = (),
+        timestamp: bytes | None = None,
         acceptance: AcceptanceItem | None = None,
         anchor: AnchorAttestation | None = None,
         element: ElementItem | None = None,
@@ -192,6 +215,8 @@ class EvidenceBundle:
             roster: the five parties, names as in their certificates.
             seals: five, in role order.
             certificates: DER of every seal's certificate in any order, the same one as often as it comes.
+            statuses: what issuers say of the parties' certificates, in any order.
+            timestamp: token over the five signatures.
             acceptance: the archive's acceptance, once there is one.
             anchor: the archive's attestation, once there is one.
             element: one element of the model that the document is.
@@ -209,6 +234,8 @@ class EvidenceBundle:
             roster=roster,
             seals=tuple(seals),
             certificates=dict(sorted(by_id.items())),
+            statuses=tuple(sorted(statuses, key=lambda status: status.certificates[0])),
+            timestamp=timestamp,
             acceptance=acceptance,
             anchor=anchor,
             element=element,
@@ -239,7 +266,10 @@ class EvidenceBundle:
             {"type": "roster", **self.roster.to_json()},
             *({"type": "seal", **seal.to_json()} for seal in self.seals),
             *({"type": "certificate", "der": fields.base64_text(der)} for der in self.certificates.values()),
+            *({"type": "revocation_status", **status.to_json()} for status in self.statuses),
         ]
+        if self.timestamp is not None:
+            items.append({"type": "timestamp", "token": fields.base64_text(self.timestamp)})
         if self.acceptance is not None:
             items.append(
                 {
@@ -311,6 +341,11 @@ class EvidenceBundle:
             roster=Roster.from_json(roster),
             seals=_seals(items["seal"]),
             certificates=_certificates(items["certificate"]),
+            statuses=tuple(
+                RevocationStatus.from_json(value, f"revocation_status[{index}]")
+                for index, value in enumerate(items["revocation_status"])
+            ),
+            timestamp=timestamp_token(items["timestamp"]),
             acceptance=_acceptance(items),
             anchor=_anchor(items),
             element=_element(items),

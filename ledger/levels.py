@@ -14,6 +14,7 @@ from ledger.errors import LedgerError, MismatchError
 from ledger.evidence import EvidenceBundle
 from ledger.ports.chain import CertificateRecord, ChainIdentity, RecordedSubmission, SubmissionStatus
 from ledger.report import Finding, Outcome
+from ledger.seal_status import RevocationStatus
 from ledger.statement import LedgerDomain, Statement
 from ledger.trust import TrustFile
 from ledger.types import Seal
@@ -24,6 +25,7 @@ __all__ = [
     "Observation",
     "SealCheck",
     "SealChecker",
+    "TimestampCheck",
     "block_time",
     "check_archive_seal",
     "check_attestation",
@@ -36,26 +38,40 @@ _COMPROMISES = frozenset({1, 2, 10})  # key, CA and attribute authority. Source:
 
 @dataclass(frozen=True, slots=True)
 class SealCheck:
-    """A checker's answer: outcome, its own stable reason code, both texts, and the values met."""
+    """A checker's answer: outcome, its own stable reason code, both texts, and the values met.
+
+    `status_time`: up to when the issuer's word on the certificate speaks, aware UTC; None: there is none.
+    """
 
     outcome: Outcome
     reason: str
     zh: str
     en: str
     detail: str = ""
+    status_time: datetime | None = None
 
     def finding(self) -> Finding:
         """Return it as a finding."""
         return Finding(self.outcome, self.reason, self.zh, self.en, self.detail)
 
 
+@dataclass(frozen=True, slots=True)
+class TimestampCheck:
+    """A checker's answer on a timestamp: a finding's reason, the values met, and the time proved if it holds."""
+
+    reason: str
+    detail: str = ""
+    time: datetime | None = None
+
+
 class SealChecker(Protocol):
-    """Judges one seal by docs/formats.md section 7; handed in by the composition root.
+    """Judges seals and timestamps by docs/formats.md sections 7 and 11; handed in by the composition root.
 
     MUST rebuild the signed attributes from the arguments, check the signature (low s only), the certificate's profile
     and path to a root, that it belongs to the organisation (and bears its name, if given), and that
     notBefore ≤ signing time ≤ at + 300 s and the certificate is valid at `at`. MUST NOT raise on bad input: that is an
-    outcome. MUST answer INDETERMINATE, not FAILED, where something needed is missing.
+    outcome. MUST answer INDETERMINATE, not FAILED, where something needed is missing. Where `asks_status`, it MUST
+    judge the status given, and a certificate that names CRL or OCSP without a usable one is INDETERMINATE.
     """
 
     def check(
@@ -68,8 +84,20 @@ class SealChecker(Protocol):
         organisation: str,
         organisation_name: str | None,
         at: datetime,
+        status: RevocationStatus | None = None,
+        asks_status: bool = False,
     ) -> SealCheck:
         """Judge a seal over a payload of 66 bytes at a proven time."""
+        ...
+
+    def check_timestamp(
+        self, token: bytes, signatures: tuple[bytes, ...], *, authorities: tuple[bytes, ...]
+    ) -> TimestampCheck:
+        """Judge a token over the five signatures (64 bytes each); authorities: issuers' certificates, DER.
+
+        The reason is `timestamp_ok` (with the time), `timestamp_refused`, or `timestamp_not_pinned` where no authority
+        given issued the signer's certificate.
+        """
         ...
 
 

@@ -131,6 +131,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "无法判定：登记方称证书在已证明的时间或之前失效（{time}）。",
             "Could not check: the registrar says the certificate was invalid from {time}, not after the proven time.",
         ),
+        "stopped_on_chain": (
+            _I,
+            "无法判定：登记方已在已证明的时间或之前停用该证书（{time}）。",
+            "Could not check: the registrar stopped the certificate at {time}, not after the proven time.",
+        ),
         # (7) deadline
         "deadline_ok": (_P, "在签章期限内记录。", "Recorded within the deadline for sealing."),
         "after_deadline": (_F, "记录时间晚于签章期限。", "Recorded after the deadline for sealing."),
@@ -187,6 +192,27 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             _F,
             "文件与条目不符：{members}。",
             "The file differs from the entry in: {members}.",
+        ),
+        # (12) timestamp
+        "timestamp_ok": (
+            _P,
+            "时间戳有效：五方签章在 {time} 之前已存在。",
+            "The timestamp holds: the five seals existed by {time}.",
+        ),
+        "timestamp_refused": (
+            _F,
+            "时间戳无效，或不是对这五个签章的时间戳。",
+            "The timestamp does not hold, or is over something other than these five seals.",
+        ),
+        "timestamp_not_pinned": (
+            _I,
+            "无法判定：信任文件中没有该时间戳机构，请索取新的信任文件。",
+            "Could not check: the trust file does not know the timestamp's authority; ask for a new trust file.",
+        ),
+        "timestamp_in_future": (
+            _I,
+            "无法判定：时间戳的时间在将来，请检查本机时钟。",
+            "Could not check: the timestamp's time lies in the future; check this machine's clock.",
         ),
         # (10) model
         "model_ok": (

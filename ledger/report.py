@@ -98,6 +98,7 @@ class PartyVerdict:
         name: organisation name by the roster; None: not read.
         signing_time: claimed time; None: not read.
         certificate_id: 32 bytes; None: not read.
+        status_time: up to when the issuer's word on the certificate speaks, aware UTC; None: no such word.
     """
 
     role: Role
@@ -106,6 +107,7 @@ class PartyVerdict:
     name: str | None = None
     signing_time: datetime | None = None
     certificate_id: bytes | None = None
+    status_time: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict's JSON object."""
@@ -116,6 +118,7 @@ class PartyVerdict:
             "name": self.name,
             "signing_time": None if self.signing_time is None else fields.utc_text(self.signing_time),
             "certificate": None if self.certificate_id is None else self.certificate_id.hex(),
+            "status_time": None if self.status_time is None else fields.utc_text(self.status_time),
             **self.finding.to_json(),
         }
 
@@ -130,7 +133,8 @@ class VerificationReport:
         level: anchor level reached.
         required_level: anchor level asked for.
         as_of: when the verdict was made, aware UTC.
-        proven_time: block time at the level reached, aware UTC, or None.
+        proven_time: the earliest of the block time at the level reached and the timestamp's, aware UTC, or None.
+        proven_by: `timestamp` or `block`, whichever proves it; None: nothing does.
         subject: what the bundle is about, JSON values for people; empty where it could not be read.
     """
 
@@ -140,6 +144,7 @@ class VerificationReport:
     required_level: AnchorLevel = field(kw_only=True)
     as_of: datetime = field(kw_only=True)
     proven_time: datetime | None = field(default=None, kw_only=True)
+    proven_by: str | None = field(default=None, kw_only=True)
     subject: dict[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
@@ -161,6 +166,7 @@ class VerificationReport:
             "anchor_level": self.level.label,
             "required_anchor": self.required_level.label,
             "proven_time": None if self.proven_time is None else fields.utc_text(self.proven_time),
+            "proven_by": self.proven_by,
             "subject": self.subject,
             "parties": [party.to_json() for party in self.parties],
             "steps": [{"number": step.number, "name": step.name, **step.finding.to_json()} for step in self.steps],

@@ -17,8 +17,11 @@ from ledger.statement import LedgerDomain
 __all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "ContractPin", "LogPin", "TrustFile", "ValidatorSet"]
 
 TRUST_FORMAT = "yunshang-trust/v1"
-_OPTIONAL = ("logs",)
-CONTRACT_NAMES = ("archive_ledger", "project_registry", "seal_registry", "p256_suite", "checkpoint_log")
+_OPTIONAL = ("logs", "timestamp_authorities")
+CONTRACT_NAMES = (
+    *("archive_ledger", "project_registry", "seal_registry", "authority_registry", "p256_suite"),
+    "checkpoint_log",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class TrustFile:
         archive_certificates: pinned sealing certificates of the archive, DER.
         validators: by block range, for the level `proved`.
         logs: keys of logs.
+        timestamp_authorities: of those who issue to believed timestamp authorities, certificates, DER; not parsed.
     """
 
     ca_roots: tuple[bytes, ...] = field(kw_only=True)
@@ -80,6 +84,7 @@ class TrustFile:
     archive_certificates: tuple[bytes, ...] = field(kw_only=True)
     validators: tuple[ValidatorSet, ...] = field(default=(), kw_only=True)
     logs: tuple[LogPin, ...] = field(default=(), kw_only=True)
+    timestamp_authorities: tuple[bytes, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if set(self.contracts) != set(CONTRACT_NAMES):
@@ -135,6 +140,8 @@ class TrustFile:
                 {"origin": pin.origin, "key": fields.base64_text(pin.key), "anchor_seconds": pin.anchor_seconds}
                 for pin in self.logs
             ]
+        if self.timestamp_authorities:
+            document["timestamp_authorities"] = [fields.base64_text(der) for der in self.timestamp_authorities]
         return (json.dumps(document, indent=2) + "\n").encode("ascii")
 
     @classmethod
@@ -169,6 +176,7 @@ class TrustFile:
                 _log_pin(item, f"trust.logs[{index}]")
                 for index, item in enumerate(fields.sequence_of(root.get("logs", []), "trust.logs"))
             ),
+            timestamp_authorities=_certificates(root.get("timestamp_authorities", []), "trust.timestamp_authorities"),
         )
 
 

@@ -8,9 +8,10 @@ The steps; each is answered even where an earlier one failed, as far as its valu
  5. anchor     the submission is recorded: attested by the pinned archive, or observed through the verifier's own
                node after chain id, genesis and code hashes are checked; the block time is the proven time
  6. parties    each of the five seals is over the statement's payload, by the roster's organisation for that role and
-               under its name, at the proven time; a revocation on chain is the registrar's word, not CA-signed, so it
-               makes a seal INDETERMINATE at worst
- 7. deadline   the proven time is not after sealBy
+               under its name, at the proven time; where the certificate names CRL or OCSP its issuer's word, in the
+               bundle, speaks up to that time and does not call it revoked; a registrar's stop on chain makes a seal
+               INDETERMINATE at worst
+ 7. deadline   the block time is not after sealBy
  8. decision   the archive accepted: by its seal over the acceptance, or by the chain's status. Returned is FAILED (the
                seals and the anchor hold, but the archive does not keep it); unknown (nothing sealed, chain not asked)
                is INDETERMINATE; not decided yet, as seen on chain, passes
@@ -18,6 +19,8 @@ The steps; each is answered even where an earlier one failed, as far as its valu
 10. model      where the bundle proves an element: the model entry's leaf and its path lead to the statement's bimRoot,
                and its file is the document
 11. element    where the bundle proves one: its aspects and its path lead to the model entry's root
+12. timestamp  where there is one: it is over the five signatures, by an authority of the trust file; the proven time is
+               then the earlier of its time and the block's
 The report is FAILED if any step failed, else INDETERMINATE if any could not be checked, else PASSED.
 """
 
@@ -35,6 +38,7 @@ from ledger.bim.scan import FORMAT
 from ledger.errors import LedgerError, MismatchError
 from ledger.evidence import EvidenceBundle, UnknownItemError
 from ledger.levels import (
+    CLOCK_TOLERANCE,
     ChainWitness,
     Observation,
     SealCheck,
@@ -75,6 +79,7 @@ STEP_NAMES = (
     "file",
     "model",
     "element",
+    "timestamp",
 )
 _ALWAYS = STEP_NAMES[:8]
 
@@ -97,6 +102,14 @@ class _Anchor:
     level: AnchorLevel = AnchorLevel.NONE
     proven_time: datetime | None = None
     observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """By when the seals are proved to exist, and what proves it."""
+
+    time: datetime | None
+    by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +156,9 @@ def verify_bundle(
         return _unread(Finding.of(reason, f"{error.code}: {error}"), wanted, required_level, now)
     check = _Check(bundle, trust, checker=seal_checker, chain=chain, required=required_level, now=now)
     anchor = _anchor(check)  # (5)
-    parties = _parties(check, anchor)  # (6)
+    stamped, stamp_time = _timestamp(check)  # (12)
+    proof = _proof(anchor.proven_time, stamp_time)
+    parties = _parties(check, anchor, proof)  # (6)
     findings = {
         "form": Finding.of("form_ok"),
         "ledger": _ledger(check),  # (2)
@@ -162,13 +177,16 @@ def verify_bundle(
         findings["element"], described = _element(bundle.element)  # (11)
         if described is not None and findings["model"].outcome is Outcome.PASSED:  # else of a model that nobody sealed
             subject |= {"model": _sealed_model(bundle.element), "element": described.to_json()}
+    if stamped is not None:
+        findings["timestamp"] = stamped
     return VerificationReport(
         tuple(Step(STEP_NAMES.index(name) + 1, name, found) for name, found in findings.items()),
         parties,
         level=anchor.level,
         required_level=required_level,
         as_of=now,
-        proven_time=anchor.proven_time,
+        proven_time=proof.time,
+        proven_by=proof.by,
         subject=subject,
     )
 
@@ -253,13 +271,33 @@ def _anchor(check: _Check) -> _Anchor:
     return anchor
 
 
-def _parties(check: _Check, anchor: _Anchor) -> tuple[PartyVerdict, ...]:
+def _timestamp(check: _Check) -> tuple[Finding | None, datetime | None]:
+    token = check.bundle.timestamp
+    if token is None:
+        return None, None
+    signatures = tuple(seal.signature for seal in check.bundle.seals)
+    judged = check.checker.check_timestamp(token, signatures, authorities=check.trust.timestamp_authorities)
+    if judged.time is None:
+        return Finding.of(judged.reason, judged.detail), None
+    if judged.time > check.now + CLOCK_TOLERANCE:
+        return Finding.of("timestamp_in_future", fields.utc_text(judged.time)), None
+    return Finding.of(judged.reason, judged.detail, time=fields.utc_text(judged.time)), judged.time
+
+
+def _proof(block: datetime | None, stamp: datetime | None) -> _Proof:
+    """The earliest of what is proved: so leaving a proof out never makes a verdict better."""
+    if stamp is not None and (block is None or stamp <= block):
+        return _Proof(stamp, "timestamp")
+    return _Proof(block, None if block is None else "block")
+
+
+def _parties(check: _Check, anchor: _Anchor, proof: _Proof) -> tuple[PartyVerdict, ...]:
     bundle, payload = check.bundle, check.bundle.payload
     revoked = {} if anchor.observation is None else anchor.observation.revoked_from
+    at = proof.time or check.now
     verdicts = []
     for member, seal in zip(bundle.roster.organisations, bundle.seals, strict=True):
-        at = anchor.proven_time or check.now
-        finding = check.checker.check(
+        judged = check.checker.check(
             payload,
             seal,
             bundle.certificate_of(seal),
@@ -267,7 +305,10 @@ def _parties(check: _Check, anchor: _Anchor) -> tuple[PartyVerdict, ...]:
             organisation=member.code,
             organisation_name=member.name,
             at=at,
-        ).finding()
+            status=bundle.status_of(seal),
+            asks_status=True,
+        )
+        finding = judged.finding()
         reach = revoked.get(seal.certificate_id)
         if finding.outcome is Outcome.PASSED and reach is not None and reach <= at:
             finding = Finding.of("revoked_on_chain", time=fields.utc_text(reach))
@@ -279,6 +320,7 @@ def _parties(check: _Check, anchor: _Anchor) -> tuple[PartyVerdict, ...]:
                 name=member.name,
                 signing_time=seal.signing_time,
                 certificate_id=seal.certificate_id,
+                status_time=judged.status_time,
             )
         )
     return tuple(verdicts)

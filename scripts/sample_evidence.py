@@ -22,6 +22,7 @@ from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
 from ledger.identifiers.uscc import check_digit, validate_uscc
 from ledger.manifest import Manifest, build_manifest
 from ledger.merkle import inclusion_proof
+from ledger.seal_status import RevocationStatus
 from ledger.statement import (
     Acceptance,
     Anchored,
@@ -41,6 +42,9 @@ from signing.keystore import InMemoryKeyStore
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 END = datetime(2029, 1, 1, tzinfo=UTC)
+# Labels of authorities: one that publishes what it revoked, and the one whose timestamps are believed.
+PUBLISHING, TIME_ROOT = "publishing root", "time root"
+STATUS_URL = "http://status.example"
 SIGNING_TIME = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
 BLOCK_TIME = SIGNING_TIME + timedelta(minutes=5)
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -84,6 +88,7 @@ def authority(label: str = "root") -> DevelopmentAuthority:
         not_after=END + timedelta(days=3650),
         key=private_key(label),
         serial_number=derived(label) >> 128,
+        status_url=STATUS_URL if label == PUBLISHING else None,
     )
 
 
@@ -117,12 +122,13 @@ def trust_file() -> TrustFile:
         for name in CONTRACT_NAMES
     }
     return TrustFile(
-        ca_roots=(authority().root_certificate,),
+        ca_roots=(authority().root_certificate, authority(PUBLISHING).root_certificate),
         chain_id=DOMAIN.chain_id,
         genesis_hash=hashlib.sha256(b"genesis").digest(),
         contracts=contracts,
         archive_organisation=organisation_code("archive"),
         archive_certificates=(key_store("archive").certificate.der,),
+        timestamp_authorities=(authority(TIME_ROOT).root_certificate,),
     )
 
 
@@ -223,6 +229,8 @@ class Handover:
         anchored: bool = True,
         accepted: bool = True,
         element: ElementItem | None = None,
+        statuses: Iterable[RevocationStatus] = (),
+        timestamp: bytes | None = None,
     ) -> EvidenceBundle:
         """Seal, anchor and accept the handover; return the evidence of one document.
 
@@ -236,6 +244,8 @@ class Handover:
             anchored: with an attestation of the archive.
             accepted: with the archive's acceptance.
             element: with the proof of an element.
+            statuses: what issuers say of the certificates.
+            timestamp: a token.
         """
         statement, archive = self.statement(), archive or key_store("archive")
         payload = statement.payload(sealed_domain or self.domain)
@@ -257,6 +267,8 @@ class Handover:
             acceptance=accept(submission, archive, self.domain) if accepted else None,
             anchor=attest(submission, seals, archive, self.domain, block_time) if anchored else None,
             element=element,
+            statuses=statuses,
+            timestamp=timestamp,
         )
 
 

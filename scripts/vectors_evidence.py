@@ -21,19 +21,23 @@ from ledger.cli.seals import CadesSeals
 from ledger.evidence import EvidenceBundle
 from ledger.fields import base64_text, utc_text
 from ledger.merkle import AuditPath, inclusion_proof
+from ledger.seal_status import RevocationStatus
 from ledger.statement import LedgerDomain
-from ledger.types import BuildingIdentifier, Role, Seal, UnitProject
+from ledger.types import ROLES, BuildingIdentifier, Role, Seal, UnitProject
 from ledger.verify import verify_bundle
-from scripts import sample_model
+from scripts import sample_model, sample_status
 from scripts.sample_evidence import (
     BLOCK_TIME,
     DEFAULT_ROSTER,
     DOMAIN,
+    END,
     MODEL_INDEX,
     NOW,
+    PUBLISHING,
     SEAL_BY,
     SIGNING_TIME,
     START,
+    TIME_ROOT,
     UNIT_PROJECT,
     Handover,
     attest,
@@ -45,7 +49,10 @@ from scripts.sample_evidence import (
     with_high_s,
     with_models,
 )
+from signing.revocation import Revocation, RevocationReason
 
+OWNER = key_store("owner", issuer=PUBLISHING).certificate.certificate_id
+REASON = RevocationReason
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "evidence"
 GOOD = Handover()
 WITH_MODELS = with_models()
@@ -118,7 +125,7 @@ def edited() -> Iterator[Case]:
         lambda items: swap(items, ("signing_time", "signature", "certificate")),
         "anchor",
     )
-    yield case("unknown_item", "unknown_item", lambda items: items.append({"type": "timestamp", "token": "AA=="}))
+    yield case("unknown_item", "unknown_item", lambda items: items.append({"type": "notarisation", "token": "AA=="}))
     yield case("repeated_entry", refused, lambda items: items.insert(0, items[0]))
     yield case("misplaced_item", refused, lambda items: items.append(items.pop(0)))
     yield case(
@@ -346,6 +353,118 @@ def _with_seals(seals: tuple[Seal, ...]) -> EvidenceBundle:
     return replace(bundle, seals=seals, anchor=anchor)
 
 
+def statuses() -> Iterator[Case]:
+    """Yield bundles with what issuers say of the certificates."""
+
+    def case(name: str, verdict: str, items: list[RevocationStatus]) -> Case:
+        reason = {"PASSED": "", "FAILED": "parties_failed", "INDETERMINATE": "parties_undecided"}[verdict]
+        bundle = _sealed(sample_status.published(statuses=items))
+        return Case(f"status_{name}", bundle, verdict, "parties" if reason else "", reason)
+
+    def with_owner(owner: RevocationStatus) -> list[RevocationStatus]:
+        return [owner, *(item for item in sample_status.good() if OWNER not in item.certificates)]
+
+    yield Case("status", _sealed(sample_status.published()), "PASSED", "", "")
+    yield case("all_by_ocsp", "PASSED", [sample_status.by_ocsp(role) for role in ROLES])
+    yield case("all_by_crl", "PASSED", [sample_status.by_crl(ROLES)])
+    yield case("none", "INDETERMINATE", [])
+    yield case("missing_of_one", "INDETERMINATE", with_owner(sample_status.by_ocsp(Role.OWNER))[1:])
+    yield case(
+        "at_the_proven_time", "PASSED", with_owner(sample_status.by_ocsp(Role.OWNER, at=sample_status.STAMP_TIME))
+    )
+    second = timedelta(seconds=1)
+    for name, revocation in (
+        ("affiliation_changed_after", Revocation(sample_status.STAMP_TIME + second, REASON.AFFILIATION_CHANGED)),
+        ("compromised_after", Revocation(sample_status.STAMP_TIME + second, REASON.KEY_COMPROMISE)),
+        (
+            "affiliation_changed_with_an_earlier_invalidity",
+            Revocation(sample_status.STAMP_TIME + second, REASON.AFFILIATION_CHANGED, START + second),
+        ),
+    ):
+        yield case(name, "PASSED", with_owner(sample_status.by_ocsp(Role.OWNER, revocation)))
+    for name, verdict, revocation in (
+        ("affiliation_changed_before", "FAILED", Revocation(SIGNING_TIME, REASON.AFFILIATION_CHANGED)),
+        (
+            "affiliation_changed_between",
+            "INDETERMINATE",
+            Revocation(sample_status.STAMP_TIME, REASON.AFFILIATION_CHANGED),
+        ),
+        ("compromised_before", "INDETERMINATE", Revocation(SIGNING_TIME - second, REASON.KEY_COMPROMISE)),
+        (
+            "compromise_reaches_back",
+            "INDETERMINATE",
+            Revocation(sample_status.STATUS_TIME, REASON.KEY_COMPROMISE, sample_status.STAMP_TIME),
+        ),
+        (
+            "compromise_reaches_back_before_validity",
+            "INDETERMINATE",
+            Revocation(sample_status.STATUS_TIME, REASON.CA_COMPROMISE, START - timedelta(days=9)),
+        ),
+    ):
+        yield case(name, verdict, with_owner(sample_status.by_ocsp(Role.OWNER, revocation)))
+        yield case(f"{name}_by_crl", verdict, [sample_status.by_crl(ROLES, {Role.OWNER: revocation})])
+    owner, early = Role.OWNER, sample_status.STAMP_TIME - second
+    for name, item in (
+        ("too_early", sample_status.by_ocsp(owner, at=early)),
+        ("after_expiry", sample_status.by_ocsp(owner, at=END + second)),
+        ("unknown", sample_status.by_ocsp(owner, known=False)),
+        ("of_another_certificate", sample_status.by_ocsp(owner, of=Role.DESIGNER)),
+        ("of_another_issuer", sample_status.by_ocsp(owner, issuer="root")),
+        ("by_a_stranger", sample_status.by_ocsp(owner, signer=sample_status.responder("root"))),
+        ("by_a_timestamp_authority", sample_status.by_ocsp(owner, signer=sample_status.stamper(PUBLISHING).signer)),
+        ("signed_over", sample_status.forged(owner)),
+        ("with_high_s", sample_status.with_high_s(owner)),
+    ):
+        yield case(name, "INDETERMINATE", with_owner(item))
+    yield case("by_crl_too_early", "INDETERMINATE", [sample_status.by_crl(ROLES, at=early)])
+    yield case("by_crl_of_another_issuer", "INDETERMINATE", [sample_status.by_crl(ROLES, issuer="root")])
+    # Certificates that name none: a status is judged where there is one.
+    named = sample_status.by_ocsp(owner, Revocation(SIGNING_TIME, REASON.SUPERSEDED), issuer="root", of_issuer="root")
+    yield Case("status_unasked", _sealed(GOOD.bundle(statuses=[named])), "FAILED", "parties", "parties_failed")
+
+    def refused(name: str, edit: Callable[[list[dict[str, Any]]], object]) -> Case:
+        document = sample_status.published().to_json()
+        edit(document["items"])
+        return Case(f"status_{name}", canonical_bytes(document), "FAILED", "form", "form_refused")
+
+    def all_of(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [item for item in items if item["type"] == "revocation_status"]
+
+    archive = key_store("archive").certificate.certificate_id.hex()
+    yield refused("of_the_archive", lambda items: all_of(items)[0].update(certificates=[archive]))
+    yield refused("twice", lambda items: all_of(items)[0].update(certificates=all_of(items)[1]["certificates"]))
+    yield refused("by_other_means", lambda items: all_of(items)[0].update(method="scvp"))
+    yield refused("of_nothing", lambda items: all_of(items)[0].update(certificates=[]))
+    yield refused("empty", lambda items: all_of(items)[0].update(data=""))
+
+
+def timestamps() -> Iterator[Case]:
+    """Yield bundles with a timestamp."""
+
+    def case(name: str, verdict: str, step: str, reason: str, token: bytes) -> Case:
+        return Case(f"timestamp_{name}", _sealed(sample_status.published(timestamp=token)), verdict, step, reason)
+
+    token = sample_status.token()
+    later = sample_status.token(time=BLOCK_TIME + timedelta(hours=1))
+    yield case("after_the_block", "PASSED", "", "", later)
+    unstamped = GOOD.bundle(timestamp=sample_status.token(seals=GOOD.bundle().seals))
+    yield Case("timestamp_without_statuses", _sealed(unstamped), "PASSED", "", "")
+    long_before = sample_status.token(time=SIGNING_TIME - timedelta(seconds=301))
+    yield case("long_before_sealing", "FAILED", "parties", "parties_failed", long_before)
+    other = sample_status.token(seals=GOOD.bundle().seals)
+    yield case("over_other_seals", "FAILED", "timestamp", "timestamp_refused", other)
+    stranger = sample_status.token(authority_label=PUBLISHING)
+    yield case("by_a_stranger", "INDETERMINATE", "timestamp", "timestamp_not_pinned", stranger)
+    future = sample_status.token(time=NOW + timedelta(days=1))
+    yield case("in_the_future", "INDETERMINATE", "timestamp", "timestamp_in_future", future)
+    flipped = token[:-1] + bytes([token[-1] ^ 1])
+    yield case("signature_changed", "FAILED", "timestamp", "timestamp_refused", flipped)
+    responder = sample_status.token(signer=sample_status.responder(TIME_ROOT))
+    yield case("by_an_ocsp_responder", "FAILED", "timestamp", "timestamp_refused", responder)
+    dead = sample_status.token(signer=sample_status.stamper(TIME_ROOT, until=SIGNING_TIME).signer)
+    yield case("by_an_expired_authority", "FAILED", "timestamp", "timestamp_refused", dead)
+
+
 def serialised() -> Iterator[Case]:
     """Yield bundles whose bytes are not the canonical ones."""
     good = GOOD.bundle().to_bytes()
@@ -363,7 +482,7 @@ def serialised() -> Iterator[Case]:
 
 def cases() -> list[Case]:
     """Return all cases in order."""
-    return [*accepted(), *edited(), *undeclared(), *resealed(), *serialised(), *elements()]
+    return [*accepted(), *edited(), *undeclared(), *resealed(), *serialised(), *elements(), *statuses(), *timestamps()]
 
 
 def documents() -> dict[str, str]:
@@ -391,6 +510,7 @@ def documents() -> dict[str, str]:
         "cases.json": json.dumps(vectors | {"archive": archive}, ensure_ascii=False, indent=1) + "\n",
         "bundle.json": GOOD.bundle().to_bytes().decode("utf-8"),
         "element.json": WITH_MODELS.bundle(MODEL_INDEX, element=sample_model.item()).to_bytes().decode("utf-8"),
+        "status.json": sample_status.published().to_bytes().decode("utf-8"),
         "trust.json": trust.to_bytes().decode("utf-8"),
     }
 

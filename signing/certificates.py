@@ -236,6 +236,8 @@ def _check_head(der_bytes: bytes) -> None:
                 where="certificate.signature_algorithm",
                 actual=algorithm,
             )
+    if outer.content(der.BIT_STRING, "signature")[:1] != b"\0":  # X.690 would allow one unused bit: a second spelling
+        raise MalformedError("expected a signature of whole octets, got unused bits", where="certificate.signature")
 
 
 def _p256_key(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:

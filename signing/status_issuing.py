@@ -82,28 +82,21 @@ def issue_crl(
         CertificateList, DER.
     """
     identifier = authority.certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    entries = [
-        {
-            "user_certificate": item.serial_number,
-            "revocation_date": asn1.Time({"utc_time": item.revocation.revoked_at}),
-            "crl_entry_extensions": _reason_extensions(item.revocation) or core.VOID,
-        }
-        for item in sorted(revoked, key=lambda one: one.serial_number)
-    ]
-    tbs = crl.TbsCertList(
-        {
-            "version": "v2",
-            "signature": _algorithm(),
-            "issuer": authority.asn1.subject,
-            "this_update": asn1.Time({"utc_time": this_update}),
-            "next_update": asn1.Time({"utc_time": next_update}),
-            "revoked_certificates": entries or core.VOID,
-            "crl_extensions": [
-                {"extn_id": "authority_key_identifier", "extn_value": {"key_identifier": identifier.digest}},
-                {"extn_id": "crl_number", "extn_value": number},
-            ],
-        }
-    )
+    entries = [_crl_entry(item) for item in sorted(revoked, key=lambda one: one.serial_number)]
+    content: dict[str, object] = {
+        "version": "v2",
+        "signature": _algorithm(),
+        "issuer": authority.asn1.subject,
+        "this_update": asn1.Time({"utc_time": this_update}),
+        "next_update": asn1.Time({"utc_time": next_update}),
+        "crl_extensions": [
+            {"extn_id": "authority_key_identifier", "extn_value": {"key_identifier": identifier.digest}},
+            {"extn_id": "crl_number", "extn_value": number},
+        ],
+    }
+    if entries:
+        content["revoked_certificates"] = entries
+    tbs = crl.TbsCertList(content)
     signature = authority.sign(tbs.dump())
     result = crl.CertificateList({"tbs_cert_list": tbs, "signature_algorithm": _algorithm(), "signature": signature})
     return bytes(result.dump())
@@ -158,7 +151,9 @@ def issue_ocsp(
     if extensions:
         single["single_extensions"] = extensions
     content: dict[str, object] = {
-        "responder_id": ocsp.ResponderId("by_key", hashlib.new("sha1", _point(responder.certificate), usedforsecurity=False).digest()),
+        "responder_id": ocsp.ResponderId(
+            "by_key", hashlib.new("sha1", _point(responder.certificate), usedforsecurity=False).digest()
+        ),
         "produced_at": this_update,
         "responses": [single],
     }
@@ -212,6 +207,15 @@ def requested_certificate(request: bytes, issuer: x509.Certificate) -> tuple[int
     if names != (expected["issuer_name_hash"], expected["issuer_key_hash"]):
         raise PolicyError("expected a certificate of this issuer, got another's", code="other_issuer", where="ocsp")
     return serial_number, algorithm, None if nonce is None else bytes(nonce.native)
+
+
+def _crl_entry(item: RevokedCertificate) -> dict[str, object]:
+    entry: dict[str, object] = {
+        "user_certificate": item.serial_number,
+        "revocation_date": asn1.Time({"utc_time": item.revocation.revoked_at}),
+    }
+    extensions = _reason_extensions(item.revocation)
+    return entry | {"crl_entry_extensions": extensions} if extensions else entry
 
 
 def _reason_extensions(revocation: Revocation) -> list[dict[str, object]]:

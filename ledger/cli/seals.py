@@ -8,16 +8,20 @@ from functools import lru_cache
 
 from ledger.errors import LedgerError, MalformedError
 from ledger.identifiers.uscc import validate_uscc
-from ledger.levels import SealCheck
+from ledger.levels import SealCheck, TimestampCheck
 from ledger.report import Outcome
+from ledger.seal_status import RevocationStatus
 from ledger.types import Seal
 from signing.cades import SealValue, rebuild_cms
 from signing.certificates import parse_certificate
-from signing.errors import SigningError
+from signing.errors import NotFoundError, SigningError
 from signing.paths import TrustRoots
-from signing.verification import check_seal
+from signing.status import StatusMethod
+from signing.timestamp_form import load_certificate
+from signing.timestamps import check_timestamp
+from signing.verification import StatusEvidence, check_seal
 
-__all__ = ["CadesSeals", "check_archive_certificates", "load_roots"]
+__all__ = ["CadesSeals", "check_archive_certificates", "check_timestamp_authorities", "load_roots"]
 
 
 @lru_cache(maxsize=16)
@@ -53,6 +57,22 @@ def check_archive_certificates(certificates: Iterable[bytes]) -> None:
             ) from error
 
 
+@lru_cache(maxsize=16)
+def check_timestamp_authorities(certificates: tuple[bytes, ...]) -> None:
+    """Check that the certificates of timestamp authorities' issuers in a trust file can be read.
+
+    Raises:
+        MalformedError: one can't; `where` names it.
+    """
+    for index, der in enumerate(certificates):
+        try:
+            load_certificate(der)
+        except SigningError as error:
+            raise MalformedError(
+                str(error), code="timestamp_authorities", where=f"trust.timestamp_authorities[{index}]"
+            ) from error
+
+
 class CadesSeals:
     """`ledger.levels.SealChecker` and `ledger.export.CmsBuilder` over the signing package."""
 
@@ -66,8 +86,15 @@ class CadesSeals:
         organisation: str,
         organisation_name: str | None,
         at: datetime,
+        status: RevocationStatus | None = None,
+        asks_status: bool = False,
     ) -> SealCheck:
         """Judge a seal; see the protocol. Raises MalformedError only for roots that are no authorities."""
+        evidence = None
+        if status is not None:
+            evidence = StatusEvidence(status.data, StatusMethod(status.method))
+        elif asks_status:
+            evidence = StatusEvidence()
         verdict = check_seal(
             payload,
             seal.signing_time,
@@ -77,10 +104,30 @@ class CadesSeals:
             organisation=organisation,
             organisation_name=organisation_name,
             at=at,
+            status=evidence,
         )
         return SealCheck(
-            Outcome(verdict.outcome.value), verdict.reason.value, verdict.text_zh, verdict.text_en, verdict.detail
+            Outcome(verdict.outcome.value),
+            verdict.reason.value,
+            verdict.text_zh,
+            verdict.text_en,
+            verdict.detail,
+            verdict.status_time,
         )
+
+    def check_timestamp(
+        self, token: bytes, signatures: Iterable[bytes], *, authorities: Iterable[bytes]
+    ) -> TimestampCheck:
+        """Judge a timestamp; see the protocol. Raises MalformedError only for authorities that can't be read."""
+        authorities = tuple(authorities)
+        check_timestamp_authorities(authorities)
+        try:
+            stamp = check_timestamp(token, signatures, authorities=authorities)
+        except NotFoundError as error:
+            return TimestampCheck("timestamp_not_pinned", str(error))
+        except SigningError as error:
+            return TimestampCheck("timestamp_refused", f"{error.code}: {error}")
+        return TimestampCheck("timestamp_ok", stamp.authority, stamp.time)
 
     def build_cms(self, payload: bytes, seal: Seal, certificate_der: bytes) -> bytes:
         """Return the detached CMS, DER; raises MalformedError where the seal can't be rebuilt."""

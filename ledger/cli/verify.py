@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 
 from ledger.cid import FileCid
 from ledger.cli.export import read_input
-from ledger.cli.seals import CadesSeals, check_archive_certificates, load_roots
+from ledger.cli.seals import CadesSeals, check_archive_certificates, check_timestamp_authorities, load_roots
 from ledger.errors import LedgerError, TransportError
 from ledger.levels import ChainWitness
 from ledger.report import AnchorLevel, Finding, Outcome, VerificationReport
@@ -98,6 +98,7 @@ def _verify(arguments: argparse.Namespace) -> VerificationReport:
         trust = TrustFile.parse(read_input(arguments.trust))
         load_roots(trust.ca_roots)
         check_archive_certificates(trust.archive_certificates)
+        check_timestamp_authorities(trust.timestamp_authorities)
         reason = "unreadable"
         bundle = read_input(arguments.bundle)
         file = None if arguments.file is None else digest_file(arguments.file)

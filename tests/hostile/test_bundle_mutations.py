@@ -30,6 +30,7 @@ from ledger.verify import verify_bundle
 FOLDER = Path(__file__).resolve().parents[1] / "vectors/evidence"
 GOOD = (FOLDER / "bundle.json").read_bytes()
 ELEMENT = (FOLDER / "element.json").read_bytes()
+STATUS = (FOLDER / "status.json").read_bytes()
 TRUST = TrustFile.parse((FOLDER / "trust.json").read_bytes())
 NOW = utc_time("2026-11-23T08:00:00Z", "now")
 Path_ = tuple[Any, ...]
@@ -90,8 +91,19 @@ def other_values(value: Any) -> Iterator[Any]:
 
 Node = tuple[Path_, Any, bytes]
 LAST = len(parse_canonical(ELEMENT)["items"]) - 1
-# Of the bundle that proves an element only what it has besides: the rest is as in the other one.
+STATUS_ITEMS = parse_canonical(STATUS)["items"]
+OF_STATUS = {
+    index
+    for index, item in enumerate(STATUS_ITEMS)
+    if item["type"] in ("revocation_status", "timestamp", "certificate")
+}
+# Of the other bundles only what they have besides: the rest is as in the first one.
 NODES: list[Node] = [
+    *(
+        (path, value, STATUS)
+        for path, value in nodes(parse_canonical(STATUS))
+        if path[:1] == ("items",) and path[1:2] and path[1] in OF_STATUS
+    ),
     *((path, value, GOOD) for path, value in nodes(parse_canonical(GOOD))),
     *((path, value, ELEMENT) for path, value in nodes(parse_canonical(ELEMENT)) if path[:2] == ("items", LAST)),
 ]
@@ -102,12 +114,15 @@ OBJECTS = [node for node in NODES if isinstance(node[1], dict)]
 
 def label(node: Node) -> str:
     path, _, good = node
-    return ("" if good is GOOD else "element:") + ("/".join(str(key) for key in path) or "root")
+    kind = {GOOD: "", ELEMENT: "element:", STATUS: "status:"}[good]
+    return kind + ("/".join(str(key) for key in path) or "root")
 
 
 def test_the_bundles_themselves_pass() -> None:
     assert outcome(GOOD) is Outcome.PASSED
     assert outcome(ELEMENT) is Outcome.PASSED
+    assert outcome(STATUS) is Outcome.PASSED
+    assert len(OF_STATUS) == 3 + 1 + 6
     assert len(LEAVES) > 130
 
 
@@ -169,6 +184,53 @@ def test_any_bit_flipped_in_an_element_is_noticed(bit: int) -> None:
     data = bytearray(ELEMENT)
     data[bit // 8] ^= 1 << bit % 8
     assert outcome(bytes(data)) is not Outcome.PASSED
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.integers(STATUS.index(b'"type":"certificate"') * 8, STATUS.index(b'"acceptance"') * 8),
+)
+def test_any_bit_flipped_in_a_status_or_timestamp_is_noticed(bit: int) -> None:
+    data = bytearray(STATUS)
+    data[bit // 8] ^= 1 << bit % 8
+    assert outcome(bytes(data)) is not Outcome.PASSED
+
+
+@pytest.mark.parametrize("member", ["data", "token"])
+def test_every_octet_of_statuses_and_timestamp_is_bound(member: str) -> None:
+    document = parse_canonical(STATUS)
+    for item in document["items"]:
+        if member not in item:
+            continue
+        text = item[member]
+        raw = base64.b64decode(text)
+        for place in range(len(raw)):
+            for mask in (1, 0x80):
+                item[member] = base64.b64encode(raw[:place] + bytes([raw[place] ^ mask]) + raw[place + 1 :]).decode()
+                assert outcome(canonical_bytes(document)) is not Outcome.PASSED, (item["type"], place, mask)
+        item[member] = text
+
+
+def test_statuses_and_timestamp_of_another_handover_are_noticed() -> None:
+    document = parse_canonical(STATUS)
+    statuses = [item for item in document["items"] if item["type"] == "revocation_status"]
+    for one in statuses:
+        for other in statuses:
+            if one is not other:
+                changed_items = [
+                    {**item, "data": other["data"], "method": other["method"]} if item is one else item
+                    for item in document["items"]
+                ]
+                assert outcome(canonical_bytes({**document, "items": changed_items})) is not Outcome.PASSED
+
+
+def test_leaving_out_a_status_is_noticed_and_leaving_out_the_timestamp_shows_less() -> None:
+    document = parse_canonical(STATUS)
+    for index, item in enumerate(document["items"]):
+        if item["type"] in ("revocation_status", "timestamp"):
+            rest = {**document, "items": document["items"][:index] + document["items"][index + 1 :]}
+            expected = Outcome.PASSED if item["type"] == "timestamp" else Outcome.INDETERMINATE
+            assert outcome(canonical_bytes(rest)) is expected
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_later_versions_and_unknown_items_could_not_be_checked() -> None:
     with pytest.raises(UnknownItemError):
         EvidenceBundle.parse(canonical_bytes(document | {"format": "yunshang-evidence/v2"}))
     with pytest.raises(UnknownItemError):
-        EvidenceBundle.parse(canonical_bytes({"format": EVIDENCE_FORMAT, "items": [{"type": "timestamp"}]}))
+        EvidenceBundle.parse(canonical_bytes({"format": EVIDENCE_FORMAT, "items": [{"type": "notarisation"}]}))
     with pytest.raises(MalformedError):
         EvidenceBundle.parse(canonical_bytes(document | {"format": "yunshang-manifest/v1"}))
 

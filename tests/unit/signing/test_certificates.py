@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import hashlib
 
 import pytest
@@ -8,8 +9,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.identifiers.uscc import validate_uscc
+from signing.authority import DevelopmentAuthority, generate_key
 from signing.certificates import certificate_id, certificate_pem, parse_certificate
-from signing.errors import SigningError
+from signing.errors import MalformedError, SigningError
 from signing.keystore import InMemoryKeyStore
 
 
@@ -64,3 +67,27 @@ def test_changed_bytes_are_another_certificate_or_refused(data: st.DataObject, k
         return
     assert parsed.certificate_id != key_store.certificate.certificate_id
     assert parsed.x509.public_bytes(Encoding.DER) == bytes(der)
+
+
+def test_refuses_unused_bits_in_the_signature() -> None:
+    authority = DevelopmentAuthority.create(
+        "云上测试根",
+        not_before=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+        not_after=datetime.datetime(2029, 1, 1, tzinfo=datetime.UTC),
+    )
+    tried = 0
+    while not tried:
+        der_bytes = authority.issue(
+            generate_key().public_key(),
+            code="91440101MA5WECT01N",
+            name="广州示例建设投资有限公司",
+            not_before=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+            not_after=datetime.datetime(2029, 1, 1, tzinfo=datetime.UTC),
+            validate_code=validate_uscc,
+        ).der
+        if der_bytes[-1] % 2 == 0:  # DER itself allows one unused bit where that bit is zero
+            size = len(x509.load_der_x509_certificate(der_bytes).signature)
+            changed = der_bytes[: -size - 1] + b"\1" + der_bytes[-size:]
+            with pytest.raises(MalformedError):
+                parse_certificate(changed)
+            tried += 1
