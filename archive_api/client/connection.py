@@ -19,6 +19,7 @@ __all__ = ["API_PREFIX", "Connection"]
 
 API_PREFIX = "/api/v1"
 _ATTEMPTS = 4
+_PATIENCE_SECONDS = 120.0
 _PAGE_SIZE = 200
 
 
@@ -27,7 +28,7 @@ class Connection:
 
     Reads are tried again when the line breaks; writes only where the caller says that repeating them is harmless.
     With a key it signs in before the first request, again when the session is about to end, and once more where a
-    session turns out to be over.
+    session turns out to be over. An archive that asks to wait (429) is asked again after that.
 
     Args:
         base_url: address of the archive, such as `http://127.0.0.1:8460`.
@@ -117,7 +118,13 @@ class Connection:
     def _signed_in_request(
         self, method: str, url: str, *, headers: dict[str, str], can_repeat: bool, **body: Any
     ) -> httpx2.Response:
-        response = self._http.request(method, url, headers=headers | self._authorization(), **body)
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            response = self._http.request(method, url, headers=headers | self._authorization(), **body)
+            wait = _asked_to_wait(response) if can_repeat else None
+            if wait is None or time.monotonic() + wait > deadline:
+                break
+            time.sleep(wait)  # a request that was one too many did nothing
         if response.status_code == httpx2.codes.UNAUTHORIZED and self._key is not None and can_repeat:
             # A refused request did nothing: it may be sent again with a session that is open.
             self._token = None
@@ -216,3 +223,11 @@ class Connection:
 
 def _reason(error: httpx2.TransportError) -> str:
     return str(error) or type(error).__name__
+
+
+def _asked_to_wait(response: httpx2.Response) -> float | None:
+    """Seconds after which an archive that has been asked too much wants to be asked again; None: it answered."""
+    if response.status_code != httpx2.codes.TOO_MANY_REQUESTS:
+        return None
+    said = response.headers.get("retry-after", "")
+    return float(said) if said.isascii() and said.isdecimal() and len(said) <= 4 else 1.0
