@@ -123,7 +123,7 @@ class Observation:
 
     Attributes:
         record: the submission as recorded.
-        revoked_from: by certificate id, the moment from which the registrar calls it invalid.
+        revoked_from: by certificate id, the moment from which it is revoked or stopped, as the registry has it.
     """
 
     record: RecordedSubmission
@@ -270,10 +270,15 @@ def _revocations(witness: ChainWitness, certificate_ids: Iterable[bytes]) -> dic
     revoked = {}
     for certificate_id in set(certificate_ids):
         record = witness.certificate(certificate_id)
-        if record is not None and record.revoked_at is not None:
+        if record is None:
+            continue
+        reaches = [] if record.stopped_at is None else [record.stopped_at]
+        if record.revoked_at is not None:
             # A compromise reaches back to its invalidity time, never before the certificate was valid.
             reach = record.revoked_at
             if record.invalidity_time is not None and record.reason in _COMPROMISES:
                 reach = min(reach, max(record.invalidity_time, record.not_before))
-            revoked[certificate_id] = reach
+            reaches.append(reach)
+        if reaches:
+            revoked[certificate_id] = min(reaches)
     return revoked

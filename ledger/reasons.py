@@ -128,13 +128,9 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
         "parties_undecided": (_I, "无法判定{roles}的签章。", "Seals that could not be checked: {names}."),
         "revoked_on_chain": (
             _I,
-            "无法判定：登记方称证书在已证明的时间或之前失效（{time}）。",
-            "Could not check: the registrar says the certificate was invalid from {time}, not after the proven time.",
-        ),
-        "stopped_on_chain": (
-            _I,
-            "无法判定：登记方已在已证明的时间或之前停用该证书（{time}）。",
-            "Could not check: the registrar stopped the certificate at {time}, not after the proven time.",
+            "无法判定：链上登记的证书自 {time} 起失效或停用，不晚于已证明的时间。",
+            "Could not check: by the registry the certificate was invalid or stopped from {time}, "
+            "not after the proven time.",
         ),
         # (7) deadline
         "deadline_ok": (_P, "在签章期限内记录。", "Recorded within the deadline for sealing."),
