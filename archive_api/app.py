@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archive_api.access.enforcement import Enforcement
 from archive_api.access.gate import Gate
+from archive_api.access.router import router as access
 from archive_api.access_log.router import router as logs
 from archive_api.bim.router import router as models
 from archive_api.certificates.router import router as certificates
@@ -38,6 +39,7 @@ __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX = "/api/v1"
 _FEATURES = (
+    access,
     health,
     identity,
     projects,

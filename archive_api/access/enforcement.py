@@ -218,9 +218,7 @@ class _Recorder:
         event = _event(self._request, self._access, status)
         if event is None:
             return None
-        log = getattr(self._request.app.state.services, "access_log", None)
-        if log is None:
-            return None
+        log = self._request.app.state.services.access_log
         promise: Promise = await asyncio.wrap_future(log.submit(event))
         return promise.to_text()
 

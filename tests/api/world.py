@@ -47,6 +47,9 @@ from ledger.types import ROLES, BuildingIdentifier, DocumentEntry, ModelEntry, R
 from signing import cades
 from signing.authority import DevelopmentAuthority
 from signing.keystore import InMemoryKeyStore
+from signing.personal import InMemoryPersonalKey
+
+from .signing_in import PersonAuth
 
 JSON = dict[str, Any]
 NAMES = (
@@ -110,6 +113,7 @@ class World:
     worker: Worker
     authority: DevelopmentAuthority
     archive: InMemoryKeyStore
+    desk: InMemoryPersonalKey
     parties: dict[Role, InMemoryKeyStore] = field(default_factory=dict)
     counter: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -135,6 +139,30 @@ class World:
         assert problem["title_zh"]
         assert problem["title_en"]
         return problem
+
+    # Persons
+
+    def person(self, *grants: JSON, organisation: InMemoryKeyStore | None = None) -> TestClient:
+        """A browser or program of somebody new with these roles, each as `POST /access/grants` takes it."""
+        now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+        owner = organisation.certificate if organisation else None
+        key = self.authority.issue_personal_key(
+            name=f"经办{next(self.counter)}",
+            not_before=now - datetime.timedelta(days=399),
+            not_after=now + datetime.timedelta(days=3999),
+            organisation_code=owner.organisation_code if owner else None,
+            organisation_name=owner.organisation_name if owner else None,
+        )
+        added = self.post("/persons", {"certificate": base64.b64encode(key.certificate.der).decode()})
+        for grant in grants:
+            self.post("/access/grants", {"person_id": added["person_id"], **grant})
+        client = self.anonymous()
+        client.auth = PersonAuth(key)
+        return client
+
+    def anonymous(self) -> TestClient:
+        """A browser or program of nobody in particular."""
+        return TestClient(self.client.app, raise_server_exceptions=False)
 
     # The chain
 
@@ -415,12 +443,16 @@ def build_world(folder: Path) -> World:
         for number, name in enumerate((*NAMES, "云上市城建档案馆"), 1)
     ]
     *parties, archive = stores
+    desk = authority.issue_personal_key(
+        name="演示台", not_before=now - datetime.timedelta(days=399), not_after=now + datetime.timedelta(days=3999)
+    )
     home = init_home(
         folder,
         archive_organisation=archive.certificate.organisation_code,
         archive_name=archive.certificate.organisation_name,
         archive_certificates=[archive.certificate.der],
         ca_roots=[authority.root_certificate],
+        desk_certificate=desk.certificate.der,
     )
     node = EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, block_interval_seconds=0.02)
     node.start()
@@ -429,6 +461,7 @@ def build_world(folder: Path) -> World:
     clock = MovableClock()
     services = build_services(settings, final_block=node.final_block_number, clock=clock)
     client = TestClient(create_app(settings, services), raise_server_exceptions=False)
+    client.auth = PersonAuth(desk)
     worker = Worker(services, services.worker)
     world = World(
         home=home,
@@ -440,6 +473,7 @@ def build_world(folder: Path) -> World:
         worker=worker,
         authority=authority,
         archive=archive,
+        desk=desk,
         parties=dict(zip(ROLES, parties, strict=True)),
     )
     for store in stores:
