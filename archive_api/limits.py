@@ -10,11 +10,14 @@ from typing import Final
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["MAX_BODY_BYTES", "MAX_STATEMENT_BYTES", "BodyLimit"]
+__all__ = ["MAX_BODY_BYTES", "MAX_LIST_BYTES", "MAX_STATEMENT_BYTES", "BodyLimit"]
 
-MAX_BODY_BYTES: Final = 64 << 20
+MAX_BODY_BYTES: Final = 4 << 20
+#: What has something to say of every document of a handover: reasons of a return, wrapped keys.
+MAX_LIST_BYTES: Final = 128 << 20
 #: A manifest names every document of a handover in some 300 bytes.
 MAX_STATEMENT_BYTES: Final = 512 << 20
+_LISTS = re.compile(r"/api/v1/submissions/[^/]+/(return|keys|key-wraps)")
 _STREAMED = re.compile(r"/verify|/api/v1/(submissions/[^/]+/(entries|files(/.*)?)|verification/(file|bundle))")
 
 
@@ -67,7 +70,9 @@ class BodyLimit:
 def _limit(path: str) -> int | None:
     if _STREAMED.fullmatch(path):
         return None
-    return MAX_STATEMENT_BYTES if path.endswith("/statement") else MAX_BODY_BYTES
+    if path.endswith("/statement"):
+        return MAX_STATEMENT_BYTES
+    return MAX_LIST_BYTES if _LISTS.fullmatch(path) else MAX_BODY_BYTES
 
 
 def _too_slow() -> HTTPException:
