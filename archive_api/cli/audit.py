@@ -24,7 +24,8 @@ from archive_api.cli.output import Output
 from archive_api.cli.review import load_trust
 from archive_api.db.engine import Database
 from archive_api.home import load_home
-from ledger.errors import TransportError
+from ledger.errors import MalformedError, TransportError
+from ledger.hashing import keccak256
 from ledger.log.checkpoint import SignedCheckpoint
 from ledger.log.promise import Promise
 from ledger.log.verify import Finding
@@ -108,7 +109,7 @@ def verify(
 
         yunshang audit verify --rpc http://127.0.0.1:8545
 
-        yunshang audit verify --api https://archive.example --trust trust.json --from last.checkpoint --keep now.checkpoint
+        yunshang audit verify --api https://archive.example --trust trust.json --from last.txt --keep now.txt
     """
     output = Output(as_json)
     given = _Given(
@@ -151,7 +152,7 @@ def show(
     if first is None:
         size = int(connection.get("/logs")["items"][0]["size"])
         first = max(0, size - limit)
-    document = connection.get(f"/logs/{ACCESS_STREAM}/records", params={"from": first, "limit": limit})
+    document = connection.get(f"/logs/{ACCESS_STREAM}/records?from={first}&limit={limit}")
     output.table(
         "访问日志 Access log",
         ("序号 #", "时间 time", "谁 who", "来源 source", "行为 action", "结果 outcome", "对象 object"),
@@ -211,8 +212,8 @@ def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:
             source = open_home_log(home.logs_dir, ACCESS_STREAM)
             database = stack.enter_context(closing(Database(f"sqlite:///{home.database_path}")))
             clear = ClearTexts(database, source)
+        anchored = _anchored(given, origin, output)  # before the checkpoint, which is then never older than they are
         note = source.checkpoint()
-        anchored = _anchored(given, origin, output)
         size = _size(note)
         advance = stack.enter_context(output.progress("核验访问日志", "verifying the access log", size))
         audit = Audit(
@@ -231,9 +232,7 @@ def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:
 
 
 def _anchored(given: _Given, origin: str, output: Output) -> Sequence[AnchoredCheckpoint] | None:
-    """Heads by one's own node; asked after the checkpoint was read, so a newer head is only a reason to read again."""
-    from ledger.hashing import keccak256
-
+    """Heads by one's own node."""
     try:
         return open_reader(given.home, given.rpc, given.trust).checkpoints(keccak256(origin.encode()))
     except TransportError as error:
@@ -245,7 +244,10 @@ def _anchored(given: _Given, origin: str, output: Output) -> Sequence[AnchoredCh
 
 
 def _size(note: bytes | None) -> int:
-    return 0 if note is None else SignedCheckpoint.parse(note).checkpoint.size
+    try:
+        return 0 if note is None else SignedCheckpoint.parse(note).checkpoint.size
+    except MalformedError:
+        return 0
 
 
 def _show(report: AuditReport, output: Output) -> None:
