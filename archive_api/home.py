@@ -42,6 +42,7 @@ class HomeConfig:
         genesis_hash: 0x-hex of block 0, or None before the first start.
         contracts: by their names in the trust file; empty before the first start.
         desk_certificate: DER, base64, of the development desk's personal certificate; None: a home without one.
+        timestamp_authorities: DER, base64, of those who issue to timestamp authorities; pinned in `trust.json`.
     """
 
     chain_id: int
@@ -54,6 +55,7 @@ class HomeConfig:
     genesis_hash: str | None
     contracts: Mapping[str, ContractSite]
     desk_certificate: str | None = None
+    timestamp_authorities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def init_home(
     archive_certificates: Sequence[bytes],
     ca_roots: Sequence[bytes],
     desk_certificate: bytes | None = None,
+    timestamp_authorities: Sequence[bytes] = (),
     api_port: int = 0,
     rpc_port: int = 0,
 ) -> Home:
@@ -194,6 +197,7 @@ def init_home(
         archive_certificates: DER; pinned in the trust file.
         ca_roots: DER; pinned in the trust file.
         desk_certificate: DER of the development desk's personal certificate, or None.
+        timestamp_authorities: DER of those who issue to timestamp authorities; pinned in the trust file.
         api_port: loopback port of the API; 0 takes a free one at each start.
         rpc_port: the same for the node.
 
@@ -219,6 +223,7 @@ def init_home(
         genesis_hash=None,
         contracts={},
         desk_certificate=_base64(desk_certificate) if desk_certificate else None,
+        timestamp_authorities=tuple(_base64(der) for der in timestamp_authorities),
     )
     home = Home(root, config)
     for directory in (root, home.server_dir, home.blocks_dir, home.uploads_dir, home.chain_dir):
@@ -285,8 +290,8 @@ def _parse(document: Any) -> HomeConfig:
     if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
         raise KeyError("format")
     contracts = {name: ContractSite(**site) for name, site in document.pop("contracts").items()}
-    for name in ("archive_certificates", "ca_roots"):
-        document[name] = tuple(document[name])
+    for name in ("archive_certificates", "ca_roots", "timestamp_authorities"):
+        document[name] = tuple(document.get(name, ()))
     return HomeConfig(**document, contracts=contracts)
 
 

@@ -27,6 +27,8 @@ from archive_api.composition import build_services
 from archive_api.errors import ConflictError, MismatchError, TransportError
 from archive_api.home import ContractSite, Home, write_private
 from archive_api.protection.connections import guarded
+from archive_api.seal_status.collector import SealStatusCollector
+from archive_api.seal_status.sources import HttpSources
 from archive_api.settings import ANCHOR_SECONDS, Settings
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
@@ -54,6 +56,7 @@ def run(
     ready_callback: Callable[[ServerAddress], None],
     stop: threading.Event | None = None,
     port: int | None = None,
+    authority_url: str | None = None,
 ) -> None:
     """Serve a home until SIGINT, SIGTERM or `stop`.
 
@@ -62,6 +65,7 @@ def run(
         ready_callback: called once, when requests are answered.
         stop: set from another thread to end; signals are heeded in the main thread only.
         port: loopback port of the API; None: the home's own.
+        authority_url: where the home's development authority answers about revocation and time; None: nowhere.
 
     Raises:
         ConflictError: another server has this home.
@@ -75,7 +79,7 @@ def run(
         node = EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, port=home.config.rpc_port)
         stack.enter_context(node)
         home = ensure_ledger(home, node)
-        settings = Settings.for_home(home, rpc_url=node.rpc_url, port=port)
+        settings = Settings.for_home(home, rpc_url=node.rpc_url, port=port, authority_url=authority_url)
         services = build_services(settings, final_block=node.final_block_number)
         stack.callback(services.close)
         app = create_app(settings, services)
@@ -86,6 +90,11 @@ def run(
         keeper = LogKeeper(services)
         keeper.start()
         stack.callback(keeper.stop)
+        sources = HttpSources.of(settings)
+        stack.callback(sources.close)
+        collector = SealStatusCollector(services, sources)
+        collector.start()
+        stack.callback(collector.stop)
         indexer = ModelIndexer(services)
         indexer.start()
         stack.callback(indexer.stop)
@@ -141,6 +150,7 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
             chain_id=config.chain_id,
             relay_key=home.relay_key(),
             archive_organisation=config.archive_organisation,
+            authorities=[base64.b64decode(root) for root in config.ca_roots],
             final_block=node.final_block_number,
         )
         home = home.with_ledger(genesis_hash=_hex(identity.genesis_hash), contracts=_sites(identity))
@@ -174,6 +184,7 @@ def _trust(home: Home) -> TrustFile:
         },
         archive_organisation=config.archive_organisation,
         archive_certificates=tuple(base64.b64decode(der) for der in config.archive_certificates),
+        timestamp_authorities=tuple(base64.b64decode(der) for der in config.timestamp_authorities),
         logs=(_log_pin(home),),
     )
 

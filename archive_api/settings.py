@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from archive_api.home import Home
 from archive_api.protection.rates import Allowance
 from archive_api.protection.secrets import SecretFiles, is_guessable
+from archive_api.seal_status.sources import StatusSource, check_address
 
-__all__ = ["ANCHOR_SECONDS", "Settings"]
+__all__ = ["ANCHOR_SECONDS", "Settings", "is_tls_or_loopback"]
 
 ANCHOR_SECONDS: Final = 300
 """How often the heads of logs are anchored at least, unless set otherwise; trust files name it."""
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
         logs_dir: entries and tiles of logs; None: `logs` beside the uploads.
         log_publish_seconds: how long an entry waits for a checkpoint at most.
         log_anchor_seconds, log_anchor_entries: a head is anchored when so much time or so many entries have passed.
+        status_sources: JSON, by SHA-256 of an issuer's certificate (hex): `{"ocsp": address, "crl": address or file}`;
+            certificates of other issuers are not asked about.
+        timestamp_url: the RFC 3161 authority; the trust file says whose timestamps are believed. None: no timestamps.
+        status_timeout_seconds: how long a responder or timestamp authority may take.
+        status_refresh_hours: how old the newest status of a certificate with seals may become.
         rpc_url: the node; loopback for the embedded one.
         archive_name: the archive's name as in its certificates.
         host, port: where the API listens; elsewhere than on loopback only behind a proxy that ends TLS for the
@@ -65,6 +71,9 @@ class Settings(BaseSettings):
         personal_roots_path: PEM file with the authorities of personal certificates; None: the trust file's.
         desk_certificate: base64 DER of the development desk's personal certificate: whoever holds its key has every
             role everywhere. None outside development.
+        oidc_issuer, oidc_client_id, oidc_client_secret: sign-in by the city's unified identity; None: by certificate
+            alone.
+        oidc_name: what the unified identity is called on the sign-in page.
         trusted_proxies: addresses of proxies whose `X-Forwarded-For` is believed.
         requests_per_second, requests_burst: of one address, and of one person.
         costly_per_second, costly_burst: of one address, of what reads or computes much: verification, evidence, search.
@@ -99,6 +108,10 @@ class Settings(BaseSettings):
     log_publish_seconds: Annotated[float, Field(gt=0, le=2)] = 1.0
     log_anchor_seconds: Annotated[int, Field(gt=0)] = ANCHOR_SECONDS
     log_anchor_entries: Annotated[int, Field(gt=0)] = 10_000
+    status_sources: dict[str, StatusSource] = Field(default_factory=dict)
+    timestamp_url: str | None = None
+    status_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
+    status_refresh_hours: Annotated[int, Field(gt=0)] = 24
     rpc_url: str
     archive_name: str
     host: str = "127.0.0.1"
@@ -109,6 +122,10 @@ class Settings(BaseSettings):
     challenge_seconds: Annotated[int, Field(gt=0, le=3_600)] = 300
     personal_roots_path: Path | None = None
     desk_certificate: str | None = None
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = "统一身份认证"
     trusted_proxies: tuple[str, ...] = ()
     requests_per_second: Annotated[float, Field(gt=0)] = 300.0
     requests_burst: Annotated[int, Field(gt=0)] = 3_000
@@ -176,6 +193,26 @@ class Settings(BaseSettings):
             raise ValueError("expected an origin with https: sessions would be sent in the clear")
         return value
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _over_tls(cls, value: str | None) -> str | None:
+        if value is not None and not is_tls_or_loopback(value):
+            raise ValueError("expected the address of an issuer with https and without user name, query or fragment")
+        return value
+
+    @field_validator("timestamp_url")
+    @classmethod
+    def _an_address_of_http(cls, value: str | None) -> str | None:
+        return None if value is None else check_address(value)
+
+    @field_validator("status_sources")
+    @classmethod
+    def _by_digest(cls, value: dict[str, StatusSource]) -> dict[str, StatusSource]:
+        for issuer in value:
+            if len(issuer) != 64 or not _is_hex(issuer) or issuer != issuer.lower():
+                raise ValueError(f"expected SHA-256 of an issuer's certificate as lowercase hex, got {issuer[:80]!r}")
+        return value
+
     @field_validator("rpc_url")
     @classmethod
     def _without_credentials(cls, value: str) -> str:
@@ -201,6 +238,8 @@ class Settings(BaseSettings):
             )
         if self.desk_certificate is not None and self.is_https:
             raise ValueError("expected no development desk on a public server: it has every role everywhere")
+        if (self.oidc_issuer is None) != (self.oidc_client_id is None):
+            raise ValueError("expected an issuer and a client id of the unified identity together, got one")
         return self
 
     @property
@@ -239,13 +278,14 @@ class Settings(BaseSettings):
         return Allowance(per_second=self.sign_ins_per_minute / 60, burst=self.sign_ins_burst)
 
     @classmethod
-    def for_home(cls, home: Home, *, rpc_url: str, port: int | None = None) -> Self:
+    def for_home(cls, home: Home, *, rpc_url: str, port: int | None = None, authority_url: str | None = None) -> Self:
         """Settings of the embedded engines of a home.
 
         Args:
             home: an initialised home.
             rpc_url: where its node listens.
             port: loopback port of the API; None: the home's own.
+            authority_url: where the development authority of the home is asked; None: nowhere.
         """
         return cls(
             database_url=f"sqlite:///{home.database_path}",
@@ -261,7 +301,25 @@ class Settings(BaseSettings):
             archive_name=home.config.archive_name,
             desk_certificate=home.config.desk_certificate,
             port=home.config.api_port if port is None else port,
+            status_sources={
+                hashlib.sha256(base64.b64decode(root)).hexdigest(): StatusSource(
+                    ocsp=f"{authority_url}/ocsp", crl=f"{authority_url}/crl"
+                )
+                for root in (home.config.ca_roots if authority_url else ())
+            },
+            timestamp_url=f"{authority_url}/tsa" if authority_url else None,
         )
+
+
+def is_tls_or_loopback(url: str) -> bool:
+    """Whether a URL is one with https, or with http on this machine; without user name, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        name = parts.hostname or ""
+    except ValueError:
+        return False
+    secure = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(name))
+    return secure and bool(name) and not ({"@", "?", "#"} & set(url))
 
 
 def _is_loopback(host: str) -> bool:

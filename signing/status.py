@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -39,6 +40,7 @@ __all__ = [
     "MAX_STATUS_BYTES",
     "CertificateStatus",
     "StatusMethod",
+    "find_issuer",
     "names_status",
     "normalise_status",
     "ocsp_request",
@@ -89,6 +91,17 @@ def names_status(certificate: OrganisationCertificate) -> bool:
         ):
             return True
     return False
+
+
+def find_issuer(certificate: OrganisationCertificate, authorities: Iterable[bytes]) -> bytes | None:
+    """Return the first of some authorities' certificates (DER) that issued a certificate, or None."""
+    for authority in authorities:
+        try:
+            certificate.x509.verify_directly_issued_by(x509.load_der_x509_certificate(authority))
+        except (*UNREADABLE, InvalidSignature):
+            continue
+        return authority
+    return None
 
 
 def read_status(

@@ -15,6 +15,7 @@ from archive_api.encryption import models as encryption
 from archive_api.identity import models as identity
 from archive_api.outbox import models as outbox
 from archive_api.projects import models as projects
+from archive_api.seal_status import models as seal_status
 from archive_api.submissions import models as submissions
 from archive_api.submissions import quotas
 
@@ -31,6 +32,7 @@ MODELS = (
     identity,
     outbox,
     projects,
+    seal_status,
     submissions,
     quotas,
 )

@@ -17,6 +17,7 @@ from archive_api.errors import ConflictError
 from archive_api.http import hex32
 from archive_api.outbox.repository import JobRepository
 from archive_api.projects.repository import ProjectRepository
+from archive_api.seal_status.repository import SealStatusRepository
 from archive_api.seals import core_seal
 from archive_api.services import Services
 from archive_api.submissions.models import EntryRow
@@ -114,6 +115,8 @@ class EvidenceService:
         building = self._projects.building_by_id(unit_project.building_id)
         roster_row = self._projects.roster_by_id(statement.roster_id)
         seals = [core_seal(seal, Role(seal.role)) for seal in self._submissions.seals(submission_id)]
+        parties = [self._certificates.get(seal.certificate_id.hex()) for seal in seals]
+        statuses, timestamp = SealStatusRepository(self._session).evidence(submission_id, parties)
         acceptance, anchor = self._acceptance(submission_id), self._attestation(submission_id)
         archive_seals = [item.seal for item in (acceptance, anchor) if item is not None]
         tree = _TREES.get(statement.documents_root, lambda: self._submissions.leaf_hashes(submission))
@@ -126,6 +129,8 @@ class EvidenceService:
             roster=Roster.from_json(parse_canonical(roster_row.roster.encode())),
             seals=seals,
             certificates=[self._der(seal) for seal in [*seals, *archive_seals]],
+            statuses=statuses,
+            timestamp=timestamp,
             acceptance=acceptance,
             anchor=anchor,
         )

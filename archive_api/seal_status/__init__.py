@@ -1,0 +1,1 @@
+"""What issuers say of sealing certificates, and timestamps over the seals: collected, kept, put into evidence."""

@@ -1,0 +1,250 @@
+"""Collects what issuers say of sealing certificates, and timestamps over the seals.
+
+For each statement, until nothing remains:
+ 1. a status of each certificate not older than its seal's arrival: whoever sealed with a revoked certificate is known
+ 2. once there are five seals: a timestamp, where an authority is configured and the trust file believes one
+ 3. once the proven time is known (the earlier of timestamp and block): a status of that time or later
+What can't be got is tried again, more and more seldom; meanwhile evidence without it is INDETERMINATE. Certificates
+that name no status, and issuers without a configured source, are passed over. Later on the newest status of each
+certificate is taken again from time to time, so that evidence comes to show what was revoked since.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from archive_api.certificates.repository import CertificateRepository
+from archive_api.errors import ApiError, TransportError
+from archive_api.outbox.repository import JobRepository
+from archive_api.seal_status.models import CertificateStatusRow, Occasion, TimestampRow
+from archive_api.seal_status.repository import SealStatusRepository
+from archive_api.seal_status.sources import StatusSources
+from archive_api.services import Services
+from archive_api.submissions.models import SealRow, StatementRow
+from archive_api.submissions.repository import SubmissionRepository
+from ledger.anchoring import Phase
+from ledger.errors import LedgerError
+from ledger.types import ROLES
+from signing.certificates import OrganisationCertificate, parse_certificate
+from signing.errors import SigningError
+from signing.status import find_issuer, names_status, read_status
+from signing.timestamps import check_timestamp
+
+__all__ = ["SealStatusCollector"]
+
+_LOG = logging.getLogger(__name__)
+_POLL_SECONDS = 0.5
+_FIRST_DELAY_SECONDS = 1.0
+_LONGEST_DELAY_SECONDS = 300.0
+_REFRESH_POLL_SECONDS = 60.0
+_BATCH = 200
+_REFRESHED = 50
+_OVER_SECONDS = 86_400
+
+
+class SealStatusCollector:
+    """One thread beside the worker, so that an authority that is slow holds up nothing else.
+
+    Args:
+        services: the server's.
+        sources: where to ask.
+    """
+
+    def __init__(self, services: Services, sources: StatusSources) -> None:
+        self._services = services
+        self._sources = sources
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._delays: dict[str, tuple[float, float]] = {}
+        self._refresh_at = 0.0
+        self._offset = 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._run, name="seal-status", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what it was asking is asked again at the next start."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.round()
+            except (LedgerError, ApiError, SigningError, SQLAlchemyError) as error:
+                _LOG.warning("round stopped: %s: %s", type(error).__name__, error)
+            self._stopping.wait(_POLL_SECONDS)
+
+    def round(self) -> None:
+        """Do what can be done now for every statement that is not settled, then look for statuses grown old."""
+        with self._services.database.reading() as session:
+            statements = SealStatusRepository(session).unsettled(limit=_BATCH, offset=self._offset)
+        # What waits for an authority that is away must not keep the rest from its turn.
+        self._offset = self._offset + _BATCH if len(statements) == _BATCH else 0
+        for statement in statements:
+            if self._stopping.is_set():
+                return
+            if self._is_settled(statement):
+                with self._services.database.transaction() as session:
+                    SealStatusRepository(session).settle(statement.submission_id, now=self._services.now())
+        if time.monotonic() >= self._refresh_at:
+            self._refresh_at = time.monotonic() + _REFRESH_POLL_SECONDS
+            self._refresh()
+
+    def _is_settled(self, statement: StatementRow) -> bool:
+        """Take the next steps for a statement; whether nothing remains."""
+        if statement.void_reason is not None:
+            return True
+        with self._services.database.reading() as session:
+            seals = SubmissionRepository(session).seals(statement.submission_id)
+            certificates = {seal.certificate_id: _certificate(session, seal) for seal in seals}
+        lacking = [
+            seal
+            for seal in seals
+            if not self._has_status(certificates[seal.certificate_id], seal.created_at, Occasion.SEALING)  # (1)
+        ]
+        block = self._block_time(statement)
+        if len(seals) < len(ROLES):
+            return self._is_over(statement, block)
+        stamp = self._stamp(statement.submission_id, seals)  # (2)
+        # A timestamp is not waited for, nor the block: each proves a time without the other.
+        proven = min((one for one in (block, stamp) if one is not None), default=None)
+        if proven is None:
+            return self._is_over(statement, block)
+        lacking_proof = [
+            certificate
+            for certificate in certificates.values()
+            if not self._has_status(certificate, proven, Occasion.PROVEN)  # (3)
+        ]
+        return not lacking and not lacking_proof and not (stamp is None and self._wants_stamp)
+
+    def _block_time(self, statement: StatementRow) -> datetime | None:
+        if statement.job_id is None:
+            return None
+        with self._services.database.reading() as session:
+            job = JobRepository(session).get(statement.job_id)
+        if job.block_time is None or job.phase not in (Phase.MINED, Phase.FINAL):
+            return None
+        return datetime.fromtimestamp(job.block_time, UTC)
+
+    def _is_over(self, statement: StatementRow, block: datetime | None) -> bool:
+        """Whether a statement that is not recorded never will be."""
+        return block is None and self._services.now().timestamp() > statement.seal_by + _OVER_SECONDS
+
+    @property
+    def _wants_stamp(self) -> bool:
+        return self._sources.stamps and bool(self._services.trust.timestamp_authorities)
+
+    def _stamp(self, submission_id: str, seals: Sequence[SealRow]) -> datetime | None:
+        with self._services.database.reading() as session:
+            known = SealStatusRepository(session).timestamp(submission_id)
+        if known is not None:
+            return known.proven_time
+        if not self._wants_stamp or not self._is_due(submission_id):
+            return None
+        by_role = {seal.role: base64.b64decode(seal.signature) for seal in seals}
+        signatures = tuple(by_role[role.value] for role in ROLES)
+        try:
+            token = self._sources.timestamp(signatures)
+            stamp = check_timestamp(token, signatures, authorities=self._services.trust.timestamp_authorities)
+        except (TransportError, SigningError) as error:
+            self._put_off(submission_id, f"timestamp of {submission_id}: {error}")
+            return None
+        row = TimestampRow(
+            submission_id=submission_id,
+            token=base64.b64encode(token).decode("ascii"),
+            proven_time=stamp.time,
+            created_at=self._services.now(),
+        )
+        with self._services.database.transaction() as session:
+            SealStatusRepository(session).add_timestamp(row)
+        self._delays.pop(submission_id, None)
+        return stamp.time
+
+    def _has_status(self, certificate: OrganisationCertificate, wanted: datetime, occasion: Occasion) -> bool:
+        """Whether there is a status of a time or later, or none can be had; asks for one if need be."""
+        issuer = self._issuer(certificate)
+        if issuer is None or not names_status(certificate):
+            return True
+        identifier = certificate.certificate_id.hex()
+        with self._services.database.reading() as session:
+            newest = SealStatusRepository(session).latest(identifier)
+        if newest is not None and newest.this_update >= wanted.replace(microsecond=0):
+            return True
+        if self._services.now() > certificate.not_after:  # what comes now would say nothing
+            return True
+        return self._take(certificate, issuer, occasion) and self._has_status_now(identifier, wanted)
+
+    def _has_status_now(self, identifier: str, wanted: datetime) -> bool:
+        with self._services.database.reading() as session:
+            newest = SealStatusRepository(session).latest(identifier)
+        return newest is not None and newest.this_update >= wanted.replace(microsecond=0)
+
+    def _take(self, certificate: OrganisationCertificate, issuer: bytes, occasion: Occasion) -> bool:
+        """Ask the issuer; whether it gave a status that can be believed and is new."""
+        identifier = certificate.certificate_id.hex()
+        if not self._is_due(identifier):
+            return False
+        try:
+            method, data = self._sources.status(certificate, issuer)
+            status = read_status(data, method, certificate=certificate, issuer=issuer)
+        except (TransportError, SigningError) as error:
+            self._put_off(identifier, f"status of certificate {identifier}: {error}")
+            return False
+        row = CertificateStatusRow(
+            certificate_id=identifier,
+            method=method.value,
+            this_update=status.this_update,
+            revoked=status.revocation is not None,
+            data=base64.b64encode(data).decode("ascii"),
+            occasion=occasion,
+            created_at=self._services.now(),
+        )
+        with self._services.database.transaction() as session:
+            is_new = SealStatusRepository(session).add_status(row)
+        if not is_new:
+            self._put_off(identifier, f"status of certificate {identifier}: nothing newer than {status.this_update}")
+            return False
+        if row.revoked:
+            _LOG.warning("certificate %s is revoked, by its issuer's status of %s", identifier, status.this_update)
+        self._delays.pop(identifier, None)
+        return True
+
+    def _refresh(self) -> None:
+        now = self._services.now()
+        before = now - timedelta(hours=self._services.settings.status_refresh_hours)
+        with self._services.database.reading() as session:
+            rows = SealStatusRepository(session).grown_old(before, now=now, limit=_REFRESHED)
+        for row in rows:
+            certificate = parse_certificate(base64.b64decode(row.der))
+            issuer = self._issuer(certificate)
+            if issuer is not None and not self._stopping.is_set():
+                self._take(certificate, issuer, Occasion.REFRESH)
+
+    def _issuer(self, certificate: OrganisationCertificate) -> bytes | None:
+        """The root that issued a certificate, if a source is configured for it."""
+        return find_issuer(certificate, filter(self._sources.has_source, self._services.trust.ca_roots))
+
+    def _is_due(self, subject: str) -> bool:
+        return time.monotonic() >= self._delays.get(subject, (0.0, 0.0))[0]
+
+    def _put_off(self, subject: str, why: str) -> None:
+        delay = min(2 * self._delays.get(subject, (0.0, _FIRST_DELAY_SECONDS / 2))[1], _LONGEST_DELAY_SECONDS)
+        self._delays[subject] = (time.monotonic() + delay, delay)
+        _LOG.log(logging.WARNING if delay >= _LONGEST_DELAY_SECONDS / 8 else logging.INFO, "later: %s", why)
+
+
+def _certificate(session: Session, seal: SealRow) -> OrganisationCertificate:
+    return parse_certificate(CertificateRepository(session).der(seal.certificate_id))
