@@ -5,6 +5,6 @@ of the pictures alone. So there is no text, font, metadata, attachment, annotati
 that could still be read. Source: docs/adr/0009-redaction-by-pixels.md.
 """
 
-from archive_api.redaction.redact import Box, Redaction, redact_pdf
+from archive_api.redaction.redact import Box, Redaction, TermNotFoundError, redact_pdf
 
-__all__ = ["Box", "Redaction", "redact_pdf"]
+__all__ = ["Box", "Redaction", "TermNotFoundError", "redact_pdf"]

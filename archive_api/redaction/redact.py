@@ -26,7 +26,7 @@ from archive_api.errors import MalformedError, MismatchError, NotFoundError, Pol
 from archive_api.redaction.finding import Rectangle, find_term, letters_of, read_characters
 from archive_api.redaction.writer import SKELETON, PictureWriter, encode_picture
 
-__all__ = ["Box", "PageReport", "Redaction", "redact_pdf"]
+__all__ = ["Box", "PageReport", "Redaction", "TermNotFoundError", "redact_pdf"]
 
 _POINTS_PER_INCH: Final = 72
 _MAX_PIXELS: Final = 120_000_000
@@ -87,6 +87,20 @@ class Redaction:
     attachments: int
 
 
+class TermNotFoundError(NotFoundError):
+    """Terms that are nowhere in a file's text; `numbers` says which, from 1. The terms themselves are not named."""
+
+    default_code = "term_not_found"
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        super().__init__(
+            f"expected every term in the file's text, got none of number {', '.join(map(str, numbers))}: what stands in"
+            " a picture isn't found",
+            terms=list(numbers),
+        )
+        self.numbers = tuple(numbers)
+
+
 def redact_pdf(
     source: Path,
     target: Path,
@@ -108,7 +122,7 @@ def redact_pdf(
 
     Raises:
         MalformedError: not a readable PDF, a term without a letter, a box off its page.
-        NotFoundError: terms that are nowhere (`term_not_found`, their numbers from 1 in `values`).
+        TermNotFoundError: terms that are nowhere.
         PolicyError: nothing to cover, a file with a password, too many pages, a target that is the source.
         MismatchError: the finished copy failed its check; nothing was put in place.
     """
@@ -127,12 +141,7 @@ def redact_pdf(
             document.close()
         missing = [number for number, count in enumerate(redaction.found, 1) if count == 0]
         if missing and not allow_missing:
-            raise NotFoundError(
-                f"expected every term in the file's text, got none of number {', '.join(map(str, missing))}: what"
-                " stands in a picture isn't found",
-                code="term_not_found",
-                terms=missing,
-            )
+            raise TermNotFoundError(missing)
         _check(temporary, terms, covered, pictures)
         temporary.replace(target)
     finally:

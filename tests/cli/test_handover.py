@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from archive_api.cli.cast import ARCHIVE, PARTIES
+from tests.token_engine import PIN, Tokens, require_softhsm
 
 from .process import REPOSITORY, Result, command, environment, run
 
 BUILDING = "440106-CLI001"
 # A unit project for each story, so that none waits for another's open submission.
-INTERRUPTED, WITHDRAWN, ACCEPTED, RETURNED = UNITS = ("01", "02", "03", "04")
+INTERRUPTED, WITHDRAWN, ACCEPTED, RETURNED, WITH_TOKEN = UNITS = ("01", "02", "03", "04", "05")
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,36 @@ def test_returns_with_a_reason_for_each_file(site: Site, source: Path, tmp_path:
     assert site.run("return", ref, *archive).code == 3
     site.ok("return", ref, *archive, "--reason", "3:缺监理签字", "--reason", "*:缺竣工图")
     assert site.wait(ref, "returned")["decision"]["kind"] == "returned"
+
+
+def test_a_seal_made_in_a_token_is_anchored(site: Site, source: Path, tmp_path: Path) -> None:
+    tokens = Tokens.create(require_softhsm(), tmp_path / "softhsm")
+    tokens.add("印章")
+    (tmp_path / "pin").write_text(PIN)
+    device = ("--pkcs11", tokens.module, "--token", "印章", "--pin-file", tmp_path / "pin")
+    owner = PARTIES[0]
+
+    def with_token(*arguments: object) -> Result:
+        return run(*arguments, *device, "--json", env=tokens.environment)
+
+    assert with_token("token", "generate").code == 0
+    assert with_token("token", "request", owner.code, owner.name, "--out", tmp_path / "seal.csr").code == 0
+    certified = run("ca", "issue", "--request", tmp_path / "seal.csr", "--home", site.home, "--json")
+    assert with_token("token", "import", certified.json["certificate"]).code == 0
+    registered = site.ok("party", "register", certified.json["certificate"])["id"]
+    deadline = time.monotonic() + 60
+    while {i["id"]: i["status"] for i in site.ok("party", "list")["items"]}[registered] != "registered":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    ref = str(site.ok("submission", "send", prepare(source, tmp_path / "p", WITH_TOKEN))["id"])
+    arguments = ("submission", "seal", ref, "--role", "owner", "--source", source, "--home", site.home)
+    sealed = with_token(*arguments, "--api", site.api)
+    assert sealed.code == 0, sealed.stdout + sealed.stderr
+    assert PIN not in sealed.stdout + sealed.stderr
+    for party in PARTIES[1:]:
+        assert site.seal(ref, party.role, source=source).code == 0
+    anchored = site.wait(ref, "anchored")
+    assert [seal["certificate_id"] for seal in anchored["seals"] if seal["role"] == "owner"] == [registered]
 
 
 def test_a_second_server_on_one_home_is_refused(site: Site) -> None:
