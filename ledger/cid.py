@@ -172,7 +172,7 @@ class FileContent:
         cid: CID by the profile.
         size: bytes of the file.
         tree_bytes: bytes of all its blocks, inner nodes included.
-        sha256: digest of the file, 32 bytes.
+        sha256: digest of the file, 32 bytes; empty where it wasn't asked for.
     """
 
     cid: Cid
@@ -226,13 +226,21 @@ class FileCid:
     Args:
         on_block: takes every block once complete; without it nothing is buffered.
         profile: the numbers to use.
+        with_sha256: compute the file's own SHA-256 too; without it `FileContent.sha256` is empty.
     """
 
-    def __init__(self, on_block: BlockSink | None = None, *, profile: Profile = UNIXFS_V1_2025) -> None:
+    def __init__(
+        self,
+        on_block: BlockSink | None = None,
+        *,
+        profile: Profile = UNIXFS_V1_2025,
+        with_sha256: bool = True,
+    ) -> None:
         self._profile = profile
         self._on_block = on_block
         self._tree = _Balanced(profile, on_block)
         self._file = hashlib.sha256()
+        self._with_sha256 = with_sha256
         self._chunk = self._file
         self._chunk_bytes = 0
         self._size = 0
@@ -246,9 +254,9 @@ class FileCid:
                 self._end_chunk()
             piece = view[: self._profile.chunk_bytes - self._chunk_bytes]
             view = view[len(piece) :]
-            self._file.update(piece)
-            if self._chunk is not self._file:
-                self._chunk.update(piece)
+            self._chunk.update(piece)
+            if self._with_sha256 and self._chunk is not self._file:
+                self._file.update(piece)
             self._chunk_bytes += len(piece)
             self._size += len(piece)
             if self._on_block:
@@ -271,7 +279,10 @@ class FileCid:
         self._end_chunk()
         root = self._tree.root()
         return FileContent(
-            cid=Cid.from_bytes(root.cid), size=self._size, tree_bytes=root.tree_bytes, sha256=self._file.digest()
+            cid=Cid.from_bytes(root.cid),
+            size=self._size,
+            tree_bytes=root.tree_bytes,
+            sha256=self._file.digest() if self._with_sha256 else b"",
         )
 
 

@@ -38,6 +38,7 @@ __all__ = [
     "DataKeys",
     "EntryEncryption",
     "Kind",
+    "Sink",
     "check_entry_envelope",
     "check_level",
     "data_key",

@@ -11,17 +11,19 @@ from typing import BinaryIO, Final
 
 from ledger.cid import BlockSink, Buffer, Cid, FileCid, Tree, build_submission_tree, file_tree_bytes, parse_cid
 from ledger.entries import DocumentEntry
-from ledger.envelope import DataKeys, stored_entry, stored_size
+from ledger.envelope import DataKey, DataKeys, Sink, open_stream, stored_entry, stored_size
 from ledger.errors import MismatchError, PolicyError
 
 __all__ = [
     "ContentMismatchError",
     "Disagreement",
+    "EnvelopeDigester",
     "FileDigester",
     "FileDigests",
     "Readable",
     "compare",
     "digest_stream",
+    "open_and_digest",
     "submission_tree",
 ]
 
@@ -40,7 +42,7 @@ class FileDigests:
         size: bytes.
         sha256: 32 bytes.
         sm3: 32 bytes.
-        cid: by the profile `unixfs-v1-2025`.
+        cid: by the profile `unixfs-v1-2025`; of an encrypted document that of its envelope, and so `tree_bytes`.
         tree_bytes: bytes of all its blocks.
     """
 
@@ -69,10 +71,7 @@ class FileDigester:
 
     def __init__(self, on_block: BlockSink | None = None) -> None:
         self._cid = FileCid(on_block)
-        try:
-            self._sm3 = hashlib.new("sm3")
-        except ValueError as e:
-            raise PolicyError("expected an OpenSSL with SM3, got one without", code="no_sm3") from e
+        self._sm3 = _sm3()
 
     def update(self, data: Buffer) -> None:
         """Take the next bytes."""
@@ -97,6 +96,68 @@ def digest_stream(source: Readable, path: str = "", *, on_block: BlockSink | Non
     while piece := source.read(_PIECE_BYTES):
         digester.update(piece)
     return digester.finish(path)
+
+
+class EnvelopeDigester:
+    """Computes what an encrypted document comes to: the plaintext's digests, and the CID of its envelope.
+
+    Raises:
+        PolicyError: the OpenSSL behind Python has no SM3.
+    """
+
+    def __init__(self) -> None:
+        self._cid = FileCid(with_sha256=False)
+        self._sha256 = hashlib.sha256()
+        self._sm3 = _sm3()
+        self._size = 0
+
+    def data(self, piece: Buffer) -> None:
+        """Take the next bytes of the plaintext."""
+        self._sha256.update(piece)
+        self._sm3.update(piece)
+        self._size += len(piece)
+
+    def envelope(self, piece: Buffer) -> None:
+        """Take the next bytes of the envelope."""
+        self._cid.update(piece)
+
+    def finish(self, path: str = "") -> FileDigests:
+        """Return the digests; the object is used up."""
+        content = self._cid.finish()
+        return FileDigests(path, self._size, self._sha256.digest(), self._sm3.digest(), content.cid, content.tree_bytes)
+
+
+def open_and_digest(source: Readable, key: DataKey, path: str = "", *, sink: Sink | None = None) -> FileDigests:
+    """Decrypt an envelope to its end, once, in constant memory, and digest what was in it.
+
+    Args:
+        source: the envelope.
+        key: of the document.
+        path: what to call it.
+        sink: takes the plaintext; it counts only when the digests returned are the entry's.
+
+    Returns:
+        Size, SHA-256 and SM3 of the plaintext, and the CID of the envelope.
+
+    Raises:
+        MalformedError, MismatchError: as `ledger.envelope.open_stream`.
+    """
+    digester = EnvelopeDigester()
+
+    def take(piece: memoryview) -> None:
+        digester.data(piece)
+        if sink is not None:
+            sink(piece)
+
+    open_stream(source, key, take, on_envelope=digester.envelope)
+    return digester.finish(path)
+
+
+def _sm3() -> hashlib._Hash:
+    try:
+        return hashlib.new("sm3")
+    except ValueError as e:
+        raise PolicyError("expected an OpenSSL with SM3, got one without", code="no_sm3") from e
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,21 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "文件与条目一致（大小、SHA-256、SM3、CID）。",
             "The file is the entry's (size, SHA-256, SM3 and CID).",
         ),
+        "file_ok_encrypted": (
+            _P,
+            "文件与条目一致（大小、SHA-256、SM3）；档案馆保存的是密文，CID 为密文的 CID。",
+            "The file is the entry's (size, SHA-256 and SM3); it is kept encrypted, and the CID is of the ciphertext.",
+        ),
+        "file_envelope": (
+            _I,
+            "这是该文件的密文（CID 一致）；解密后才能核对内容。",
+            "This is the document's ciphertext, by its CID; decrypt it to check the content.",
+        ),
+        "encryption_unknown": (
+            _I,
+            "无法判定：条目的加密方式不认识。",
+            "The entry's encryption is not known.",
+        ),
         "file_differs": (
             _F,
             "文件与条目不符：{members}。",

@@ -35,7 +35,8 @@ from ledger.bim.description import ElementDescription
 from ledger.bim.item import ElementItem
 from ledger.bim.salted import SALTED_FORMAT
 from ledger.bim.scan import FORMAT
-from ledger.errors import LedgerError, MismatchError
+from ledger.envelope import EntryEncryption
+from ledger.errors import LedgerError, MalformedError, MismatchError
 from ledger.evidence import EvidenceBundle, UnknownItemError
 from ledger.levels import (
     CLOCK_TOLERANCE,
@@ -387,19 +388,26 @@ def _acceptance(check: _Check) -> Finding | None:
 
 def _file(check: _Check, file: FileDigest) -> Finding:
     entry = check.bundle.entry
+    try:
+        encryption = EntryEncryption.of(entry)
+    except MalformedError as error:
+        return Finding.of("encryption_unknown", str(error))
+    if encryption is not None and (file.cid, file.size) == (entry.cid, encryption.ciphertext_size):
+        return Finding.of("file_envelope")
     differing = [
         name
         for name, expected, actual in (
             ("size", entry.size, file.size),
             ("SHA-256", entry.sha256, file.sha256),
             ("SM3", entry.sm3, file.sm3),
-            ("CID", entry.cid, file.cid),
+            # Of an encrypted document the CID is its ciphertext's; the digests are the plaintext's.
+            ("CID", entry.cid, file.cid if encryption is None else entry.cid),
         )
         if expected != actual
     ]
     if differing:
         return Finding.of("file_differs", members=", ".join(differing))
-    return Finding.of("file_ok")
+    return Finding.of("file_ok" if encryption is None else "file_ok_encrypted")
 
 
 def _model(bundle: EvidenceBundle, item: ElementItem) -> Finding:

@@ -19,6 +19,8 @@ from archive_api.cli import (
     ca,
     cid,
     demo,
+    document,
+    encryption,
     evidence,
     identity,
     initialise,
@@ -49,6 +51,8 @@ app.add_typer(ca.app, name="ca")
 app.add_typer(token.app, name="token")
 app.add_typer(building.app, name="building")
 app.add_typer(party.app, name="party")
+app.add_typer(encryption.app, name="key")
+app.add_typer(document.app, name="document")
 app.add_typer(person.app, name="person")
 app.add_typer(submission.app, name="submission")
 app.command("accept")(archivist.accept)

@@ -12,6 +12,7 @@ import typer
 
 from archive_api.cli.chain import open_reader
 from archive_api.cli.context import connect
+from archive_api.cli.decryption import EncryptionKeyOption, EncryptionPassphraseOption, own_keys
 from archive_api.cli.failures import COULD_NOT_CHECK, USAGE, CommandError
 from archive_api.cli.keys import sealing_key
 from archive_api.cli.options import (
@@ -69,6 +70,8 @@ def accept(
     pin_file: PinFileOption = None,
     certificate: CertificateOption = None,
     source: SourceOption = None,
+    encryption_key: EncryptionKeyOption = None,
+    encryption_passphrase_file: EncryptionPassphraseOption = None,
     passphrase_file: PassphraseFileOption = None,
     rpc: RpcOption = None,
     yes: YesOption = False,
@@ -89,7 +92,8 @@ def accept(
     place = sealing_key(key, passphrase_file, pkcs11=pkcs11, token=token, pin_file=pin_file, certificate=certificate)
     trusted = load_trust(home, trust)
     client = connect(home, api)
-    checked = review(client, ref, trusted, output, source=source)
+    keys = own_keys(encryption_key, encryption_passphrase_file or passphrase_file, beside=key)
+    checked = review(client, ref, trusted, output, source=source, keys=keys)
     show_review(output, checked, None)
     if not (yes or as_json):
         typer.confirm(f"以总登记号 {accession_number} 接收？ Accept?", abort=True, err=True)

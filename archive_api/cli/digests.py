@@ -5,13 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, cast
 
 from archive_api.cli.failures import CommandError
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
-from ledger.adapters.files import digest_files, recompute, scan_folder
+from ledger.adapters.files import Sealing, digest_files, recompute, scan_folder
 from ledger.entries import DocumentEntry
+from ledger.envelope import DataKeys
 from ledger.ingest import FileDigests
 from ledger.paths import PathProblem, UnsafePathsError
 
@@ -20,13 +22,20 @@ __all__ = ["digest_archive", "digest_folder"]
 _SPOOL_BYTES = 4 << 20
 
 
-def digest_folder(folder: Path, output: Output, *, rename: bool = False) -> dict[str, FileDigests]:
+def digest_folder(
+    folder: Path,
+    output: Output,
+    *,
+    rename: bool = False,
+    sealing: Callable[[str], Sealing | None] | None = None,
+) -> dict[str, FileDigests]:
     """Find and digest all files of a folder.
 
     Args:
         folder: what is handed over.
         output: for the progress bar.
         rename: give files and folders whose names may not stand the names that are proposed, on the disk.
+        sealing: how a file is encrypted as it is read, by its path; None: not.
 
     Returns:
         Digests by path.
@@ -46,7 +55,8 @@ def digest_folder(folder: Path, output: Output, *, rename: bool = False) -> dict
     for empty in found.empty_folders:
         output.warn(f"空文件夹不移交：{empty}", "a folder without files is not handed over")
     with output.progress("读取文件字节", "reading bytes of files", found.total_bytes) as advance:
-        digests = digest_files(files, progress=advance)
+        seals = {file.path: seal for file in files if sealing and (seal := sealing(file.path))}
+        digests = digest_files(files, progress=advance, sealing=seals)
     return {file.path: file for file in digests}
 
 
@@ -58,6 +68,7 @@ def digest_archive(
     *,
     keep: Mapping[int, Path] | None = None,
     only: Collection[int] | None = None,
+    keys: DataKeys = MappingProxyType({}),
 ) -> dict[str, FileDigests]:
     """Download documents of a submission and compute their digests.
 
@@ -68,6 +79,7 @@ def digest_archive(
         output: for the progress bar.
         keep: where to keep what is downloaded, by leaf index.
         only: leaf indices of those that are wanted; None: all.
+        keys: of encrypted documents.
 
     Raises:
         ContentMismatchError: with every value that differs from the entries.
@@ -77,7 +89,7 @@ def digest_archive(
     places = [index for index in range(len(entries)) if only is None or index in only]
     wanted = [entries[index] for index in places]
     with output.progress("下载并核算", "downloading and hashing", sum(entry.size for entry in wanted)) as advance:
-        digests = recompute(wanted, _opener(client, ref, places, keep or {}), progress=advance)
+        digests = recompute(wanted, _opener(client, ref, places, keep or {}), progress=advance, keys=keys)
     return {file.path: file for file in digests}
 
 

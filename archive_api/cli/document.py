@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from archive_api.cli.fetching import fetch
 from archive_api.cli.redaction import redact
 
 __all__ = ["app"]
 
-app = typer.Typer(help="文件：脱敏副本。Documents: desensitised copies.")
+app = typer.Typer(help="文件：脱敏副本、下载与解密。Documents: desensitised copies; fetching and opening.")
 
 
 @app.callback()
@@ -17,3 +18,4 @@ def _document() -> None:
 
 
 app.command("redact")(redact)
+app.command("fetch")(fetch)

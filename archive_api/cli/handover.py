@@ -11,6 +11,7 @@ from typing import Any, Final
 from archive_api.cli.archivist import accept_submission
 from archive_api.cli.cast import ARCHIVE, PARTIES
 from archive_api.cli.chain import open_reader
+from archive_api.cli.decryption import KeySource, open_encryption_key
 from archive_api.cli.development import open_key
 from archive_api.cli.failures import CommandError
 from archive_api.cli.output import Output
@@ -72,7 +73,9 @@ class HandOver:
         """
         unit = self.client.unit_project("0x" + demo_unit_project().key.hex())
         relation = {"kind": "supplements", "submission": str(unit["previous"])} if unit["previous"] else None
-        answer = send_preparation(self.client, preparation, self.output, seal_days=90, relation=relation)
+        answer = send_preparation(
+            self.client, preparation, self.output, seal_days=90, relation=relation, trust=lambda: self.trust
+        )
         return self.finish(str(answer["id"]), source, digests)
 
     def finish(self, ref: str, source: Path | None = None, digests: Mapping[str, FileDigests] | None = None) -> str:
@@ -87,7 +90,16 @@ class HandOver:
             The uuid.
         """
         self.output.note("由文件重新计算全部承诺", "recomputing every commitment from the files")
-        checked = review(self.client, ref, self.trust, self.output, source=source, digests=digests, models=self.models)
+        checked = review(
+            self.client,
+            ref,
+            self.trust,
+            self.output,
+            source=source,
+            digests=digests,
+            models=self.models,
+            keys=self._keys(PARTIES[0].code),
+        )
         state: Mapping[str, Any] = self.client.submission(ref)
         if state["state"] == "sealing":
             self._seal(ref, checked, state)
@@ -96,6 +108,9 @@ class HandOver:
             self._accept(ref, checked)
         self._accepted(ref)
         return ref
+
+    def _keys(self, code: str) -> KeySource:
+        return lambda: (open_encryption_key(self.home, code),)
 
     def _seal(self, ref: str, checked: Review, state: Mapping[str, Any]) -> None:
         show_review(self.output, checked, None)
@@ -134,7 +149,8 @@ class HandOver:
         store = open_key(self.home, ARCHIVE.code)
         if len(checked.entries) <= _DOWNLOAD_LIMIT:
             self.output.note("档案馆下载并重新计算", "the archivist downloads and recomputes")
-            checked = review(self.client, ref, self.trust, self.output, models=self.models)
+            keys = self._keys(ARCHIVE.code)
+            checked = review(self.client, ref, self.trust, self.output, models=self.models, keys=keys)
         else:
             self.output.warn(
                 f"文件超过 {_DOWNLOAD_LIMIT} 个，演示中档案馆沿用本机的摘要",

@@ -17,7 +17,7 @@ _LARGE_BYTES = 50 << 20
 
 
 def model_files(entries: Iterable[DocumentEntry], place: Mapping[str, Path]) -> list[ModelFile]:
-    """The models of a handover, each different file once, under the first of its paths.
+    """The models of a handover that aren't encrypted, each different file once, under the first of its paths.
 
     Args:
         entries: in path order.
@@ -25,7 +25,7 @@ def model_files(entries: Iterable[DocumentEntry], place: Mapping[str, Path]) -> 
     """
     files: dict[bytes, ModelFile] = {}
     for entry in entries:
-        if is_model_path(entry.path) and entry.sha256 not in files:
+        if is_model_path(entry.path) and entry.encryption is None and entry.sha256 not in files:
             files[entry.sha256] = ModelFile(
                 path=place[entry.path], shown=entry.path, file_sha256=entry.sha256, size=entry.size
             )

@@ -3,6 +3,8 @@
     preparation.json   the manifest's draft: source folder, building, unit project, models, counts, root
     entries.ndjson     the canonical document entries in path order, one a line
     generated/         documents that were made, not found: change records of models
+    sealed/<index>     envelopes of documents from 限阅 up, by leaf index
+    keys.json          their data keys (mode 0600): whoever has them reads the envelopes
     send.json          written by `send`: Idempotency-Key and submission, so that an interrupted one goes on
     uploads.json       addresses of large uploads under way
 
@@ -22,15 +24,17 @@ from typing import Any, Final
 
 from archive_api.cli.changes import ArchivedModels, ChangeRecord, OwnModel, make_records
 from archive_api.cli.facts import category_of, media_type_of, stage_of, title_of
+from archive_api.cli.levels import LevelRules, LevelSealing, read_keys, sealed_places, write_sealed
 from archive_api.cli.models import fingerprint_files, model_files, require_readable
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
-from archive_api.client.commitments import read_entries
+from archive_api.client.commitments import read_entries, salted_entry
 from archive_api.client.models import Models
 from archive_api.errors import ConflictError, MalformedError, MismatchError, NotFoundError
 from ledger.bim.models import ModelFacts, is_model_path, model_entry
 from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.entries import DocumentEntry, ModelEntry
+from ledger.envelope import DataKeys
 from ledger.ingest import FileDigests, digest_stream
 from ledger.manifest import documents_root
 from ledger.types import BuildingIdentifier, UnitProject
@@ -51,6 +55,8 @@ class Preparation:
         entries: in path order.
         models: one for each different IFC file.
         generated: where the documents are that were made, by path.
+        sealed: where the envelopes of encrypted documents are, by path.
+        keys: their data keys, by commitment.
     """
 
     source: Path
@@ -58,6 +64,8 @@ class Preparation:
     entries: tuple[DocumentEntry, ...]
     models: tuple[ModelEntry, ...]
     generated: Mapping[str, Path] = field(default_factory=dict)
+    sealed: Mapping[str, Path] = field(default_factory=dict)
+    keys: DataKeys = field(default_factory=dict, repr=False)
 
     @property
     def size_bytes(self) -> int:
@@ -70,8 +78,8 @@ class Preparation:
         return documents_root(self.entries)
 
     def path_of(self, entry: DocumentEntry) -> Path:
-        """Where an entry's file is."""
-        return self.generated.get(entry.path) or self.source / entry.path
+        """Where the bytes are that are sent for an entry: its file, or its envelope."""
+        return self.sealed.get(entry.path) or self.generated.get(entry.path) or self.source / entry.path
 
 
 def default_folder(source: Path) -> Path:
@@ -91,6 +99,7 @@ def build_preparation(
     client: ArchiveClient | None = None,
     models: Models | None = None,
     allow_unreadable: bool = False,
+    levels: LevelSealing | None = None,
 ) -> Preparation:
     """Make entries and models out of digests, and change records out of models.
 
@@ -105,6 +114,7 @@ def build_preparation(
         client: the archive, which has earlier models; None: it isn't asked.
         models: that reads them.
         allow_unreadable: let models that cannot be read go in without a fingerprint.
+        levels: the security level of each file; with it the files were digested, and from 限阅 up encrypted.
 
     Raises:
         CommandError: models that cannot be read.
@@ -112,7 +122,8 @@ def build_preparation(
         TransportError: the archive could not be reached, or a model needs more memory or time than is allowed.
     """
     models = models or Models()
-    entries = [_entry(file, stage) for file in digests.values()]
+    levels = levels or LevelSealing(LevelRules(()), scratch)
+    entries = [_entry(file, stage, levels) for file in digests.values()]
     entries.sort(key=lambda entry: entry.path.encode("utf-8"))
     files = model_files(entries, {entry.path: source / entry.path for entry in entries})
     outcomes = fingerprint_files(files, models, output)
@@ -126,6 +137,10 @@ def build_preparation(
         if known is not None:
             own.append(OwnModel(file=file, stage=stages[file.file_sha256], facts=known))
     archive = ArchivedModels(client, models, scratch) if client is not None else None
+    for entry in entries:
+        if is_model_path(entry.path) and entry.encryption is not None:
+            own_stage = stage or stage_of(entry.path)
+            made.append(salted_entry(entry, levels.keys, stage=own_stage, salt=secrets.token_bytes(32)))
     records = make_records(own, digests, unit_project, archive, models=models, output=output)
     generated = {}
     for number, record in enumerate(records):
@@ -139,10 +154,12 @@ def build_preparation(
         entries=tuple(entries),
         models=tuple(sorted(made, key=lambda model: model.file_sha256)),
         generated=generated,
+        sealed=levels.targets,
+        keys=levels.keys,
     )
 
 
-def _entry(file: FileDigests, stage: str | None) -> DocumentEntry:
+def _entry(file: FileDigests, stage: str | None, levels: LevelSealing) -> DocumentEntry:
     if stage is None and is_model_path(file.path):
         stage = stage_of(file.path)
     return DocumentEntry.create(
@@ -155,6 +172,8 @@ def _entry(file: FileDigests, stage: str | None) -> DocumentEntry:
         sm3=file.sm3.hex(),
         cid=str(file.cid),
         stage=stage,
+        security_level=levels.rules.level_of(file.path),
+        encryption=levels.encryption(file.path, file.size),
         salt=secrets.token_hex(32),
     )
 
@@ -204,11 +223,12 @@ def write_preparation(folder: Path, preparation: Preparation, *, replace: bool =
     }
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.new")
     try:
-        temporary.mkdir(parents=True)
+        temporary.mkdir(mode=0o700, parents=True)
         for path, made in preparation.generated.items():
             target = temporary / _GENERATED / path
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(made, target)
+        write_sealed(temporary, preparation.entries, preparation.sealed, preparation.keys)
         with (temporary / "entries.ndjson").open("wb") as stream:
             for entry in preparation.entries:
                 stream.write(entry.canonical() + b"\n")
@@ -242,12 +262,15 @@ def read_preparation(folder: Path) -> Preparation:
     try:
         if document["format"] != FORMAT:
             raise MalformedError(f"expected {FORMAT}, got {document['format']}")
+        entries = read_entries(lines)
         building = BuildingIdentifier(document["building"]["scheme"], document["building"]["value"])
         preparation = Preparation(
             source=Path(document["source"]),
             unit_project=UnitProject(building, document["unit_project"]["code"]),
-            entries=read_entries(lines),
+            entries=entries,
             models=tuple(ModelEntry.from_json(model) for model in document["models"]),
+            sealed=sealed_places(folder, entries),
+            keys=read_keys(folder, entries),
             generated={path: folder / _GENERATED / path for path in document["generated"]},
         )
         expected = document["documents_root"]

@@ -1,7 +1,8 @@
 """Before a key is used: everything that will be sealed, computed again from the files and from one's own trust file.
 
 Steps: (1) the statement names the ledger of our trust file; (2) the manifest and the entries are canonical; (3) every
-file gives the size, SHA-256, SM3 and CID its entry says, none is missing or added; (4) the models are fingerprinted,
+file gives the size, SHA-256, SM3 and CID its entry says, an encrypted one once it was opened with the key of one's own
+organisation, none is missing or added; (4) the models are fingerprinted,
 counts, leaves, roots and CIDs are computed and agree with manifest and statement, and change records say what the
 models they name give; (5) the time to seal has not passed.
 """
@@ -16,16 +17,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from archive_api.cli.changes import ArchivedModels, check_records
+from archive_api.cli.decryption import KeySource, no_keys
 from archive_api.cli.digests import digest_archive, digest_folder
 from archive_api.cli.failures import COULD_NOT_CHECK, CommandError
 from archive_api.cli.models import fingerprint_files, model_files
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
 from archive_api.client.commitments import check_digests, check_handover, read_entries
+from archive_api.client.encryption import encrypted, open_keys
 from archive_api.client.models import Models, readable
+from ledger.adapters.files import Sealing
 from ledger.bim.models import is_model_path
 from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.entries import DocumentEntry
+from ledger.envelope import DataKeys, data_key
 from ledger.errors import MismatchError
 from ledger.ingest import FileDigests
 from ledger.manifest import Manifest
@@ -120,6 +125,7 @@ def review(
     source: Path | None = None,
     digests: Mapping[str, FileDigests] | None = None,
     models: Models | None = None,
+    keys: KeySource = no_keys,
 ) -> Review:
     """Compute again what a submission commits to.
 
@@ -132,6 +138,7 @@ def review(
             it, are downloaded all the same.
         digests: by path, where this process computed them from the folder's files already.
         models: that fingerprinted some of the models already, or None.
+        keys: opens one's own encryption keys, where documents are encrypted.
 
     Returns:
         What may be sealed.
@@ -145,12 +152,15 @@ def review(
     manifest = Manifest.parse(client.manifest(ref))  # (2)
     entries = read_entries(list(client.entries(ref)))
     models = models or Models()
+    opened = open_keys(client, ref, entries, keys()) if any(entry.encryption for entry in entries) else {}
     with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch:
-        found, place = _files(client, ref, entries, output, source=source, digests=digests, scratch=Path(scratch))
+        found, place = _files(
+            client, ref, entries, output, source=source, digests=digests, scratch=Path(scratch), keys=opened
+        )
         check_digests(entries, found)  # (3)
         files = model_files(entries, place)
         facts = readable(fingerprint_files(files, models, output))
-        check_handover(statement, manifest, entries, facts=facts)  # (4)
+        check_handover(statement, manifest, entries, facts=facts, keys=opened)  # (4)
         stages = {model.file_sha256: model.stage for model in manifest.models}
         own = {file.file_sha256: (file, facts[file.file_sha256], stages[file.file_sha256]) for file in files}
         archive = ArchivedModels(client, models, Path(scratch))
@@ -167,10 +177,12 @@ def _files(
     source: Path | None,
     digests: Mapping[str, FileDigests] | None,
     scratch: Path,
+    keys: DataKeys,
 ) -> tuple[dict[str, FileDigests], dict[str, Path]]:
     """The digests of all files by path, and where those are that are looked into."""
     if source is not None:
-        found = dict(digests) if digests is not None else digest_folder(source, output)
+        by_path = {entry.path: Sealing(data_key(entry, seal, keys)) for _, entry, seal in encrypted(entries)}
+        found = dict(digests) if digests is not None else digest_folder(source, output, sealing=by_path.get)
         place = {path: source / path for path in found}
         wanted = [i for i, e in enumerate(entries) if e.media_type == CHANGE_MEDIA_TYPE and e.path not in found]
     else:
@@ -178,10 +190,11 @@ def _files(
     keep = {
         index: scratch / f"content-{index}{PurePosixPath(entries[index].path).suffix.lower()}"
         for index in wanted
-        if is_model_path(entries[index].path) or entries[index].media_type == CHANGE_MEDIA_TYPE
+        if entries[index].encryption is None
+        and (is_model_path(entries[index].path) or entries[index].media_type == CHANGE_MEDIA_TYPE)
     }
     if wanted:
-        found |= digest_archive(client, ref, entries, output, keep=keep, only=frozenset(wanted))
+        found |= digest_archive(client, ref, entries, output, keep=keep, only=frozenset(wanted), keys=keys)
     return found, place | {entries[index].path: path for index, path in keep.items()}
 
 
@@ -211,6 +224,7 @@ def show_review(output: Output, checked: Review, role: Role | None) -> None:
         ("前一次移交 previous", _hex(statement.previous) if any(statement.previous) else None),
         ("文件数 documents", statement.document_count),
         ("字节数 bytes", sum(entry.size for entry in checked.entries)),
+        ("其中加密 encrypted", sum(entry.encryption is not None for entry in checked.entries)),
         ("模型数 models", len(manifest.models)),
         ("文件根 documents root", _hex(statement.documents_root)),
         ("模型根 BIM root", _hex(statement.bim_root)),

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from archive_api.cli.context import connect
+from archive_api.cli.decryption import EncryptionKeyOption, EncryptionPassphraseOption, own_keys
 from archive_api.cli.failures import USAGE, CommandError
 from archive_api.cli.keys import sealing_key
 from archive_api.cli.options import (
@@ -58,6 +59,8 @@ def seal(
         Path | None,
         typer.Option("--source", help="本地文件夹，默认从档案馆下载 The local folder; default: downloaded files."),
     ] = None,
+    encryption_key: EncryptionKeyOption = None,
+    encryption_passphrase_file: EncryptionPassphraseOption = None,
     passphrase_file: PassphraseFileOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="不再询问 Do not ask for confirmation.")] = False,
     trust: TrustOption = None,
@@ -83,7 +86,8 @@ def seal(
     place = sealing_key(key, passphrase_file, pkcs11=pkcs11, token=token, pin_file=pin_file, certificate=certificate)
     trusted = load_trust(home, trust)
     client = connect(home, api)
-    checked = review(client, ref, trusted, output, source=source)
+    keys = own_keys(encryption_key, encryption_passphrase_file or passphrase_file, beside=key)
+    checked = review(client, ref, trusted, output, source=source, keys=keys)
     require_open(checked.statement)
     show_review(output, checked, party)
     if not (yes or as_json):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -15,8 +15,11 @@ from archive_api.cli.output import Output
 from archive_api.cli.preparation import Preparation, read_preparation, write_json
 from archive_api.client import ArchiveClient, LocalFile, ProblemError, Uploader
 from archive_api.client.commitments import assemble
+from archive_api.client.encryption import Recipient, find_recipients, send_keys
 from archive_api.errors import MismatchError, TransportError
+from ledger.envelope import stored_size
 from ledger.manifest import Relation
+from ledger.trust import TrustFile
 from ledger.types import Roster
 
 __all__ = ["send_preparation"]
@@ -33,6 +36,8 @@ def send_preparation(
     *,
     seal_days: int,
     relation: Mapping[str, str] | None = None,
+    trust: Callable[[], TrustFile] | None = None,
+    confirm: Callable[[Sequence[Recipient]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Bring a prepared handover to the archive and freeze its statement.
 
@@ -42,12 +47,15 @@ def send_preparation(
         output: for progress.
         seal_days: days from now within which it must be sealed and recorded.
         relation: `kind` and `submission` of an earlier one, or None.
+        trust: reads the sender's own trust file, where documents are encrypted.
+        confirm: is shown for whom data keys are wrapped, before they are; raises to stop.
 
     Returns:
         The API's answer to the statement; its `id` names the submission.
 
     Raises:
         MismatchError: a file changed, or the archive computed something else.
+        PolicyError: `encryption_certificate_missing`.
         ProblemError: the archive refused.
         TransportError: the archive could not be reached.
     """
@@ -65,13 +73,16 @@ def send_preparation(
         output.note("发送文件条目", f"sending {len(preparation.entries)} entries")
         client.put_entries(ref, (entry.canonical() for entry in preparation.entries))
         write_json(folder / "send.json", progress | {"submission": ref})
+    roster = Roster.from_json(
+        {name: current["roster"][name] for name in ("organisations", "joint_appointments")}, "submission.roster"
+    )
+    if preparation.keys:
+        _send_keys(client, ref, preparation, roster, output, trust=trust, confirm=confirm)
     _send_files(client, ref, preparation, folder, output)
     output.note("计算并提交待签章内容", "computing and posting the statement")
     handover = assemble(
         preparation.unit_project,
-        Roster.from_json(
-            {name: current["roster"][name] for name in ("organisations", "joint_appointments")}, "submission.roster"
-        ),
+        roster,
         sequence=int(current["sequence"]),
         previous=bytes.fromhex(current["previous"].removeprefix("0x")) if current["previous"] else None,
         entries=preparation.entries,
@@ -79,6 +90,7 @@ def send_preparation(
         relation=Relation(relation["kind"], bytes.fromhex(relation["submission"].removeprefix("0x")))
         if relation
         else None,
+        keys=preparation.keys,
     )
     statement = handover.statement(int((datetime.now(UTC) + timedelta(days=seal_days)).timestamp()))
     answer = client.post_statement(
@@ -119,14 +131,36 @@ def _check_unit_project(current: Mapping[str, Any], preparation: Preparation) ->
         raise MismatchError(f"expected unit project {expected}, got {actual}", code="unit_project")
 
 
+def _send_keys(
+    client: ArchiveClient,
+    ref: str,
+    preparation: Preparation,
+    roster: Roster,
+    output: Output,
+    *,
+    trust: Callable[[], TrustFile] | None,
+    confirm: Callable[[Sequence[Recipient]], None],
+) -> None:
+    if trust is None:
+        raise CommandError(
+            "有加密文件，需要自己的信任文件",
+            "expected a trust file of one's own to send encrypted documents, got none",
+            code="no_trust_file",
+        )
+    recipients = find_recipients(client, roster, trust(), at=datetime.now(UTC))
+    confirm(recipients)
+    count = send_keys(client, ref, preparation.entries, preparation.keys, recipients)
+    output.note(f"已为 {len(recipients)} 家单位封装 {count} 个文件的密钥", "data keys wrapped for those entitled")
+
+
 def _send_files(client: ArchiveClient, ref: str, preparation: Preparation, folder: Path, output: Output) -> None:
     uploader = Uploader(client.connection, ref, journal=folder / "uploads.json")
     missing = client.missing(ref)
     with output.progress("发送文件", "sending files", len(missing)) as advance:
         for attempt in range(_ROUNDS):
             files = [
-                LocalFile(index, preparation.path_of(preparation.entries[index]), preparation.entries[index].size)
-                for index in missing
+                LocalFile(index, preparation.path_of(entry), stored_size(entry))
+                for index, entry in ((index, preparation.entries[index]) for index in missing)
             ]
             try:
                 uploader.send(files, progress=advance)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archive_api.cli.cast import ARCHIVE, BUILDING, PARTIES, UNIT_PROJECT
+from archive_api.cli.decryption import encryption_key_path, issue_encryption_key, open_encryption_key
 from archive_api.cli.development import create_home, desk_path, ensure_desk, issue_key, key_path, open_key
 from archive_api.cli.failures import COULD_NOT_CHECK, CommandError
 from archive_api.cli.output import Output
@@ -38,6 +39,9 @@ def ensure_home(root: Path, output: Output) -> None:
     for party in PARTIES:
         if not key_path(root, party.code).exists():
             issue_key(root, code=party.code, name=party.name)
+    for party in (ARCHIVE, *PARTIES):
+        if not encryption_key_path(root, party.code).exists():
+            issue_encryption_key(root, code=party.code, name=party.name)
 
 
 def ensure_projects(client: ArchiveClient, root: Path, output: Output) -> None:
@@ -48,6 +52,11 @@ def ensure_projects(client: ArchiveClient, root: Path, output: Output) -> None:
         if certificate.certificate_id.hex() not in known:
             output.note(f"登记证书：{party.name}", "registering a certificate")
             client.add_certificate(certificate.der)
+    listed = {item["id"] for item in client.encryption_certificates()}
+    for party in (ARCHIVE, *PARTIES):
+        encryption = open_encryption_key(root, party.code).certificate
+        if encryption.certificate_id.hex() not in listed:
+            client.add_encryption_certificate(encryption.der)
     unit_project = demo_unit_project()
     building_key = "0x" + unit_project.building.key.hex()
     if not any(item["building_key"] == building_key for item in client.buildings(BUILDING.value)):

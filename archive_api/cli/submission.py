@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +17,13 @@ from archive_api.cli import sealing
 from archive_api.cli.context import connect, find_archive, parse_building
 from archive_api.cli.digests import digest_folder
 from archive_api.cli.failures import USAGE, CommandError
-from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
+from archive_api.cli.levels import LevelRules, LevelSealing
+from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption, TrustOption
 from archive_api.cli.output import Output
 from archive_api.cli.preparation import Preparation, build_preparation, default_folder, write_preparation
+from archive_api.cli.review import load_trust
 from archive_api.cli.sending import send_preparation
+from archive_api.client.encryption import Recipient
 from ledger.entries import STAGES
 from ledger.manifest import RELATION_KINDS
 from ledger.types import ROLES, UnitProject
@@ -43,6 +50,14 @@ def prepare(
     building: Annotated[str, typer.Option("--building", help="建筑标识 scheme:value or value.")],
     unit: Annotated[str, typer.Option("--unit", help="单位工程编号 Code of the unit project.")],
     stage: Annotated[str | None, typer.Option("--stage", help=f"阶段 One of {', '.join(STAGES)}.")] = None,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--level",
+            metavar="PATTERN=LEVEL",
+            help="密级，可多次：公开、内部、限阅、秘密，限阅以上在本机加密 Level; from restricted up encrypted here.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="准备文件夹，默认 FOLDER.yunshang Where to; default FOLDER.yunshang.")
     ] = None,
@@ -71,11 +86,17 @@ def prepare(
     the stage of a model from its own, such as `1号楼竣工模型.ifc`, unless --stage says it. Where an archive is known, a
     model is compared with the one before it in the line of its unit project, and what changed goes in as a document.
 
+    --level gives files that match a pattern of paths a security level (公开 public, 内部 internal, 限阅 restricted,
+    秘密 secret; `*` matches any signs; the highest counts). From 限阅 up a file is encrypted as it is read: envelopes
+    and data keys lie in the preparation folder, and no server ever has the keys.
+
     Examples:
 
         yunshang submission prepare ./handover --building 440106-YX0001 --unit 01
 
         yunshang submission prepare ./handover --building 440106-YX0001 --unit 01 --rename --json
+
+        yunshang submission prepare ./handover --building 440106-YX0001 --unit 01 --level "*限阅*=限阅" --level "*=内部"
     """
     output = Output(as_json)
     if stage is not None and stage not in STAGES:
@@ -84,8 +105,13 @@ def prepare(
         )
     target = out or default_folder(folder)
     unit_project = UnitProject(parse_building(building), unit)
-    digests = digest_folder(folder, output, rename=rename)
-    with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch:
+    rules = LevelRules.parse(level or [])
+    # Envelopes can be large: they are written where they will stay, beside the folder.
+    envelopes = target.resolve().with_name(f".{target.name}.{os.getpid()}.sealed")
+    with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch, _private_folder(envelopes):
+        levels = LevelSealing(rules, envelopes)
+        digests = digest_folder(folder, output, rename=rename, sealing=levels.sealing)
+        rules.require_used(list(digests))
         preparation = build_preparation(
             folder,
             unit_project,
@@ -95,9 +121,19 @@ def prepare(
             stage=stage,
             client=None if offline else find_archive(home, api),
             allow_unreadable=allow_unreadable_models,
+            levels=levels,
         )
         write_preparation(target, preparation, replace=replace)
     _show_preparation(output, preparation, target)
+
+
+@contextmanager
+def _private_folder(path: Path) -> Iterator[None]:
+    path.mkdir(mode=0o700, parents=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _show_preparation(output: Output, preparation: Preparation, target: Path) -> None:
@@ -113,6 +149,8 @@ def _show_preparation(output: Output, preparation: Preparation, target: Path) ->
     for model in preparation.models:
         root = "未计算" if model.root is None else "0x" + model.root.hex()
         output.say(f"模型指纹：{root}", f"{model.schema}, stage {model.stage or 'not said'}")
+    if preparation.sealed:
+        output.say(f"已在本机加密 {len(preparation.sealed)} 个文件", "encrypted on this machine", style="green")
     output.say(f"下一步：yunshang submission send {target}", "next: send it")
     output.result(
         {
@@ -122,6 +160,7 @@ def _show_preparation(output: Output, preparation: Preparation, target: Path) ->
             "documents_root": "0x" + preparation.root.hex(),
             "models": [model.to_json() for model in preparation.models],
             "change_records": sorted(preparation.generated),
+            "encrypted": sorted(preparation.sealed),
             "uncategorised": uncategorised,
         }
     )
@@ -138,13 +177,16 @@ def send(
         str | None,
         typer.Option("--relation", help="与先前移交的关系 KIND:0xID, KIND supplements, corrects or replaces."),
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="不再询问 Do not ask for confirmation.")] = False,
+    trust: TrustOption = None,
     home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """发送条目与文件，冻结待签章内容；中断后再次运行即可继续。Send entries and files and freeze the statement.
 
-    Interrupted, the same command goes on where it stopped.
+    Interrupted, the same command goes on where it stopped. Keys of encrypted documents are wrapped for the archive and
+    the five parties, by certificates that are checked against your own trust file; you are shown for whom.
 
     Examples:
 
@@ -154,10 +196,26 @@ def send(
     """
     output = Output(as_json)
     answer = send_preparation(
-        connect(home, api), preparation, output, seal_days=seal_days, relation=parse_relation(relation)
+        connect(home, api),
+        preparation,
+        output,
+        seal_days=seal_days,
+        relation=parse_relation(relation),
+        trust=lambda: load_trust(home, trust),
+        confirm=lambda recipients: _confirm_recipients(output, recipients, ask=not (yes or as_json)),
     )
     output.say(f"已发送：{answer['submission_id']}", f"state {answer['state']}, id {answer['id']}", style="green")
     output.result(answer)
+
+
+def _confirm_recipients(output: Output, recipients: Sequence[Recipient], *, ask: bool) -> None:
+    output.table(
+        "可打开加密文件的单位 Who will be able to open the encrypted documents",
+        ["单位 organisation", "代码 code", "证书 certificate"],
+        [[r.name, r.code, ", ".join(c.certificate_id.hex()[:16] for c in r.certificates)] for r in recipients],
+    )
+    if ask and sys.stdin.isatty():
+        typer.confirm("为以上单位封装密钥？ Wrap the keys for them?", abort=True, err=True)
 
 
 app.command("seal")(sealing.seal)

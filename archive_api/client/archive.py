@@ -101,6 +101,33 @@ class ArchiveClient:
         """Who we are to the archive."""
         return dict(self.connection.get("/sessions/current"))
 
+    # Encryption
+
+    def add_encryption_certificate(self, certificate: bytes) -> Document:
+        """Put an encryption certificate (DER) into the archive's directory."""
+        return dict(self.connection.post("/encryption-certificates", {"certificate": _base64(certificate)}))
+
+    def encryption_certificates(self, organisation: str | None = None) -> Iterator[Document]:
+        """Encryption certificates, all or an organisation's; nothing of them is vouched for."""
+        return self.connection.pages("/encryption-certificates", organisation=organisation)
+
+    def retire_encryption_certificate(self, certificate_id: str) -> Document:
+        """Have nobody wrap for a certificate any more."""
+        return dict(self.connection.post(f"/encryption-certificates/{certificate_id}/retirement", None))
+
+    def put_keys(self, ref: str, documents: Sequence[Mapping[str, Any]]) -> Document:
+        """Hand over sealed entries and wrapped keys of a draft's encrypted documents."""
+        body = {"documents": [dict(document) for document in documents]}
+        return dict(self.connection.request("PUT", f"/submissions/{ref}/keys", json=body, repeatable=True).json())
+
+    def add_key_wraps(self, ref: str, wraps: Sequence[Mapping[str, Any]]) -> Document:
+        """Add wrapped keys."""
+        return dict(self.connection.post(f"/submissions/{ref}/key-wraps", {"wraps": [dict(wrap) for wrap in wraps]}))
+
+    def key_wraps(self, ref: str, recipient: str | None = None) -> Iterator[Document]:
+        """Wrapped keys of a submission, for one certificate (hex id) or all."""
+        return self.connection.pages(f"/submissions/{ref}/key-wraps", recipient=recipient)
+
     # Buildings
 
     def add_building(self, scheme: str, value: str, *, name: str, address: str | None = None) -> Document:
@@ -272,6 +299,10 @@ class ArchiveClient:
     def documents(self, **filters: str | None) -> Iterator[Document]:
         """Documents by `sha256`, `q`, `building_key`."""
         return self.connection.pages("/documents", **filters)
+
+    def document(self, submission_id: str, index: int) -> Document:
+        """One recorded document with its entry."""
+        return dict(self.connection.get(f"/documents/{submission_id}/{index}"))
 
     def evidence(self, submission_id: str, index: int, *, element: str | None = None) -> bytes:
         """One document's evidence bundle, with the proof of an element where its GlobalId is given."""

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from ledger.bim.models import ModelFacts, is_model_path, model_differences, recomputed_entry
+from ledger.bim.models import UNKNOWN_SCHEMA, ModelFacts, is_model_path, model_differences, recomputed_entry
+from ledger.bim.salted import SALTED_FORMAT, SaltingKey, file_commitment
 from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.canonical import parse_canonical
 from ledger.cid import file_content
 from ledger.entries import DocumentEntry, ModelEntry
+from ledger.envelope import DataKeys, EntryEncryption, check_level, data_key, stored_entry
 from ledger.errors import MismatchError
 from ledger.ingest import ContentMismatchError, Disagreement, FileDigests, compare, submission_tree
 from ledger.manifest import Manifest, Relation, build_manifest, require_path_order
 from ledger.statement import SubmissionStatement, check_statement, submission_statement
 from ledger.types import Roster, UnitProject
 
-__all__ = ["Handover", "assemble", "check_digests", "check_handover", "read_entries", "same_files"]
+__all__ = [
+    "Handover",
+    "assemble",
+    "check_digests",
+    "check_handover",
+    "model_digest",
+    "read_entries",
+    "salted_entry",
+    "same_files",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +59,7 @@ def assemble(
     entries: Sequence[DocumentEntry],
     models: Sequence[ModelEntry] = (),
     relation: Relation | None = None,
+    keys: DataKeys = MappingProxyType({}),
 ) -> Handover:
     """Build manifest and content directory of a handover.
 
@@ -58,26 +71,30 @@ def assemble(
         entries: in path order, their digests computed from the files.
         models: one for each IFC file among them; their fingerprints aren't computed again here.
         relation: what this one supplements, corrects or replaces.
+        keys: of encrypted documents.
 
     Raises:
         MalformedError: no entry, or paths that are not unique and in order.
-        MismatchError: a model without its file, or a file without its model.
+        PolicyError: a level that doesn't agree with the encryption.
+        MismatchError: a model without its file, a file without its model, or `data_key_missing`.
     """
     require_path_order(entries)
-    _check_model_files(entries, models)
+    for index, entry in enumerate(entries):
+        check_level(entry, f"entries[{index}]")
+    _check_model_files(entries, models, keys)
     manifest = build_manifest(
         unit_project,
         roster,
         sequence=sequence,
         previous=previous,
-        documents=[(entry, str(file_content(entry.canonical()).cid)) for entry in entries],
+        documents=[(entry, str(file_content(stored_entry(entry, keys)).cid)) for entry in entries],
         models=models,
         relation=relation,
     )
     return Handover(
         entries=tuple(entries),
         manifest=manifest,
-        content_cid=submission_tree(manifest.canonical(), entries).cid.to_bytes(),
+        content_cid=submission_tree(manifest.canonical(), entries, keys=keys).cid.to_bytes(),
     )
 
 
@@ -135,6 +152,7 @@ def check_handover(
     entries: Sequence[DocumentEntry],
     *,
     facts: Mapping[bytes, ModelFacts | None],
+    keys: DataKeys = MappingProxyType({}),
 ) -> Handover:
     """Check a statement and a manifest against entries whose digests were computed from the files.
 
@@ -143,6 +161,7 @@ def check_handover(
         manifest: what the archive shows.
         entries: in path order, checked by `check_digests`.
         facts: what was computed from the models, by file_sha256; None for one that cannot be read.
+        keys: of encrypted documents.
 
     Returns:
         The handover as computed.
@@ -161,6 +180,7 @@ def check_handover(
         entries=entries,
         models=manifest.models,
         relation=manifest.relation,
+        keys=keys,
     )
     for index, (listed, computed) in enumerate(zip(manifest.entries, own.manifest.entries, strict=True)):
         if listed != computed:
@@ -168,18 +188,44 @@ def check_handover(
                 f"expected {computed} from the files, got {listed}", code="entry_cid", where=f"entries[{index}]"
             )
     # The manifest as shown, with its checks: it is these bytes that are hashed.
-    content_cid = submission_tree(manifest.canonical(), entries).cid.to_bytes()
+    content_cid = submission_tree(manifest.canonical(), entries, keys=keys).cid.to_bytes()
     check_statement(statement, manifest, content_cid=content_cid)
     return Handover(entries=tuple(entries), manifest=manifest, content_cid=content_cid)
 
 
-def _check_model_files(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry]) -> None:
-    files = {entry.sha256: entry.path for entry in reversed(entries) if is_model_path(entry.path)}
+def model_digest(entry: DocumentEntry, keys: DataKeys) -> bytes:
+    """What a model entry says of the file of a document: its SHA-256, or a commitment to it where it is encrypted.
+
+    Raises:
+        MismatchError: `data_key_missing`.
+    """
+    encryption = EntryEncryption.of(entry)
+    if encryption is None:
+        return entry.sha256
+    salting = SaltingKey(data_key(entry, encryption, keys).salting_secret)
+    return file_commitment(salting.file_salt, entry.sha256)
+
+
+def salted_entry(entry: DocumentEntry, keys: DataKeys, *, stage: str | None, salt: bytes) -> ModelEntry:
+    """The model entry of an encrypted document, its fingerprint not computed; raises as `model_digest`."""
+    return ModelEntry(UNKNOWN_SCHEMA, model_digest(entry, keys), version=SALTED_FORMAT, stage=stage, salt=salt)
+
+
+def _check_model_files(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry], keys: DataKeys) -> None:
+    files = {model_digest(entry, keys): entry.path for entry in reversed(entries) if is_model_path(entry.path)}
     known = {model.file_sha256 for model in models}
     for digest, path in files.items():
         if digest not in known:
             raise MismatchError("expected a model entry for the IFC file, got none", code="model_missing", where=path)
+    salted = {model_digest(e, keys) for e in entries if is_model_path(e.path) and e.encryption is not None}
     for model in models:
+        # Else a sender could leave the fingerprint of an open model out by calling it encrypted.
+        if (model.version == SALTED_FORMAT) != (model.file_sha256 in salted):
+            raise MismatchError(
+                f"expected {SALTED_FORMAT} of encrypted models alone, got {model.version}",
+                code="model_fingerprint",
+                where="manifest.models",
+            )
         if model.file_sha256 not in files:
             raise MismatchError(
                 f"expected the file of the model, got none with SHA-256 {model.file_sha256.hex()}",
@@ -190,6 +236,16 @@ def _check_model_files(entries: Sequence[DocumentEntry], models: Sequence[ModelE
 
 def _check_fingerprints(models: Sequence[ModelEntry], facts: Mapping[bytes, ModelFacts | None]) -> None:
     for index, model in enumerate(models):
+        if model.version == SALTED_FORMAT:
+            # `_check_model_files` found its document by the commitment.
+            computed = recomputed_entry(model, None)
+            if model != replace(computed, version=SALTED_FORMAT):
+                raise MismatchError(
+                    "expected no fingerprint of an encrypted model, got one that is not computed here",
+                    code="model_fingerprint",
+                    where=f"manifest.models[{index}]",
+                )
+            continue
         if model.file_sha256 not in facts:
             raise MismatchError(
                 f"expected the file of the model, got none with SHA-256 {model.file_sha256.hex()}",

@@ -106,7 +106,7 @@ class ContentReceiver:
     def _receive_file(self, leaf_index: int, file: BinaryIO) -> dict[EntryKey, int]:
         entry = self._entries([leaf_index])[0]
         sink = self._services.store.put_block
-        content, sm3 = _digest(file, sink)
+        content, sm3 = _digest(entry, file, sink)
         _compare(entry, content, sm3)
         return {content_key(entry): content.tree_bytes}
 
@@ -114,7 +114,7 @@ class ContentReceiver:
         members = self._read_pack(file)
         entries = self._entries(list(members))
         for entry in entries:  # all are compared before any is stored
-            content, sm3 = _digest(io.BytesIO(members[entry.leaf_index]), None)
+            content, sm3 = _digest(entry, io.BytesIO(members[entry.leaf_index]), None)
             _compare(entry, content, sm3)
         contents: dict[EntryKey, int] = {}
         for entry in entries:
@@ -166,18 +166,20 @@ def require_room(services: Services, size: int) -> None:
         raise StorageFullError(f"expected {wanted} bytes free, got {free}", expected=wanted, actual=free)
 
 
-def _digest(file: BinaryIO, sink: BlockSink | None) -> tuple[FileContent, bytes]:
-    hasher = FileCid(sink)
+def _digest(entry: EntryRow, file: BinaryIO, sink: BlockSink | None) -> tuple[FileContent, bytes]:
+    is_plain = entry.key_commitment is None
+    hasher = FileCid(sink, with_sha256=is_plain)
     sm3 = hashlib.new("sm3")
     while piece := file.read(_PIECE_BYTES):
         hasher.update(piece)
-        sm3.update(piece)
+        if is_plain:  # else the digests are those of the plaintext, which no server sees
+            sm3.update(piece)
     return hasher.finish(), sm3.digest()
 
 
 def _compare(entry: EntryRow, content: FileContent, sm3: bytes) -> None:
     received = [("size", entry.size, content.size), ("cid", entry.cid, str(content.cid))]
-    if entry.key_commitment is None:  # else they are those of the plaintext, which no server sees
+    if entry.key_commitment is None:
         received += [("sha256", entry.sha256, content.sha256.hex()), ("sm3", entry.sm3, sm3.hex())]
     for name, expected, actual in received:
         if expected != actual:

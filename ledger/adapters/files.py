@@ -6,19 +6,30 @@ nothing is copied between them. The largest files are begun first, so that no co
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from ledger.cid import BlockSink
 from ledger.entries import DocumentEntry
+from ledger.envelope import DataKey, DataKeys, EntryEncryption, data_key, seal_stream
 from ledger.errors import LedgerError, MismatchError, NotFoundError, TransportError
-from ledger.ingest import ContentMismatchError, FileDigester, FileDigests, Readable, compare
+from ledger.ingest import (
+    ContentMismatchError,
+    EnvelopeDigester,
+    FileDigester,
+    FileDigests,
+    Readable,
+    compare,
+    open_and_digest,
+)
 from ledger.paths import PathProblem, Problem, UnsafePathsError, check_name, propose_name, sort_key
 from ledger.ports.blobs import BlobStore
 
@@ -26,6 +37,7 @@ __all__ = [
     "FoundFile",
     "Progress",
     "ScanResult",
+    "Sealing",
     "digest_files",
     "recompute",
     "scan_folder",
@@ -52,6 +64,19 @@ class FoundFile:
     source: str
     size: int
     modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sealing:
+    """How a file is encrypted.
+
+    Args:
+        key: of this content alone.
+        target: where the envelope goes, a new file; None: only its CID is wanted.
+    """
+
+    key: DataKey
+    target: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +246,7 @@ def digest_files(
     workers: int | None = None,
     progress: Progress | None = None,
     store: BlobStore | None = None,
+    sealing: Mapping[str, Sealing] = MappingProxyType({}),
 ) -> list[FileDigests]:
     """Read each file once and return SHA-256, SM3 and CID, in constant memory.
 
@@ -228,7 +254,8 @@ def digest_files(
         files: what `scan_folder` found.
         workers: threads; None: one for each core this process may use.
         progress: is told the bytes read.
-        store: keeps the blocks as they pass; durable when this returns.
+        store: keeps the blocks as they pass; durable when this returns. Not those of files that are encrypted.
+        sealing: by path, how files are encrypted in the same pass; the digests have the CIDs of their envelopes then.
 
     Returns:
         The digests in the order of `files`.
@@ -240,19 +267,66 @@ def digest_files(
     """
     run = _Run([file.size for file in files], progress)
     on_block = store.put_block if store else None
-    digests = run.run(lambda index: _digest(files[index], run, on_block), workers)
+
+    def digest(index: int) -> FileDigests:
+        found = files[index]
+        seal = sealing.get(found.path)
+        return _digest(found, run, on_block) if seal is None else _seal(found, run, seal)
+
+    digests = run.run(digest, workers)
     if store:
         store.flush()
     return digests
 
 
-def _digest(found: FoundFile, run: _Run, on_block: BlockSink | None) -> FileDigests:
+def _open(found: FoundFile) -> int:
     try:
-        file = os.open(found.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(found.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError as e:
         raise NotFoundError("expected the file that was found, got nothing", where=found.path) from e
     except OSError as e:
         raise TransportError(f"expected a readable file, got: {e.strerror}", where=found.path, code="unreadable") from e
+
+
+def _seal(found: FoundFile, run: _Run, seal: Sealing) -> FileDigests:
+    with io.FileIO(_open(found)) as source:
+        _require_unchanged(source.fileno(), found)
+        digester = EnvelopeDigester()
+
+        def data(piece: memoryview) -> None:
+            digester.data(piece)
+            run.tell(len(piece))
+
+        try:
+            if seal.target is None:
+                seal_stream(source, found.size, seal.key, digester.envelope, on_data=data)
+            else:
+                with seal.target.open("xb", buffering=0) as target:
+
+                    def envelope(piece: memoryview) -> None:
+                        digester.envelope(piece)
+                        _write(target, piece)
+
+                    seal_stream(source, found.size, seal.key, envelope, on_data=data)
+        except OSError as e:
+            raise TransportError(
+                f"expected to read the file and write its envelope, got: {e.strerror}",
+                where=found.path,
+                code="unreadable",
+            ) from e
+        except MismatchError as e:
+            raise MismatchError(str(e), where=found.path, code=e.code) from e
+        _require_unchanged(source.fileno(), found)
+    return digester.finish(found.path)
+
+
+def _write(target: io.FileIO, piece: memoryview) -> None:
+    while piece:
+        piece = piece[target.write(piece) or 0 :]
+
+
+def _digest(found: FoundFile, run: _Run, on_block: BlockSink | None) -> FileDigests:
+    file = _open(found)
     try:
         _require_unchanged(file, found)
         digester = FileDigester(on_block)
@@ -306,6 +380,7 @@ def recompute(
     *,
     workers: int | None = None,
     progress: Progress | None = None,
+    keys: DataKeys = MappingProxyType({}),
 ) -> list[FileDigests]:
     """Compute every digest of a submission again from its bytes, so that nobody seals blind.
 
@@ -316,12 +391,14 @@ def recompute(
             `lambda index: store.open(store.resolve(root, f"content/{index}"))`.
         workers: threads; None: one for each core this process may use.
         progress: is told the bytes read.
+        keys: of encrypted documents, whose content is an envelope.
 
     Returns:
         The digests, all equal to what the entries say.
 
     Raises:
         ContentMismatchError: with every value that differs.
+        MismatchError: `data_key_missing`, or an envelope that doesn't open.
         NotFoundError: a content is missing.
         TransportError: a content could not be read.
     """
@@ -329,8 +406,12 @@ def recompute(
 
     def digest(index: int) -> FileDigests:
         path = entries[index].path
+        encryption = EntryEncryption.of(entries[index], path)
+        key = data_key(entries[index], encryption, keys) if encryption is not None else None
         try:
             with opener(index) as source:
+                if key is not None:
+                    return open_and_digest(source, key, path, sink=lambda piece: run.tell(len(piece)))
                 digester = FileDigester()
                 while piece := source.read(_PIECE_BYTES):
                     digester.update(piece)
