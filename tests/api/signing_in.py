@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import httpx2
 
-from signing.personal import InMemoryPersonalKey, origin_of_url
+from signing.personal import PersonalKey, origin_of_url
 
 API = "/api/v1"
 
@@ -19,7 +19,7 @@ class PersonAuth(httpx2.Auth):
 
     requires_response_body = True
 
-    def __init__(self, key: InMemoryPersonalKey) -> None:
+    def __init__(self, key: PersonalKey) -> None:
         self.key = key
         self.token: str | None = None
 

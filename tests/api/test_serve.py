@@ -18,19 +18,37 @@ import pytest
 from archive_api.home import Home, init_home, load_home
 from ledger.trust import TrustFile
 from signing.authority import DevelopmentAuthority
+from signing.personal import InMemoryPersonalKey
 
+from .signing_in import PersonAuth
 from .world import organisation_code
 
 Start = Callable[[], "tuple[subprocess.Popen[str], dict[str, Any]]"]
 
 
+NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+LATER = NOW + datetime.timedelta(days=99)
+
+
+@pytest.fixture(scope="module")
+def authority() -> DevelopmentAuthority:
+    return DevelopmentAuthority.create("根", not_before=NOW, not_after=LATER)
+
+
+@pytest.fixture(scope="module")
+def desk_key(authority: DevelopmentAuthority) -> InMemoryPersonalKey:
+    return authority.issue_personal_key(name="演示台", not_before=NOW, not_after=LATER)
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    later = now + datetime.timedelta(days=99)
-    authority = DevelopmentAuthority.create("根", not_before=now, not_after=later)
+def desk(desk_key: InMemoryPersonalKey) -> PersonAuth:
+    return PersonAuth(desk_key)
+
+
+@pytest.fixture
+def home(tmp_path: Path, authority: DevelopmentAuthority, desk_key: InMemoryPersonalKey) -> Home:
     archive = authority.issue_key_store(
-        code=organisation_code(6), name="档案馆", not_before=now, not_after=later, validate_code=str
+        code=organisation_code(6), name="档案馆", not_before=NOW, not_after=LATER, validate_code=str
     )
     return init_home(
         tmp_path / "home",
@@ -38,6 +56,7 @@ def home(tmp_path: Path) -> Home:
         archive_name="档案馆",
         archive_certificates=[archive.certificate.der],
         ca_roots=[authority.root_certificate],
+        desk_certificate=desk_key.certificate.der,
     )
 
 
@@ -61,44 +80,46 @@ def start(home: Home) -> Iterator[Start]:
         process.stdout.close()
 
 
-def wait_registered(api: str, key: str) -> dict[str, Any]:
+def wait_registered(api: str, key: str, desk: PersonAuth) -> dict[str, Any]:
     deadline = time.monotonic() + 30
     while True:
-        shown: dict[str, Any] = httpx2.get(f"{api}/api/v1/buildings/{key}").json()
+        shown: dict[str, Any] = httpx2.get(f"{api}/api/v1/buildings/{key}", auth=desk).json()
         if shown["final"]:
             return shown
         assert time.monotonic() < deadline, shown
         time.sleep(0.1)
 
 
-def add_building(api: str, value: str) -> str:
+def add_building(api: str, value: str, desk: PersonAuth) -> str:
     body = {"scheme": "yunshang", "value": value, "name": "楼"}
-    return str(httpx2.post(f"{api}/api/v1/buildings", json=body).raise_for_status().json()["building_key"])
+    return str(httpx2.post(f"{api}/api/v1/buildings", json=body, auth=desk).raise_for_status().json()["building_key"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_ends_in_order_and_starts_where_it_stopped(home: Home, start: Start, number: signal.Signals) -> None:
+def test_ends_in_order_and_starts_where_it_stopped(
+    home: Home, start: Start, desk: PersonAuth, number: signal.Signals
+) -> None:
     process, address = start()
     assert httpx2.get(f"{address['api']}/api/v1/readiness").json()["ready"]
     trust = home.trust_path.read_bytes()
     assert TrustFile.parse(trust).chain_id == home.config.chain_id
-    key = add_building(address["api"], "440106-SERVE")
+    key = add_building(address["api"], "440106-SERVE", desk)
     process.send_signal(number)
     assert process.wait(30) == 0
     again, address = start()
-    assert wait_registered(address["api"], key)["status"] == "registered"
+    assert wait_registered(address["api"], key, desk)["status"] == "registered"
     assert home.trust_path.read_bytes() == trust
     again.send_signal(signal.SIGTERM)
     assert again.wait(30) == 0
 
 
-def test_loses_nothing_when_killed(home: Home, start: Start) -> None:
+def test_loses_nothing_when_killed(home: Home, start: Start, desk: PersonAuth) -> None:
     process, address = start()
-    keys = [add_building(address["api"], f"440106-KILL{number}") for number in range(5)]
+    keys = [add_building(address["api"], f"440106-KILL{number}", desk) for number in range(5)]
     process.kill()
     process.wait()
     _, address = start()
-    blocks = {wait_registered(address["api"], key)["transaction"] for key in keys}
+    blocks = {wait_registered(address["api"], key, desk)["transaction"] for key in keys}
     assert len(blocks) == 5
     assert load_home(home.root).config.contracts
 

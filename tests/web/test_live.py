@@ -14,6 +14,9 @@ import httpx2
 import pytest
 
 from archive_api.cli.companion import companion_server
+from archive_api.home import load_home
+from signing.personal import Pkcs12PersonalKey
+from tests.api.signing_in import PersonAuth
 
 from .markup import Markup
 
@@ -70,6 +73,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         companion_server(root / "home") as server,
         httpx2.Client(base_url=server.api, headers={"accept": "text/html"}, trust_env=False) as client,
     ):
+        keys = load_home(root / "home").keys_dir
+        client.auth = PersonAuth(Pkcs12PersonalKey(keys / "desk.p12", (keys / "passphrase").read_text().strip()))
         yield Live(client, json.loads(done.stdout.strip().splitlines()[-1]))
 
 
