@@ -3,9 +3,9 @@ pragma solidity ^0.8.30;
 
 import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 
+import {IAuthorityRegistry} from "./interfaces/IAuthorityRegistry.sol";
 import {ISealRegistry, Seal} from "./interfaces/ISealRegistry.sol";
 import {ISuite} from "./interfaces/ISuite.sol";
-import {OrganisationCode} from "./libraries/OrganisationCode.sol";
 
 /// @title The seal certificates and what became of them
 contract SealRegistry is ISealRegistry, AccessControl {
@@ -18,7 +18,7 @@ contract SealRegistry is ISealRegistry, AccessControl {
         uint24 handle;
     }
 
-    /// @notice May register and revoke certificates.
+    /// @notice May stop certificates.
     bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
 
     /// @notice How far a claimed signing time may lie after the block, for clocks that are ahead.
@@ -27,14 +27,22 @@ contract SealRegistry is ISealRegistry, AccessControl {
     /// @dev The bit beside the suite id that marks a revoked certificate.
     uint8 private constant REVOKED = 0x80;
 
+    /// @inheritdoc ISealRegistry
+    IAuthorityRegistry public immutable authorities;
+
     mapping(bytes32 certificateId => PackedCertificate) private _certificates;
     mapping(bytes32 certificateId => Revocation) private _revocations;
-    mapping(bytes32 issuerAndSerialHash => bytes32 certificateId) private _byIssuerAndSerial;
+    mapping(bytes32 issuerAndSerial => bytes32 certificateId) private _byIssuerAndSerial;
+    mapping(bytes32 certificateId => bytes32 issuerAndSerial) private _issuerAndSerial;
     mapping(bytes32 keyHash => bytes32 certificateId) private _byKey;
     mapping(uint8 suiteId => ISuite) private _suites;
 
-    /// @param admin Adds suites and names registrars.
-    constructor(address admin) {
+    /**
+     * @param admin Adds suites and names registrars.
+     * @param authorities_ The registry of authorities.
+     */
+    constructor(address admin, IAuthorityRegistry authorities_) {
+        authorities = authorities_;
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
     }
 
@@ -48,57 +56,74 @@ contract SealRegistry is ISealRegistry, AccessControl {
     }
 
     /// @inheritdoc ISealRegistry
-    function registerCertificate(
-        CertificateInput calldata input
-    ) external onlyRole(REGISTRAR_ROLE) returns (bytes32 certificateId) {
-        _requireWellFormed(input);
-        certificateId = sha256(input.der);
+    function registerCertificate(bytes calldata der) external returns (bytes32 certificateId) {
+        certificateId = sha256(der);
         if (_certificates[certificateId].handle != 0) revert CertificateAlreadyRegistered(certificateId);
-        // One certificate has as many DERs as its CA's signature has encodings (s and n - s), so the bytes alone
-        // don't tell whether it is here already.
-        bytes32 nameHash = _issuerAndSerialHash(input.issuer, input.serial);
-        bytes32 known = _byIssuerAndSerial[nameHash];
-        if (known != 0) revert IssuerAndSerialAlreadyRegistered(known, input.issuer, input.serial);
-        bytes32 keyHash = keccak256(input.key);
-        known = _byKey[keyHash];
-        if (known != 0) revert KeyAlreadyRegistered(known, input.key);
-
-        _byIssuerAndSerial[nameHash] = certificateId;
-        _byKey[keyHash] = certificateId;
-        uint24 handle = _suiteOf(input.suiteId).register(input.key);
+        IAuthorityRegistry.SealingCertificate memory found = authorities.readCertificate(der);
+        uint24 handle = _claim(certificateId, found);
         _certificates[certificateId] = PackedCertificate({
-            organisation: input.organisation,
-            notBefore: uint40(input.notBefore),
-            notAfter: uint40(input.notAfter),
-            suiteIdAndRevoked: input.suiteId,
+            organisation: found.organisation,
+            notBefore: uint40(found.notBefore),
+            notAfter: uint40(found.notAfter),
+            suiteIdAndRevoked: found.suiteId,
             handle: handle
         });
-        _emitRegistered(certificateId, handle, input);
+        emit CertificateRegistered(
+            certificateId,
+            found.organisation,
+            found.suiteId,
+            handle,
+            found.notBefore,
+            found.notAfter,
+            found.authorityId,
+            der
+        );
     }
 
     /// @inheritdoc ISealRegistry
-    function revokeCertificate(
-        bytes32 certificateId,
-        uint8 reason,
-        uint64 invalidityTime
-    ) external onlyRole(REGISTRAR_ROLE) {
+    function revokeCertificate(bytes32 certificateId, uint8 reason) external onlyRole(REGISTRAR_ROLE) {
         PackedCertificate storage stored = _certificates[certificateId];
         if (stored.handle == 0) revert UnknownCertificate(0, certificateId);
+        Revocation storage recorded = _revocations[certificateId];
         if (stored.suiteIdAndRevoked & REVOKED != 0) {
-            revert CertificateAlreadyRevoked(certificateId, _revocations[certificateId].revokedAt);
+            bool stopped = recorded.stoppedAt != 0;
+            revert CertificateAlreadyRevoked(certificateId, stopped ? recorded.stoppedAt : recorded.revokedAt);
         }
-        // Revocation is final: no certificateHold (6), removeFromCRL (8), nor the unused 7.
-        if (reason > 10 || (reason > 5 && reason < 9)) revert InvalidRevocationReason(reason);
-        if (invalidityTime < stored.notBefore || invalidityTime > block.timestamp) {
-            revert InvalidityTimeOutOfRange(invalidityTime, stored.notBefore, uint64(block.timestamp));
-        }
+        _requireFinal(reason);
         stored.suiteIdAndRevoked |= REVOKED;
-        _revocations[certificateId] = Revocation({
-            revokedAt: uint40(block.timestamp),
-            invalidityTime: uint40(invalidityTime),
-            reason: reason
-        });
-        emit CertificateRevoked(certificateId, stored.organisation, reason, invalidityTime, uint64(block.timestamp));
+        (recorded.stoppedAt, recorded.stopReason) = (uint40(block.timestamp), reason);
+        emit CertificateStopped(certificateId, stored.organisation, reason, uint64(block.timestamp));
+    }
+
+    /// @inheritdoc ISealRegistry
+    function revokeByCrl(bytes calldata list, bytes32 certificateId) external {
+        PackedCertificate storage stored = _certificates[certificateId];
+        if (stored.handle == 0) revert UnknownCertificate(0, certificateId);
+        IAuthorityRegistry.ListEntry memory found = authorities.readList(list, _issuerAndSerial[certificateId]);
+        if (!found.listed) revert NotOnList(certificateId);
+        _requireFinal(found.reason);
+        uint64 latest = found.thisUpdate > found.revokedAt ? found.thisUpdate : found.revokedAt;
+        if (latest > block.timestamp + CLOCK_TOLERANCE_SECONDS || found.revokedAt > block.timestamp) {
+            revert ListInFuture(latest, uint64(block.timestamp));
+        }
+        Revocation storage recorded = _revocations[certificateId];
+        if (found.thisUpdate <= recorded.thisUpdate) revert ListNotNewer(recorded.thisUpdate, found.thisUpdate);
+
+        stored.suiteIdAndRevoked |= REVOKED;
+        recorded.revokedAt = uint40(found.revokedAt == 0 ? 1 : found.revokedAt);
+        recorded.reason = found.reason;
+        bool tooEarly = found.invalidityTime != 0 && found.invalidityTime < stored.notBefore;
+        recorded.invalidityTime = tooEarly ? stored.notBefore : uint40(found.invalidityTime);
+        recorded.thisUpdate = uint40(found.thisUpdate);
+        emit CertificateRevoked(
+            certificateId,
+            stored.organisation,
+            found.authorityId,
+            found.reason,
+            found.revokedAt,
+            found.invalidityTime,
+            found.thisUpdate
+        );
     }
 
     /// @inheritdoc ISealRegistry
@@ -133,6 +158,21 @@ contract SealRegistry is ISealRegistry, AccessControl {
     }
 
     /// @inheritdoc ISealRegistry
+    function standing(bytes32 certificateId, uint64 time) external view returns (Standing) {
+        PackedCertificate storage stored = _certificates[certificateId];
+        if (stored.handle == 0) return Standing.Unknown;
+        if (time < stored.notBefore) return Standing.NotYetValid;
+        if (time > stored.notAfter) return Standing.Expired;
+        Revocation memory recorded = _revocations[certificateId];
+        if (recorded.stoppedAt != 0 && time >= recorded.stoppedAt) return Standing.Revoked;
+        if (recorded.revokedAt == 0) return Standing.Valid;
+        if (time >= recorded.revokedAt) return Standing.Revoked;
+        bool compromised = recorded.reason == 1 || recorded.reason == 2 || recorded.reason == 10;
+        bool reachesBack = compromised && recorded.invalidityTime != 0 && time >= recorded.invalidityTime;
+        return reachesBack ? Standing.Questionable : Standing.Valid;
+    }
+
+    /// @inheritdoc ISealRegistry
     function revocation(bytes32 certificateId) external view returns (Revocation memory) {
         return _revocations[certificateId];
     }
@@ -142,7 +182,7 @@ contract SealRegistry is ISealRegistry, AccessControl {
         bytes calldata issuer,
         bytes calldata serial
     ) external view returns (bytes32) {
-        return _byIssuerAndSerial[_issuerAndSerialHash(issuer, serial)];
+        return _byIssuerAndSerial[authorities.issuerAndSerial(issuer, serial)];
     }
 
     /// @inheritdoc ISealRegistry
@@ -156,65 +196,55 @@ contract SealRegistry is ISealRegistry, AccessControl {
         bytes calldata payload,
         Seal calldata seal
     ) private view returns (bytes18 organisation) {
+        uint64 signingTime = seal.signingTime;
         PackedCertificate memory stored = _certificates[seal.certificateId];
         if (stored.handle == 0) revert UnknownCertificate(index, seal.certificateId);
         if (stored.suiteIdAndRevoked & REVOKED != 0) revert CertificateIsRevoked(index, seal.certificateId);
-        if (block.timestamp > stored.notAfter || seal.signingTime > stored.notAfter) {
+        if (block.timestamp > stored.notAfter || signingTime > stored.notAfter) {
             revert CertificateExpired(index, seal.certificateId, stored.notAfter, uint64(block.timestamp));
         }
-        uint256 latest = block.timestamp + CLOCK_TOLERANCE_SECONDS;
-        if (seal.signingTime < stored.notBefore || seal.signingTime > latest) {
-            revert SigningTimeOutOfRange(index, seal.signingTime, stored.notBefore, uint64(latest));
+        uint256 latest;
+        unchecked {
+            latest = block.timestamp + CLOCK_TOLERANCE_SECONDS;
+        }
+        if (signingTime < stored.notBefore || signingTime > latest) {
+            revert SigningTimeOutOfRange(index, signingTime, stored.notBefore, uint64(latest));
         }
         bool valid = _suites[stored.suiteIdAndRevoked].verifySeal(
             stored.handle,
             seal.certificateId,
             payload,
-            abi.encodePacked(seal.signingTime),
+            abi.encodePacked(signingTime),
             abi.encodePacked(seal.r, seal.s)
         );
         if (!valid) revert InvalidSeal(index, seal.certificateId);
         return stored.organisation;
     }
 
-    /// @dev The form of what a registrar read out of a certificate.
-    function _requireWellFormed(CertificateInput calldata input) private pure {
-        if (input.der.length == 0 || input.issuer.length == 0) {
-            revert EmptyCertificate(input.der.length, input.issuer.length);
-        }
-        if (input.serial.length == 0 || input.serial.length > 20 || input.serial[0] == 0) {
-            revert MalformedSerial(input.serial);
-        }
-        if (input.notAfter < input.notBefore || input.notAfter > type(uint40).max) {
-            revert InvalidValidity(input.notBefore, input.notAfter);
-        }
-        OrganisationCode.requireWellFormed(input.organisation);
+    /// @dev Makes sure that no other certificate has issuer and serial, or the key, and stores the key.
+    function _claim(
+        bytes32 certificateId,
+        IAuthorityRegistry.SealingCertificate memory found
+    ) private returns (uint24 handle) {
+        bytes32 known = _byIssuerAndSerial[found.issuerAndSerial];
+        if (known != 0) revert IssuerAndSerialAlreadyRegistered(known, found.serial);
+        bytes32 keyHash = keccak256(found.key);
+        known = _byKey[keyHash];
+        if (known != 0) revert KeyAlreadyRegistered(known, found.key);
+        _byIssuerAndSerial[found.issuerAndSerial] = certificateId;
+        _issuerAndSerial[certificateId] = found.issuerAndSerial;
+        _byKey[keyHash] = certificateId;
+        return _suiteOf(found.suiteId).register(found.key);
+    }
+
+    /// @dev Revocation is final: no certificateHold (6), removeFromCRL (8), nor the unused 7.
+    function _requireFinal(uint8 reason) private pure {
+        if (reason > 10 || (reason > 5 && reason < 9)) revert InvalidRevocationReason(reason);
     }
 
     /// @dev The suite of an id, which must exist.
     function _suiteOf(uint8 suiteId) private view returns (ISuite suite_) {
         suite_ = _suites[suiteId];
         if (address(suite_) == address(0)) revert UnknownSuite(suiteId);
-    }
-
-    /// @dev The key under which issuer and serial are found; abi.encode keeps them apart.
-    function _issuerAndSerialHash(bytes calldata issuer, bytes calldata serial) private pure returns (bytes32) {
-        return keccak256(abi.encode(issuer, serial));
-    }
-
-    /// @dev Apart from its caller, whose stack is full.
-    function _emitRegistered(bytes32 certificateId, uint24 handle, CertificateInput calldata input) private {
-        emit CertificateRegistered(
-            certificateId,
-            input.organisation,
-            input.suiteId,
-            handle,
-            input.notBefore,
-            input.notAfter,
-            input.issuer,
-            input.serial,
-            input.key,
-            input.der
-        );
     }
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from hashlib import sha256
 
 from sqlmodel import Session
@@ -20,7 +19,6 @@ from ledger.cid import cid_to_bytes
 from ledger.ports import calls
 from ledger.statement import SubmissionStatement
 from ledger.types import BuildingIdentifier, Role, Roster, UnitProject
-from signing.certificates import parse_certificate
 
 __all__ = ["CallBuilder"]
 
@@ -54,25 +52,11 @@ class CallBuilder:
         return self._builders[job.kind](job.subject)
 
     def _register_certificate(self, subject: str) -> calls.LedgerCall:
-        parsed = parse_certificate(self._certificates.der(subject))
-        serial = parsed.serial_number
-        return calls.RegisterCertificate(
-            parsed.der,
-            issuer=parsed.issuer,
-            serial=serial.to_bytes((serial.bit_length() + 7) // 8, "big"),
-            key=parsed.public_key,
-            organisation=parsed.organisation_code,
-            not_before=parsed.not_before,
-            not_after=parsed.not_after,
-        )
+        return calls.RegisterCertificate(self._certificates.der(subject))
 
     def _revoke_certificate(self, subject: str) -> calls.LedgerCall:
         row = self._certificates.get(subject)
-        return calls.RevokeCertificate(
-            bytes.fromhex(row.certificate_id),
-            row.revocation_code or 0,
-            invalidity_time=datetime.fromtimestamp(row.invalidity_time or 0, UTC),
-        )
+        return calls.RevokeCertificate(bytes.fromhex(row.certificate_id), row.revocation_code or 0)
 
     def _register_building(self, subject: str) -> calls.LedgerCall:
         row = self._projects.building(subject)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: UNLICENSED
 pragma solidity ^0.8.30;
 
+import {IAuthorityRegistry} from "./IAuthorityRegistry.sol";
 import {ISuite} from "./ISuite.sol";
 
 /**
@@ -19,32 +20,24 @@ struct Seal {
 
 /**
  * @title The seal certificates and what became of them
- * @notice One certificate has one id (SHA-256 of its DER), one pair of issuer and serial, and one key; a second
- * registration of any of the three is refused, since a flipped s in the CA's signature gives a second DER of the same
- * certificate. That the other arguments agree with the DER is the registrar's promise: the DER is emitted, so that
- * anyone can compare.
+ * @notice Nobody is trusted to read a certificate: it is given as DER, and the {IAuthorityRegistry} checks the signature
+ * of an authority pinned there and reads key, validity, serial and organisation out of it. One certificate has one id (SHA-256 of its
+ * DER), one pair of issuer and serial, and one key; a second registration of any of the three is refused, since a flipped
+ * s in the authority's signature gives a second DER of the same certificate.
+ *
+ * A certificate stops counting in two ways. The authority revokes it: whoever has the signed revocation list sends it,
+ * and a compromise of the key reaches back to the invalidity time stated there. A registrar stops it: at once, from the
+ * block on, and reaching back to nothing, because it is the word of an operator.
  */
 interface ISealRegistry {
-    /**
-     * @notice What a registrar reads out of a certificate.
-     * @param der The certificate, DER.
-     * @param issuer The issuer's Name, DER.
-     * @param serial The serial number, big-endian without leading zeros, 1 to 20 bytes.
-     * @param key The public key in the encoding of its suite; P-256: x ‖ y, 64 bytes.
-     * @param organisation Unified social credit code, 18 ASCII characters.
-     * @param notBefore First second of validity, unix seconds.
-     * @param notAfter Last second of validity, unix seconds.
-     * @param suiteId The suite that checks seals of this certificate.
-     */
-    struct CertificateInput {
-        bytes der;
-        bytes issuer;
-        bytes serial;
-        bytes key;
-        bytes18 organisation;
-        uint64 notBefore;
-        uint64 notAfter;
-        uint8 suiteId;
+    /// @notice What a certificate is good for at a time.
+    enum Standing {
+        Unknown,
+        NotYetValid,
+        Valid,
+        Expired,
+        Revoked,
+        Questionable
     }
 
     /**
@@ -66,15 +59,21 @@ interface ISealRegistry {
     }
 
     /**
-     * @notice A revocation.
-     * @param revokedAt Block time of the revocation, unix seconds; 0: not revoked.
-     * @param invalidityTime Since when the key is not to be trusted, unix seconds.
-     * @param reason RFC 5280 CRLReason.
+     * @notice How a certificate was stopped, by whom.
+     * @param stoppedAt Block time at which a registrar stopped it, unix seconds; 0: none did.
+     * @param stopReason The registrar's reason, RFC 5280 CRLReason.
+     * @param revokedAt When the authority revoked it, by its list, unix seconds; 0: no list was shown.
+     * @param reason The authority's reason, RFC 5280 CRLReason.
+     * @param invalidityTime Since when the key is not to be trusted, by the list, never before notBefore; 0: not stated.
+     * @param thisUpdate When the list was issued.
      */
     struct Revocation {
+        uint40 stoppedAt;
+        uint8 stopReason;
         uint40 revokedAt;
-        uint40 invalidityTime;
         uint8 reason;
+        uint40 invalidityTime;
+        uint40 thisUpdate;
     }
 
     /// @notice A suite was added.
@@ -83,16 +82,14 @@ interface ISealRegistry {
     event SuiteAdded(uint8 indexed suiteId, ISuite indexed suite);
 
     /**
-     * @notice A certificate was registered; holds all that a rebuild of the catalogue needs.
+     * @notice A certificate was registered; its DER holds all that a rebuild of the catalogue needs.
      * @param certificateId SHA-256 of the DER.
      * @param organisation Unified social credit code, 18 ASCII characters.
      * @param suiteId The suite of its key.
      * @param handle The key's handle within the suite.
      * @param notBefore First second of validity, unix seconds.
      * @param notAfter Last second of validity, unix seconds.
-     * @param issuer The issuer's Name, DER.
-     * @param serial The serial number, minimal big-endian.
-     * @param key The public key in the encoding of its suite.
+     * @param authorityId The authority whose signature was checked.
      * @param der The certificate, DER.
      */
     event CertificateRegistered(
@@ -102,26 +99,42 @@ interface ISealRegistry {
         uint24 handle,
         uint64 notBefore,
         uint64 notAfter,
-        bytes issuer,
-        bytes serial,
-        bytes key,
+        bytes32 authorityId,
         bytes der
     );
 
     /**
-     * @notice A certificate was revoked.
+     * @notice A registrar stopped a certificate.
      * @param certificateId SHA-256 of the DER.
      * @param organisation Whose certificate it was.
      * @param reason RFC 5280 CRLReason.
-     * @param invalidityTime Since when the key is not to be trusted, unix seconds.
-     * @param revokedAt Block time, unix seconds.
+     * @param stoppedAt Block time, unix seconds.
+     */
+    event CertificateStopped(
+        bytes32 indexed certificateId,
+        bytes18 indexed organisation,
+        uint8 reason,
+        uint64 stoppedAt
+    );
+
+    /**
+     * @notice An authority revoked a certificate, as its list says.
+     * @param certificateId SHA-256 of the DER.
+     * @param organisation Whose certificate it was.
+     * @param authorityId The authority whose signature was checked.
+     * @param reason RFC 5280 CRLReason.
+     * @param revokedAt When it was revoked, unix seconds.
+     * @param invalidityTime Since when the key is not to be trusted, unix seconds; 0: the list doesn't say.
+     * @param thisUpdate When the list was issued, unix seconds.
      */
     event CertificateRevoked(
         bytes32 indexed certificateId,
         bytes18 indexed organisation,
+        bytes32 indexed authorityId,
         uint8 reason,
+        uint64 revokedAt,
         uint64 invalidityTime,
-        uint64 revokedAt
+        uint64 thisUpdate
     );
 
     /// @notice The suite id is 0 or above 127.
@@ -140,31 +153,28 @@ interface ISealRegistry {
     error CertificateAlreadyRegistered(bytes32 certificateId);
 
     /// @notice Issuer and serial are those of a registered certificate.
-    error IssuerAndSerialAlreadyRegistered(bytes32 certificateId, bytes issuer, bytes serial);
+    error IssuerAndSerialAlreadyRegistered(bytes32 certificateId, uint256 serial);
 
     /// @notice The key is that of a registered certificate.
     error KeyAlreadyRegistered(bytes32 certificateId, bytes key);
 
-    /// @notice The serial is empty, longer than 20 bytes or starts with a zero byte.
-    error MalformedSerial(bytes serial);
+    /// @notice The certificate is not on the list.
+    error NotOnList(bytes32 certificateId);
 
-    /// @notice DER or issuer are empty.
-    error EmptyCertificate(uint256 derLength, uint256 issuerLength);
+    /// @notice The list was issued, or the certificate revoked, later than this block.
+    error ListInFuture(uint64 time, uint64 blockTime);
 
-    /// @notice notAfter lies before notBefore or does not fit into 40 bits.
-    error InvalidValidity(uint64 notBefore, uint64 notAfter);
+    /// @notice A list issued then or later was shown already.
+    error ListNotNewer(uint64 recorded, uint64 thisUpdate);
 
     /// @notice No certificate has this id. `index`: position of the seal in the call, the role of a submission's seal.
     error UnknownCertificate(uint256 index, bytes32 certificateId);
 
-    /// @notice The certificate is revoked already.
+    /// @notice The certificate is stopped or revoked already.
     error CertificateAlreadyRevoked(bytes32 certificateId, uint64 revokedAt);
 
     /// @notice Not a final CRLReason: 0 to 5, 9 and 10 are.
     error InvalidRevocationReason(uint8 reason);
-
-    /// @notice The invalidity time lies before notBefore or after the block.
-    error InvalidityTimeOutOfRange(uint64 invalidityTime, uint64 notBefore, uint64 blockTime);
 
     /// @notice The certificate had expired at the block time or at the claimed signing time.
     error CertificateExpired(uint256 index, bytes32 certificateId, uint64 notAfter, uint64 blockTime);
@@ -186,19 +196,27 @@ interface ISealRegistry {
     function addSuite(uint8 suiteId, ISuite suite) external;
 
     /**
-     * @notice Registers a certificate. Only a registrar.
-     * @param input The certificate and what was read out of it.
-     * @return certificateId SHA-256 of the DER, computed here.
+     * @notice Registers a certificate. Anyone: the authority's signature decides.
+     * @param der The certificate, DER.
+     * @return certificateId SHA-256 of the DER.
      */
-    function registerCertificate(CertificateInput calldata input) external returns (bytes32 certificateId);
+    function registerCertificate(bytes calldata der) external returns (bytes32 certificateId);
 
     /**
-     * @notice Revokes a certificate, once and for ever. Only a registrar.
+     * @notice Stops a certificate from this block on, once and for ever. Only a registrar.
      * @param certificateId The certificate.
      * @param reason RFC 5280 CRLReason: 0 to 5, 9 or 10.
-     * @param invalidityTime Since when the key is not to be trusted: from notBefore to now, unix seconds.
      */
-    function revokeCertificate(bytes32 certificateId, uint8 reason, uint64 invalidityTime) external;
+    function revokeCertificate(bytes32 certificateId, uint8 reason) external;
+
+    /**
+     * @notice Records that an authority revoked a certificate, for ever. Anyone: the authority's signature decides. A
+     * later list may state another reason or time.
+     * @param list A complete revocation list of the certificate's issuer, DER. It need not be the newest: revocations
+     * for the reasons taken here are final.
+     * @param certificateId The certificate.
+     */
+    function revokeByCrl(bytes calldata list, bytes32 certificateId) external;
 
     /**
      * @notice Checks seals over one payload at the block's time; reverts naming the first that does not count.
@@ -219,7 +237,20 @@ interface ISealRegistry {
     /// @notice A certificate by its id; reverts with {UnknownCertificate} (index 0) if there is none.
     function certificate(bytes32 certificateId) external view returns (Certificate memory);
 
-    /// @notice A certificate's revocation; all zero if it is not revoked.
+    /// @notice The registry of authorities, which reads certificates and revocation lists.
+    function authorities() external view returns (IAuthorityRegistry);
+
+    /**
+     * @notice What a certificate is good for at a time, by what is known now.
+     * @dev Not yet valid before notBefore, expired after notAfter, whatever else holds. Revoked from the earlier of the
+     * registrar's and the authority's times on. Questionable before that, where the authority revoked it for a compromise
+     * (of the key, its own or an attribute authority's: 1, 2, 10) and its invalidity time had come.
+     * @param certificateId The certificate.
+     * @param time Unix seconds.
+     */
+    function standing(bytes32 certificateId, uint64 time) external view returns (Standing);
+
+    /// @notice How a certificate was stopped; all zero if it wasn't.
     function revocation(bytes32 certificateId) external view returns (Revocation memory);
 
     /// @notice The id of the certificate with this issuer (DER Name) and serial (minimal big-endian), or zero.

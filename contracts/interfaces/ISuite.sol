@@ -38,6 +38,22 @@ interface ISuite {
     function register(bytes calldata key) external returns (uint24 handle);
 
     /**
+     * @notice Whether a signature over a message is valid, as authorities make them over certificates and revocation
+     * lists: the algorithm alone, without a template.
+     * @dev MUST return false (not revert) for any signature that is not exactly of the suite's form. Unlike with seals,
+     * every encoding of the signature that the algorithm allows is one.
+     * @param key The public key, as for {register}.
+     * @param message What was signed.
+     * @param signature The signature in the suite's own encoding. P-256: r ‖ s, 64 bytes.
+     * @return valid True if the signature is valid.
+     */
+    function verifySignature(
+        bytes calldata key,
+        bytes calldata message,
+        bytes calldata signature
+    ) external view returns (bool valid);
+
+    /**
      * @notice Whether a seal is valid: the algorithm and the attribute template, nothing else.
      * @dev MUST rebuild the signed bytes itself from the arguments and MUST return false (not revert) for any
      * signature, attributes or times that are not exactly of the suite's form. Validity, revocation and organisation of

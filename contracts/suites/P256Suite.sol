@@ -60,6 +60,26 @@ contract P256Suite is ISuite {
         return P256.verify(digest, bytes32(signature[:32]), bytes32(signature[32:]), point.x, point.y);
     }
 
+    /// @inheritdoc ISuite
+    function verifySignature(
+        bytes calldata key_,
+        bytes calldata message,
+        bytes calldata signature
+    ) external view returns (bool) {
+        if (key_.length != 64 || signature.length != 64) return false;
+        uint256 s = uint256(bytes32(signature[32:]));
+        // Authorities use both s and n - s; the library takes the lower one.
+        if (s > P256.N / 2 && s < P256.N) s = P256.N - s;
+        return
+            P256.verify(
+                sha256(message),
+                bytes32(signature[:32]),
+                bytes32(s),
+                bytes32(key_[:32]),
+                bytes32(key_[32:])
+            );
+    }
+
     /**
      * @notice The key behind a handle.
      * @param handle The handle.

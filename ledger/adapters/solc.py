@@ -24,7 +24,7 @@ from ledger.errors import MalformedError, NotFoundError
 
 __all__ = ["CONTRACTS", "SETTINGS", "CompiledContract", "compile_contracts", "documentation", "find_node"]
 
-CONTRACTS = ("ArchiveLedger", "CheckpointLog", "P256Suite", "ProjectRegistry", "SealRegistry")
+CONTRACTS = ("ArchiveLedger", "AuthorityRegistry", "CheckpointLog", "P256Suite", "ProjectRegistry", "SealRegistry")
 """The contracts that are deployed."""
 
 SETTINGS: Mapping[str, object] = MappingProxyType(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TypeAlias
 
 from ledger.statement import SubmissionStatement
@@ -12,13 +11,17 @@ from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
 __all__ = [
     "Accept",
     "AddAlias",
+    "AddAuthority",
+    "AddIntermediate",
     "AppendCheckpoint",
     "FillNonce",
     "LedgerCall",
     "RegisterBuilding",
     "RegisterCertificate",
     "RegisterUnitProject",
+    "RetireAuthority",
     "ReturnToParties",
+    "RevokeByCrl",
     "RevokeCertificate",
     "SetRoster",
     "Submit",
@@ -28,42 +31,60 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class RegisterCertificate:
-    """Register a seal certificate; the other members MUST have been read out of the DER.
-
-    Args:
-        der: the certificate.
-        issuer: the issuer's Name, DER.
-        serial: the serial number, big-endian without leading zeros, 1 to 20 bytes.
-        key: P-256: x ‖ y, 64 bytes.
-        organisation: unified social credit code, 18 characters.
-        not_before: first second of validity.
-        not_after: last second of validity.
-        suite_id: 1 is P-256 with SHA-256.
-    """
+    """Register a seal certificate (DER); the contract checks its authority's signature and reads the rest."""
 
     der: bytes
-    issuer: bytes = field(kw_only=True)
-    serial: bytes = field(kw_only=True)
-    key: bytes = field(kw_only=True)
-    organisation: str = field(kw_only=True)
-    not_before: datetime = field(kw_only=True)
-    not_after: datetime = field(kw_only=True)
-    suite_id: int = field(default=1, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class RevokeCertificate:
-    """Revoke a certificate, for ever.
+    """Stop a certificate as a registrar, from the block on and for ever; it reaches back to nothing.
 
     Args:
         certificate_id: 32 bytes.
         reason: RFC 5280 CRLReason: 0 to 5, 9 or 10.
-        invalidity_time: since when the key is not to be trusted.
     """
 
     certificate_id: bytes
     reason: int
-    invalidity_time: datetime = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeByCrl:
+    """Record that the certificate's authority revoked it.
+
+    Args:
+        crl: a complete revocation list of that authority, DER.
+        certificate_id: 32 bytes.
+    """
+
+    crl: bytes
+    certificate_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AddAuthority:
+    """Pin an authority (its certificate, DER), as the contracts' admin."""
+
+    der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AddIntermediate:
+    """Add an intermediate authority (its certificate, DER) that a pinned one signed."""
+
+    der: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RetireAuthority:
+    """Retire an authority for ever, as the contracts' admin.
+
+    Args:
+        authority_id: keccak256 of keccak256 of its Name (DER), x and y, 32 bytes.
+    """
+
+    authority_id: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +225,10 @@ class FillNonce:
 LedgerCall: TypeAlias = (
     RegisterCertificate
     | RevokeCertificate
+    | RevokeByCrl
+    | AddAuthority
+    | AddIntermediate
+    | RetireAuthority
     | RegisterBuilding
     | AddAlias
     | RegisterUnitProject

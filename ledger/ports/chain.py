@@ -118,7 +118,7 @@ class ChainIdentity:
     Args:
         chain_id: the chain id.
         genesis_hash: hash of block 0, 32 bytes.
-        contracts: by name: `archive_ledger`, `project_registry`, `seal_registry`, `p256_suite`, `checkpoint_log`.
+        contracts: by name: those of `ledger.trust.CONTRACT_NAMES`.
     """
 
     chain_id: int
@@ -161,9 +161,11 @@ class CertificateRecord:
         not_before: first second of validity.
         not_after: last second of validity.
         suite_id: which suite checks its seals.
-        revoked_at: block time of the revocation, or None.
-        invalidity_time: since when the key is not to be trusted, or None.
-        reason: RFC 5280 CRLReason, or None.
+        revoked_at: when its authority revoked it, by a revocation list that the contract checked, or None.
+        invalidity_time: since when the key is not to be trusted, by that list, never before `not_before`; or None.
+        reason: that list's RFC 5280 CRLReason, or None.
+        stopped_at: block time at which a registrar stopped it, or None; this reaches back to nothing.
+        stop_reason: the registrar's RFC 5280 CRLReason, or None.
     """
 
     certificate_id: bytes
@@ -174,6 +176,8 @@ class CertificateRecord:
     revoked_at: datetime | None = field(kw_only=True)
     invalidity_time: datetime | None = field(kw_only=True)
     reason: int | None = field(kw_only=True)
+    stopped_at: datetime | None = field(default=None, kw_only=True)
+    stop_reason: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

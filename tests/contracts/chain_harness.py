@@ -28,6 +28,7 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import ContractCustomError
 from web3.logs import DISCARD
+from web3.utils import get_create_address
 
 from contracts import artifact
 
@@ -121,7 +122,7 @@ def sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate and what the registry is told of it."""
+    """A certificate and what the registry has to read out of it."""
 
     der: bytes
     issuer: bytes
@@ -135,20 +136,6 @@ class Certificate:
     def id(self) -> bytes:
         """SHA-256 of the DER."""
         return sha256(self.der)
-
-    def as_input(self, **changes: Any) -> tuple[Any, ...]:
-        """The CertificateInput, with some members changed."""
-        values = {
-            "der": self.der,
-            "issuer": self.issuer,
-            "serial": self.serial,
-            "key": self.key,
-            "organisation": self.organisation.encode(),
-            "not_before": self.not_before,
-            "not_after": self.not_after,
-            "suite_id": P256_SUITE_ID,
-        } | changes
-        return tuple(values.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,40 +152,165 @@ class Party:
         return (self.certificate.id, signing_time, signature[:32], signature[32:])
 
 
+SEALING_USAGE = ("digital_signature", "content_commitment")
+AUTHORITY_USAGE = ("key_cert_sign", "crl_sign")
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
+Extensions = Sequence[tuple[x509.ExtensionType, bool]]
+
+
+def key_usage(*names: str) -> x509.KeyUsage:
+    """A key usage of these and no others."""
+    return x509.KeyUsage(**{name: name in names for name in _USAGES})
+
+
+def sealing_extensions() -> list[tuple[x509.ExtensionType, bool]]:
+    """The profile's extensions of a sealing certificate, each with whether it is critical."""
+    return [
+        (x509.BasicConstraints(ca=False, path_length=None), True),
+        (key_usage(*SEALING_USAGE), True),
+        (x509.ExtendedKeyUsage([DOCUMENT_SIGNING]), False),
+    ]
+
+
+def authority_extensions(path_length: int | None = 0) -> list[tuple[x509.ExtensionType, bool]]:
+    """The extensions of an authority."""
+    return [
+        (x509.BasicConstraints(ca=True, path_length=path_length), True),
+        (key_usage(*AUTHORITY_USAGE), True),
+    ]
+
+
+def subject_of(organisation: str, name: str = "测试单位") -> x509.Name:
+    """The subject of an organisation's certificate."""
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, name),
+            x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, organisation),
+            x509.NameAttribute(NameOID.COMMON_NAME, name),
+        ]
+    )
+
+
 class Authority:
-    """A CA that signs anything it is asked for."""
+    """A CA that signs anything it is asked for; a root, or an intermediate under another one."""
 
-    def __init__(self) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Test CA")])
+    def __init__(
+        self,
+        not_before: int,
+        not_after: int,
+        *,
+        common_name: str = "Test CA",
+        parent: Authority | None = None,
+        key: ec.EllipticCurvePrivateKey | None = None,
+        extensions: Extensions | None = None,
+    ) -> None:
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        extensions = authority_extensions(None if parent is None else 0) if extensions is None else extensions
+        self.der = (parent or self).sign(self.name, self.key.public_key(), not_before, not_after, extensions=extensions)
 
-    def issue(self, organisation: str, not_before: int, not_after: int) -> Party:
-        """A party of this organisation with a fresh key."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        built = (
+    @property
+    def id(self) -> bytes:
+        """The id that the registry gives it."""
+        numbers = self.key.public_key().public_numbers()
+        halves = (numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big"))
+        return bytes(keccak(bytes(keccak(self.name.public_bytes())) + b"".join(halves)))
+
+    def sign(
+        self,
+        subject: x509.Name,
+        key: Any,
+        not_before: int,
+        not_after: int,
+        *,
+        extensions: Extensions,
+        serial: int | None = None,
+    ) -> bytes:
+        """A certificate, DER."""
+        builder = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, organisation)]))
-            .issuer_name(self._name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key)
+            .serial_number(serial or x509.random_serial_number())
             .not_valid_before(datetime.fromtimestamp(not_before, UTC))
             .not_valid_after(datetime.fromtimestamp(not_after, UTC))
-            .sign(self._key, hashes.SHA256())
         )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    def issue(
+        self,
+        organisation: str,
+        not_before: int,
+        not_after: int,
+        *,
+        serial: int | None = None,
+        extensions: Extensions | None = None,
+        subject: x509.Name | None = None,
+    ) -> Party:
+        """A party of this organisation with a fresh key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = subject_of(organisation) if subject is None else subject
+        extensions = sealing_extensions() if extensions is None else extensions
+        der = self.sign(subject, key.public_key(), not_before, not_after, extensions=extensions, serial=serial)
+        number = x509.load_der_x509_certificate(der).serial_number
         numbers = key.public_key().public_numbers()
-        serial = built.serial_number
         return Party(
             key,
             Certificate(
-                built.public_bytes(Encoding.DER),
-                issuer=self._name.public_bytes(),
-                serial=serial.to_bytes((serial.bit_length() + 7) // 8, "big"),
+                der,
+                issuer=self.name.public_bytes(),
+                serial=number.to_bytes((number.bit_length() + 7) // 8, "big"),
                 key=numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big"),
                 organisation=organisation,
                 not_before=not_before,
                 not_after=not_after,
             ),
         )
+
+    def revoke(
+        self,
+        *entries: x509.RevokedCertificate,
+        issued: int,
+        key: ec.EllipticCurvePrivateKey | None = None,
+        extensions: Extensions = (),
+    ) -> bytes:
+        """A revocation list, DER, valid a day from its issue; signed by the authority's key or another one."""
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self.name)
+            .last_update(datetime.fromtimestamp(issued, UTC))
+            .next_update(datetime.fromtimestamp(issued + 86_400, UTC))
+        )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical)
+        for entry in entries:
+            builder = builder.add_revoked_certificate(entry)
+        return builder.sign(key or self.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def revoked(
+    serial: bytes, time: int, *, reason: x509.ReasonFlags | None = None, invalid_since: int | None = None
+) -> x509.RevokedCertificate:
+    """An entry of a revocation list."""
+    builder = (
+        x509.RevokedCertificateBuilder()
+        .serial_number(int.from_bytes(serial, "big"))
+        .revocation_date(datetime.fromtimestamp(time, UTC))
+    )
+    if reason is not None:
+        builder = builder.add_extension(x509.CRLReason(reason), critical=False)
+    if invalid_since is not None:
+        date = datetime.fromtimestamp(invalid_since, UTC)
+        builder = builder.add_extension(x509.InvalidityDate(date), critical=False)
+    return builder.build()
 
 
 def flip_authority_signature(der: bytes) -> bytes:
@@ -279,7 +391,10 @@ class Deployment:
         accounts = list(self.w3.eth.accounts)
         self.admin: str = accounts[0]
         self.stranger: str = accounts[1]
-        self.seals = deploy(self.w3, "SealRegistry", self.admin)
+        nonce = self.w3.eth.get_transaction_count(self.admin)  # type: ignore[arg-type]
+        suite = get_create_address(self.admin, nonce + 2)  # type: ignore[arg-type]
+        self.authorities = deploy(self.w3, "AuthorityRegistry", self.admin, suite)
+        self.seals = deploy(self.w3, "SealRegistry", self.admin, self.authorities.address)
         self.suite = deploy(self.w3, "P256Suite", self.seals.address)
         self.projects = deploy(self.w3, "ProjectRegistry", self.admin)
         registries = (self.seals.address, self.projects.address)
@@ -287,7 +402,14 @@ class Deployment:
         self.checkpoints = deploy(self.w3, "CheckpointLog", self.admin)
         self._errors: dict[bytes, dict[str, Any]] = {
             bytes(keccak(text=f"{item['name']}({','.join(_kind(i) for i in item['inputs'])})"))[:4]: item
-            for name in ("ArchiveLedger", "SealRegistry", "ProjectRegistry", "P256Suite", "CheckpointLog")
+            for name in (
+                "ArchiveLedger",
+                "SealRegistry",
+                "AuthorityRegistry",
+                "ProjectRegistry",
+                "P256Suite",
+                "CheckpointLog",
+            )
             for item in cast(list[dict[str, Any]], artifact(name)["abi"])
             if item["type"] == "error"
         }
@@ -300,7 +422,8 @@ class Deployment:
             self.send(contract.functions.grantRole(keccak(text=role), self.admin))
         self.send(self.seals.functions.addSuite(P256_SUITE_ID, self.suite.address))
 
-        self.authority = Authority()
+        self.authority = Authority(self.now() - 10 * 86_400, self.now() + 150 * 365 * 86_400)
+        self.send(self.authorities.functions.addAuthority(self.authority.der))
         self.building = building_key("yunshang", "GZ-0001")
         self.send(self.projects.functions.registerBuilding(self.building, "yunshang", "GZ-0001"))
         self.new_unit_project("01")
@@ -355,7 +478,7 @@ class Deployment:
     def enrol(self, organisation: str, *, before: int = -86_400, after: int = 10 * 365 * 86_400) -> Party:
         """Issue and register a certificate, valid from and to these seconds from now."""
         party = self.authority.issue(organisation, self.now() + before, self.now() + after)
-        self.send(self.seals.functions.registerCertificate(party.certificate.as_input()))
+        self.send(self.seals.functions.registerCertificate(party.certificate.der))
         return party
 
     def set_roster(self, codes: Sequence[str], joint: int = 0) -> None:

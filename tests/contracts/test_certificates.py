@@ -1,109 +1,341 @@
-"""Registration and revocation of real certificates."""
+"""Registration of real certificates: the contract reads them and takes nobody's word but their authority's."""
 
 from __future__ import annotations
 
+import datetime
+from typing import Any
+
 import pytest
-from chain_harness import Deployment, RefusedError, emitted, flip_authority_signature, refused, sha256
+from chain_harness import (
+    DOCUMENT_SIGNING,
+    P256_ORDER,
+    SEALING_USAGE,
+    Authority,
+    Deployment,
+    Extensions,
+    RefusedError,
+    authority_extensions,
+    emitted,
+    flip_authority_signature,
+    key_usage,
+    refused,
+    sealing_extensions,
+    sha256,
+    subject_of,
+)
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from signing.authority import DevelopmentAuthority
+from signing.certificates import parse_certificate
+from signing.errors import SigningError
 
 CODE = "91440101MA59A00066"
+DAY = 86_400
+OUTSIDE = ("OutsideProfile", "MalformedDer", "TrailingBytes", "MalformedOrganisation")
 
 
-def test_registers_and_emits_the_certificate(chain: Deployment) -> None:
-    certificate = chain.authority.issue(CODE, chain.now(), chain.now() + 1000).certificate
-    receipt = chain.send(chain.seals.functions.registerCertificate(certificate.as_input()))
+def register(chain: Deployment, der: bytes) -> Any:
+    """The call that registers a certificate."""
+    return chain.seals.functions.registerCertificate(der)
+
+
+def issue(chain: Deployment, **members: Any) -> Any:
+    """A certificate of the pinned authority that is not registered."""
+    return chain.authority.issue(CODE, chain.now() - DAY, chain.now() + DAY, **members)
+
+
+def refusal(chain: Deployment, call: Any, *, sender: str | None = None) -> str:
+    """The name of the error with which a call is refused, a stranger's unless said otherwise."""
+    with pytest.raises(RefusedError) as caught:
+        chain.call(call, sender=sender or chain.stranger)
+    return caught.value.name
+
+
+def test_reads_and_emits_the_certificate(chain: Deployment) -> None:
+    certificate = issue(chain).certificate
+    receipt = chain.send(register(chain, certificate.der), sender=chain.stranger)
     event = emitted(chain.seals.events.CertificateRegistered, receipt)
     assert event["certificateId"] == sha256(certificate.der) and event["der"] == certificate.der
-    assert event["key"] == certificate.key and event["organisation"] == CODE.encode()
+    assert event["authorityId"] == chain.authority.id and event["organisation"] == CODE.encode()
     calls = chain.seals.functions
     assert calls.certificateByKey(certificate.key).call() == certificate.id
     assert calls.certificateByIssuerAndSerial(certificate.issuer, certificate.serial).call() == certificate.id
     handle = event["handle"]
     assert chain.suite.functions.key(handle).call() == certificate.key
-    assert calls.certificate(certificate.id).call() == (
-        CODE.encode(),
-        certificate.not_before,
-        certificate.not_after,
-        1,
-        handle,
-        False,
-    )
+    members = (CODE.encode(), certificate.not_before, certificate.not_after, 1, handle, False)
+    assert calls.certificate(certificate.id).call() == members
 
 
-def test_refuses_a_second_registration_under_a_flipped_authority_signature(chain: Deployment) -> None:
-    certificate = chain.parties[0].certificate
+def test_refuses_the_certificate_with_any_byte_flipped(chain: Deployment) -> None:
+    der = issue(chain).certificate.der
+    chain.call(register(chain, der))
+    for position in range(len(der)):
+        for mask in (0x01, 0x80, 0xFF):
+            changed = bytearray(der)
+            changed[position] ^= mask
+            with pytest.raises(RefusedError):
+                chain.call(register(chain, bytes(changed)))
+
+
+def test_refuses_the_certificate_cut_or_lengthened(chain: Deployment) -> None:
+    der = issue(chain).certificate.der
+    for length in range(len(der)):
+        with pytest.raises(RefusedError):
+            chain.call(register(chain, der[:length]))
+    for tail in (b"\0", b"\x05\0", der):
+        refused(chain, register(chain, der + tail), "TrailingBytes", left=len(tail))
+
+
+def test_takes_both_encodings_of_the_authoritys_signature_but_one_of_them_once(chain: Deployment) -> None:
+    certificate = issue(chain).certificate
     flipped = flip_authority_signature(certificate.der)
-    assert flipped != certificate.der
-    parsed = x509.load_der_x509_certificate(flipped)
-    original = x509.load_der_x509_certificate(certificate.der)
-    assert parsed.tbs_certificate_bytes == original.tbs_certificate_bytes
-    call = chain.seals.functions.registerCertificate(certificate.as_input(der=flipped))
-    refused(chain, call, "IssuerAndSerialAlreadyRegistered", certificateId=certificate.id)
-    # With a serial made up on top, the key still tells.
-    call = chain.seals.functions.registerCertificate(certificate.as_input(der=flipped, serial=b"\x01"))
-    refused(chain, call, "KeyAlreadyRegistered", certificateId=certificate.id)
-    call = chain.seals.functions.registerCertificate(certificate.as_input())
-    refused(chain, call, "CertificateAlreadyRegistered", certificateId=certificate.id)
+    halves = [
+        utils.decode_dss_signature(x509.load_der_x509_certificate(der).signature)[1]
+        for der in (certificate.der, flipped)
+    ]
+    assert sum(halves) == P256_ORDER
+    chain.call(register(chain, certificate.der))
+    chain.send(register(chain, flipped))
+    refused(chain, register(chain, flipped), "CertificateAlreadyRegistered", certificateId=sha256(flipped))
+    call = register(chain, certificate.der)
+    refused(chain, call, "IssuerAndSerialAlreadyRegistered", certificateId=sha256(flipped))
 
 
-def test_the_flipped_signature_is_a_valid_one(chain: Deployment) -> None:
-    """The attack above is real: the CA's key accepts both encodings."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "CA")])
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(x509.load_der_x509_certificate(chain.archive.certificate.der).not_valid_before_utc)
-        .not_valid_after(x509.load_der_x509_certificate(chain.archive.certificate.der).not_valid_after_utc)
-        .sign(key, hashes.SHA256())
+def test_refuses_a_key_under_a_second_serial(chain: Deployment) -> None:
+    party = chain.parties[0]
+    begin, end = chain.now() - DAY, chain.now() + DAY
+    der = chain.authority.sign(subject_of(CODE), party.key.public_key(), begin, end, extensions=sealing_extensions())
+    refused(chain, register(chain, der), "KeyAlreadyRegistered", certificateId=party.certificate.id)
+
+
+def test_refuses_strangers_with_the_authoritys_name(chain: Deployment) -> None:
+    begin, end = chain.now() - DAY, chain.now() + DAY
+    namesake = Authority(begin, end)
+    assert namesake.name == chain.authority.name
+    call = register(chain, namesake.issue(CODE, begin, end).certificate.der)
+    refused(chain, call, "InvalidAuthoritySignature")
+    other = Authority(begin, end, common_name="Another CA")
+    refused(chain, register(chain, other.issue(CODE, begin, end).certificate.der), "UnknownAuthority")
+    own = chain.parties[0].key  # a sealing certificate is no authority
+    signed = Authority(begin, end, key=own)
+    refused(chain, register(chain, signed.issue(CODE, begin, end).certificate.der), "InvalidAuthoritySignature")
+
+
+KINDS = [NameOID.COUNTRY_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATION_IDENTIFIER, NameOID.COMMON_NAME]
+
+
+def name(*values: str, kinds: list[x509.ObjectIdentifier] | None = None) -> x509.Name:
+    return x509.Name([x509.NameAttribute(kind, value) for kind, value in zip(kinds or KINDS, values, strict=True)])
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        name("US", "单位", CODE, "单位"),
+        name("CN", "单位", CODE, "另一单位"),
+        name("CN", "单位", CODE[:-1], "单位"),
+        name("CN", "单位", CODE + "0", "单位"),
+        name("CN", "单位", CODE.lower(), "单位"),
+        name("CN", "单位", "单位", kinds=[KINDS[0], KINDS[1], KINDS[3]]),
+        name("CN", CODE, "单位", "单位", kinds=[KINDS[0], KINDS[2], KINDS[1], KINDS[3]]),
+        name("CN", "单位", CODE, "单位", "单位", kinds=[*KINDS, KINDS[3]]),
+        name("CN", "单位", CODE, "单位", kinds=[*KINDS[:3], NameOID.ORGANIZATIONAL_UNIT_NAME]),
+        x509.Name([]),
+        x509.Name([x509.RelativeDistinguishedName(list(name("CN", "单位", CODE, "单位")))]),
+    ],
+)
+def test_refuses_other_subjects(chain: Deployment, subject: x509.Name) -> None:
+    der = issue(chain, subject=subject).certificate.der
+    assert refusal(chain, register(chain, der)) in OUTSIDE
+    with pytest.raises(SigningError):
+        parse_certificate(der)
+
+
+def other_extensions() -> list[Extensions]:
+    constraints, usage, purpose = sealing_extensions()
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\0")
+    return [
+        [usage, purpose],
+        [constraints, purpose],
+        [constraints, usage],
+        [(x509.BasicConstraints(True, None), True), usage, purpose],
+        [constraints, (key_usage(*SEALING_USAGE), False), purpose],
+        [constraints, (key_usage("digital_signature"), True), purpose],
+        [constraints, (key_usage(*SEALING_USAGE, "key_cert_sign"), True), purpose],
+        [constraints, usage, (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)],
+        [constraints, usage, (x509.ExtendedKeyUsage([DOCUMENT_SIGNING, ExtendedKeyUsageOID.CLIENT_AUTH]), False)],
+        [constraints, usage, purpose, (unknown, True)],
+    ]
+
+
+@pytest.mark.parametrize("extensions", other_extensions())
+def test_refuses_other_extensions(chain: Deployment, extensions: Extensions) -> None:
+    der = issue(chain, extensions=extensions).certificate.der
+    assert refusal(chain, register(chain, der)) in OUTSIDE
+    with pytest.raises(SigningError):
+        parse_certificate(der)
+
+
+def test_tolerates_what_is_not_critical(chain: Deployment) -> None:
+    key = chain.authority.key.public_key()
+    address = x509.UniformResourceIdentifier("http://ca.example/list.crl")
+    point = x509.DistributionPoint([address], None, None, None)
+    access = x509.AccessDescription(x509.AuthorityInformationAccessOID.OCSP, address)
+    further = [
+        (x509.SubjectKeyIdentifier.from_public_key(key), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(key), False),
+        (x509.CRLDistributionPoints([point]), False),
+        (x509.AuthorityInformationAccess([access]), False),
+        (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.156.10197.1"), b"\x05\0"), False),
+    ]
+    constraints, usage, purpose = sealing_extensions()
+    der = issue(chain, extensions=[*further[:3], (constraints[0], False), usage, *further[3:], purpose]).certificate.der
+    parse_certificate(der)
+    chain.send(register(chain, der))
+
+
+@pytest.mark.parametrize("serial", [1, 127, 128, 2**72, 256**19, 2**159 - 1])
+def test_takes_serials_up_to_20_octets(chain: Deployment, serial: int) -> None:
+    certificate = issue(chain, serial=serial).certificate
+    chain.send(register(chain, certificate.der))
+    found = chain.seals.functions.certificateByIssuerAndSerial(certificate.issuer, certificate.serial).call()
+    assert found == certificate.id
+
+
+def test_a_certificate_is_valid_only_while_its_authority_is(chain: Deployment) -> None:
+    begin, end = chain.now() - DAY, chain.now() + 2 * DAY
+    authority = Authority(begin, end, common_name="Short-lived CA")
+    chain.send(chain.authorities.functions.addAuthority(authority.der))
+    for first, last in ((begin - 1, end), (begin, end + 1)):
+        call = register(chain, authority.issue(CODE, first, last).certificate.der)
+        refused(chain, call, "OutsideAuthoritysValidity", authorityId=authority.id, notAfter=end)
+    chain.send(register(chain, authority.issue(CODE, begin, end).certificate.der))
+    late = register(chain, authority.issue(CODE, begin, end).certificate.der)
+    chain.pass_time(2 * DAY + 1)
+    refused(chain, late, "UnknownAuthority")
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("1970-01-02T00:00:00", "9999-12-31T23:59:59"),
+        ("1999-12-31T23:59:59", "2000-02-29T12:00:00"),
+        ("2049-12-31T23:59:59", "2050-01-01T00:00:00"),
+        ("2024-02-29T23:59:59", "2100-02-28T23:59:59"),
+    ],
+)
+def test_reads_times_of_both_kinds(chain: Deployment, first: str, last: str) -> None:
+    begin, end = (
+        int(datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp()) for text in (first, last)
     )
-    flipped = x509.load_der_x509_certificate(flip_authority_signature(built.public_bytes(Encoding.DER)))
-    flipped.verify_directly_issued_by(built)
+    authority = Authority(DAY, 253_402_300_799, common_name="Long-lived CA")
+    chain.send(chain.authorities.functions.addAuthority(authority.der))
+    certificate = authority.issue(CODE, begin, end).certificate
+    chain.send(register(chain, certificate.der))
+    assert chain.seals.functions.certificate(certificate.id).call()[1:3] == (begin, end)
 
 
-def test_refuses_a_key_of_another_curve(chain: Deployment) -> None:
-    certificate = chain.authority.issue(CODE, chain.now(), chain.now() + 1000).certificate
-    numbers = ec.generate_private_key(ec.SECP256K1()).public_key().public_numbers()
-    key = numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
-    refused(chain, chain.seals.functions.registerCertificate(certificate.as_input(key=key)), "InvalidKey", key=key)
-    key = ec.generate_private_key(ec.SECP384R1()).public_key().public_numbers().x.to_bytes(48, "big") * 2
-    call = chain.seals.functions.registerCertificate(certificate.as_input(key=key))
-    refused(chain, call, "InvalidKeyLength", expected=64, actual=96)
+def test_development_certificates_are_of_the_profile(chain: Deployment) -> None:
+    now = datetime.datetime.fromtimestamp(chain.now(), datetime.UTC)
+    begin, end = now - datetime.timedelta(days=1), now + datetime.timedelta(days=100)
+    authority = DevelopmentAuthority.create("开发根证书", not_before=begin, not_after=end)
+    chain.send(chain.authorities.functions.addAuthority(authority.root_certificate))
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    members = {"code": CODE, "name": "测试单位", "not_before": begin, "not_after": end}
+    certificate = authority.issue(key, **members, validate_code=lambda _code: None)
+    chain.send(register(chain, certificate.der))
 
 
-def test_only_registrars_register_and_revoke(chain: Deployment) -> None:
-    certificate = chain.authority.issue(CODE, chain.now(), chain.now() + 1000).certificate
-    calls = chain.seals.functions
+# Authorities
+
+
+def test_only_the_admin_pins_retires_and_adds_suites(chain: Deployment) -> None:
     for call in (
-        calls.registerCertificate(certificate.as_input()),
-        calls.revokeCertificate(chain.archive.certificate.id, 1, chain.now()),
-        calls.addSuite(2, chain.suite.address),
+        chain.authorities.functions.addAuthority(chain.authority.der),
+        chain.authorities.functions.retireAuthority(chain.authority.id),
+        chain.seals.functions.addSuite(2, chain.suite.address),
+        chain.seals.functions.revokeCertificate(chain.archive.certificate.id, 1),
         chain.projects.functions.registerBuilding(bytes(32), "a", "b"),
         chain.projects.functions.setRoster(chain.unit, [CODE.encode()] * 5, 0),
     ):
-        with pytest.raises(RefusedError) as caught:
-            chain.call(call, sender=chain.stranger)
-        assert caught.value.name == "AccessControlUnauthorizedAccount"
+        assert refusal(chain, call) == "AccessControlUnauthorizedAccount"
 
 
-def test_revokes_once_with_reason_and_time(chain: Deployment) -> None:
-    certificate = chain.parties[3].certificate
-    time = chain.now() - 100
-    calls = chain.seals.functions
-    refused(chain, calls.revokeCertificate(certificate.id, 1, chain.now() + 1000), "InvalidityTimeOutOfRange")
-    too_early = calls.revokeCertificate(certificate.id, 1, certificate.not_before - 1)
-    refused(chain, too_early, "InvalidityTimeOutOfRange", notBefore=certificate.not_before)
-    refused(chain, calls.revokeCertificate(certificate.id, 6, time), "InvalidRevocationReason", reason=6)
-    refused(chain, calls.revokeCertificate(sha256(b"none"), 1, time), "UnknownCertificate")
-    receipt = chain.send(calls.revokeCertificate(certificate.id, 1, time))
-    event = emitted(chain.seals.events.CertificateRevoked, receipt)
-    assert event["reason"] == 1 and event["invalidityTime"] == time
-    assert calls.revocation(certificate.id).call() == (chain.now(), time, 1)
-    assert calls.certificate(certificate.id).call()[5] is True
-    refused(chain, calls.revokeCertificate(certificate.id, 1, time), "CertificateAlreadyRevoked")
+def test_refuses_a_root_with_any_byte_flipped(chain: Deployment) -> None:
+    der = Authority(chain.now() - DAY, chain.now() + DAY, common_name="Fresh CA").der
+    chain.call(chain.authorities.functions.addAuthority(der))
+    taken = []
+    for position in range(len(der)):
+        changed = bytearray(der)
+        changed[position] ^= 0x01
+        try:
+            chain.call(chain.authorities.functions.addAuthority(bytes(changed)))
+        except RefusedError:
+            continue
+        taken.append(position)
+    # With another name in one place it isn't self-signed, and then the admin's word is all there is.
+    names = x509.load_der_x509_certificate(der).subject.public_bytes()
+    places = [start + offset for start in (der.index(names), der.rindex(names)) for offset in range(len(names))]
+    assert set(taken) <= set(places)
+
+
+@pytest.mark.parametrize(
+    "extensions",
+    [
+        [],
+        sealing_extensions(),
+        authority_extensions()[:1],
+        authority_extensions()[1:],
+        [(x509.BasicConstraints(True, None), False), authority_extensions()[1]],
+        [authority_extensions()[0], (key_usage("crl_sign"), True)],
+        [*authority_extensions(), (x509.NameConstraints([x509.DNSName("a.example")], None), False)],
+        [*authority_extensions(), (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)],
+        [*authority_extensions(), (x509.PolicyConstraints(0, None), True)],
+    ],
+)
+def test_pins_authorities_only(chain: Deployment, extensions: Extensions) -> None:
+    authority = Authority(chain.now() - DAY, chain.now() + DAY, common_name="No CA", extensions=extensions)
+    assert refusal(chain, chain.authorities.functions.addAuthority(authority.der), sender=chain.admin) in OUTSIDE
+
+
+def test_anyone_adds_an_intermediate_that_a_pinned_authority_signed(chain: Deployment) -> None:
+    begin, end = chain.now() - DAY, chain.now() + DAY
+    middle = Authority(begin, end, common_name="Middle CA", parent=chain.authority)
+    der = middle.issue(CODE, begin, end).certificate.der
+    refused(chain, register(chain, der), "UnknownAuthority")
+    receipt = chain.send(chain.authorities.functions.addIntermediate(middle.der), sender=chain.stranger)
+    event = emitted(chain.authorities.events.AuthorityAdded, receipt)
+    assert (event["authorityId"], event["issuer"], event["der"]) == (middle.id, chain.authority.id, middle.der)
+    chain.call(register(chain, der))
+    lower = Authority(begin, end, common_name="Lower CA", parent=middle)
+    refused(chain, chain.authorities.functions.addIntermediate(lower.der), "PathTooLong", authorityId=middle.id)
+    again = chain.authorities.functions.addIntermediate(middle.der)
+    refused(chain, again, "AuthorityAlreadyAdded", authorityId=middle.id)
+    longer = Authority(begin, end + DAY, common_name="Middle CA", parent=chain.authority, key=middle.key)
+    chain.send(chain.authorities.functions.addIntermediate(longer.der))
+    chain.send(chain.authorities.functions.retireAuthority(chain.authority.id))
+    refused(chain, register(chain, der), "UnknownAuthority")
+
+
+def test_a_retired_authority_stays_so(chain: Deployment) -> None:
+    begin, end = chain.now() - DAY, chain.now() + DAY
+    middle = Authority(begin, end, common_name="Middle CA", parent=chain.authority)
+    functions = chain.authorities.functions
+    chain.send(functions.addIntermediate(middle.der))
+    chain.send(functions.retireAuthority(middle.id))
+    refused(chain, functions.retireAuthority(middle.id), "AuthorityIsRetired")
+    refused(chain, functions.retireAuthority(bytes(32)), "UnknownAuthorityId")
+    renewed = Authority(begin, end + DAY, common_name="Middle CA", parent=chain.authority, key=middle.key)
+    for der in (middle.der, flip_authority_signature(middle.der), renewed.der):
+        refused(chain, functions.addIntermediate(der), "AuthorityIsRetired", authorityId=middle.id)
+    refused(chain, register(chain, middle.issue(CODE, begin, end).certificate.der), "UnknownAuthority")
+
+
+def test_a_path_length_of_nought_allows_no_intermediate(chain: Deployment) -> None:
+    begin, end = chain.now() - DAY, chain.now() + DAY
+    root = Authority(begin, end, common_name="Flat CA", extensions=authority_extensions(0))
+    chain.send(chain.authorities.functions.addAuthority(root.der))
+    middle = Authority(begin, end, common_name="Middle CA", parent=root)
+    refused(chain, chain.authorities.functions.addIntermediate(middle.der), "PathTooLong", authorityId=root.id)

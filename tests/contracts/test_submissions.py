@@ -227,7 +227,7 @@ def test_refuses_a_certificate_that_is_not_valid_yet(chain: Deployment) -> None:
 def test_refuses_a_revoked_certificate(chain: Deployment) -> None:
     party = chain.parties[4]
     call = with_party(chain, 4, party)
-    chain.send(chain.seals.functions.revokeCertificate(party.certificate.id, 1, chain.now()))
+    chain.send(chain.seals.functions.revokeCertificate(party.certificate.id, 1))
     refused(chain, call, "CertificateIsRevoked", index=4, certificateId=party.certificate.id)
 
 

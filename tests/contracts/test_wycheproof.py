@@ -75,10 +75,9 @@ SECP256K1_GENERATOR = bytes.fromhex(
     ],
 )
 def test_refuses_keys_that_are_none(chain: Deployment, key: bytes, error: str) -> None:
-    party = chain.authority.issue("91440101MA59A00066", chain.now(), chain.now() + 100)
-    call = chain.seals.functions.registerCertificate(party.certificate.as_input(key=key))
+    suite = deploy(chain.w3, "P256Suite", chain.admin)
     with pytest.raises(RefusedError) as refused:
-        chain.send(call)
+        chain.send(suite.functions.register(key))
     assert refused.value.name == error
 
 

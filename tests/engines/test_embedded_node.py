@@ -62,6 +62,7 @@ def deploy(node: EmbeddedNode) -> ChainIdentity:
         chain_id=CHAIN_ID,
         relay_key=RELAY_KEY,
         archive_organisation=ARCHIVE_CODE,
+        authorities=[],
         final_block=node.final_block_number,
     )
 
@@ -182,7 +183,7 @@ def test_killed_at_any_moment_every_job_is_on_the_chain_exactly_once(tmp_path: P
             block = rpc(node, "eth_getBlockByNumber", hex(number), False)
             assert isinstance(block, dict)
             assert block["hash"] == "0x" + block_hash.hex()
-        assert chain.next_nonce() == 8 + len(values)
+        assert chain.next_nonce() == 11 + len(values)
 
 
 def test_hashes_logs_and_receipts_survive_a_restart(tmp_path: Path) -> None:
@@ -303,6 +304,7 @@ def test_a_killed_supervisor_takes_its_node_along_and_the_next_finds_every_final
         chain_id=CHAIN_ID,
         relay_key=RELAY_KEY,
         archive_organisation=ARCHIVE_CODE,
+        authorities=[],
         final_block=lambda: DumpFolder(tmp_path).block_number() or 0,
     )
     with pytest.raises(PolicyError) as caught:
@@ -444,6 +446,7 @@ with EmbeddedNode(Path(folder), chain_id=int(chain_id), block_interval_seconds=0
         chain_id=int(chain_id),
         relay_key=bytes.fromhex(key),
         archive_organisation=code,
+        authorities=[],
         final_block=node.final_block_number,
     )
     os.kill(os.getpid(), signal.SIGKILL)
@@ -456,7 +459,7 @@ with EmbeddedNode(Path(folder), chain_id=int(chain_id), block_interval_seconds=0
         ("send_raw", 1, False),
         ("send_raw", 1, True),
         ("send_raw", 5, True),
-        ("send_raw", 8, True),
+        ("send_raw", 11, True),
         ("write", 1, False),  # mined, not in a dump
         ("write", 1, True),
         ("write", 99, True),  # all of it final, and nobody told
@@ -473,6 +476,6 @@ def test_a_deployment_killed_at_any_point_is_gone_on_with(
         chain = chain_of(node, identity)
         addresses = {name: contract.address for name, contract in identity.contracts.items()}
         assert addresses == contract_addresses(relay_address(RELAY_KEY))
-        assert chain.next_nonce() == 8
+        assert chain.next_nonce() == 11
         assert deploy(node) == identity
         register(chain, "A-1")

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain_parties import Parties, organisation_code
+from chain_parties import AUTHORITY, Parties, organisation_code
 
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.evm import EvmChain, deploy_contracts
@@ -75,6 +75,7 @@ def anvil(folder: Path) -> Iterator[Engine]:
             chain_id=chain_id,
             relay_key=relay_key,
             archive_organisation=ARCHIVE_CODE,
+            authorities=[AUTHORITY.root_certificate],
             final_block=node.final_block_number,
         )
         chain = EvmChain(

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from ledger.identifiers.uscc import check_digit
+from ledger.identifiers.uscc import check_digit, validate_uscc
 from ledger.merkle import root_hash
 from ledger.ports.calls import RegisterCertificate
 from ledger.statement import LedgerDomain, Statement, SubmissionStatement
 from ledger.types import ROLES, BuildingIdentifier, Role, Roster, RosterMember, Seal, UnitProject
+from signing.authority import DevelopmentAuthority
+from signing.certificates import OrganisationCertificate
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 NOT_BEFORE = datetime(2024, 1, 1, tzinfo=UTC)
@@ -40,27 +44,48 @@ def attributes(payload: bytes, signing_time: datetime, certificate_id: bytes) ->
     )
 
 
+AUTHORITY_KEY = ec.generate_private_key(ec.SECP256R1())
+AUTHORITY = DevelopmentAuthority.create("测试根证书", not_before=NOT_BEFORE, not_after=NOT_AFTER, key=AUTHORITY_KEY)
+"""Whose certificates the engines' contracts take."""
+
+
+def revocation_list(
+    authority: DevelopmentAuthority,
+    key: ec.EllipticCurvePrivateKey,
+    *revoked: tuple[OrganisationCertificate, x509.ReasonFlags, datetime],
+    at: datetime,
+) -> bytes:
+    """A list of an authority (its key is given), of certificates revoked as it is issued, and since when invalid."""
+    issuer = x509.load_der_x509_certificate(authority.root_certificate).subject
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer)
+    builder = builder.last_update(at).next_update(at + timedelta(days=1))
+    for certificate, reason, invalid_since in revoked:
+        entry = x509.RevokedCertificateBuilder().serial_number(certificate.serial_number).revocation_date(at)
+        entry = entry.add_extension(x509.CRLReason(reason), critical=False)
+        entry = entry.add_extension(x509.InvalidityDate(invalid_since), critical=False)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
 class Organisation:
-    """One organisation with a sealing key; the chain does not look into the certificate's DER."""
+    """One organisation with a sealing key and its certificate."""
 
     def __init__(self, code: str) -> None:
         self.code = code
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.der = b"certificate " + secrets.token_bytes(32)
-        self.certificate_id = hashlib.sha256(self.der).digest()
-
-    def registration(self) -> RegisterCertificate:
-        """What the registrar sends."""
-        numbers = self.key.public_key().public_numbers()
-        return RegisterCertificate(
-            self.der,
-            issuer=b"issuer",
-            serial=b"\x01" + secrets.token_bytes(15),
-            key=numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big"),
-            organisation=self.code,
+        self.certificate = AUTHORITY.issue(
+            self.key.public_key(),
+            code=code,
+            name="测试单位",
             not_before=NOT_BEFORE,
             not_after=NOT_AFTER,
+            validate_code=validate_uscc,
         )
+        self.certificate_id = self.certificate.certificate_id
+
+    def registration(self) -> RegisterCertificate:
+        """What has to be sent."""
+        return RegisterCertificate(self.certificate.der)
 
     def seal(self, domain: LedgerDomain, statement: Statement, role: Role | None = None) -> Seal:
         """A seal over a statement, made now."""

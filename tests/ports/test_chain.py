@@ -9,7 +9,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from chain_engines import Engine
-from chain_parties import Parties, new_unit_project, statement_over
+from chain_parties import (
+    AUTHORITY,
+    AUTHORITY_KEY,
+    NOT_AFTER,
+    NOT_BEFORE,
+    Organisation,
+    Parties,
+    new_unit_project,
+    revocation_list,
+    statement_over,
+)
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ReasonFlags
 
 from ledger.adapters.evm import EvmChain, EvmLedgerReader, contract_addresses, deploy_contracts, relay_address
 from ledger.adapters.processes import free_port
@@ -19,17 +34,21 @@ from ledger.merkle import inclusion_proof, leaf_hash, root_hash
 from ledger.ports.calls import (
     Accept,
     AddAlias,
+    AddAuthority,
+    AddIntermediate,
     AppendCheckpoint,
     FillNonce,
     RegisterBuilding,
     RegisterUnitProject,
+    RetireAuthority,
     ReturnToParties,
+    RevokeByCrl,
     RevokeCertificate,
     SetRoster,
     Submit,
     Withdraw,
 )
-from ledger.ports.chain import DocumentStatus, SubmissionStatus
+from ledger.ports.chain import CertificateRecord, DocumentStatus, SubmissionStatus
 from ledger.statement import Acceptance, Return, SubmissionStatement, Withdrawal, seals_hash, submission_id
 from ledger.types import BuildingIdentifier, Role, UnitProject
 
@@ -173,22 +192,65 @@ def test_refuses_a_head_that_rewrites_a_log(
     assert caught.value.code == code
 
 
-def test_tells_a_certificates_validity_and_revocation(engine: Engine) -> None:
+def certificate_of(engine: Engine, organisation: Organisation) -> CertificateRecord:
+    record = engine.chain.certificate(organisation.certificate_id)
+    assert record is not None
+    return record
+
+
+def test_tells_a_certificates_validity_and_what_stopped_it(engine: Engine) -> None:
     organisation = engine.new_parties().organisations[0]
-    registration = organisation.registration()
     assert engine.chain.certificate(organisation.certificate_id) is None
-    engine.do(registration)
-    record = engine.chain.certificate(organisation.certificate_id)
-    assert record is not None
+    engine.do(organisation.registration())
+    record = certificate_of(engine, organisation)
     assert (record.organisation, record.suite_id) == (organisation.code, 1)
-    assert (record.not_before, record.not_after) == (registration.not_before, registration.not_after)
-    assert (record.revoked_at, record.reason) == (None, None)
+    assert (record.not_before, record.not_after) == (NOT_BEFORE, NOT_AFTER)
+    assert (record.revoked_at, record.reason, record.stopped_at, record.stop_reason) == (None, None, None, None)
+    receipt = engine.do(RevokeCertificate(organisation.certificate_id, 5))
+    record = certificate_of(engine, organisation)
+    assert (record.stopped_at, record.stop_reason) == (datetime.fromtimestamp(receipt.block.timestamp, UTC), 5)
+    assert record.revoked_at is None
     invalid_since = datetime.now(UTC).replace(microsecond=0) - timedelta(days=9)
-    receipt = engine.do(RevokeCertificate(organisation.certificate_id, 1, invalidity_time=invalid_since))
-    record = engine.chain.certificate(organisation.certificate_id)
-    assert record is not None
-    assert (record.invalidity_time, record.reason) == (invalid_since, 1)
-    assert record.revoked_at == datetime.fromtimestamp(receipt.block.timestamp, UTC)
+    entry = (organisation.certificate, ReasonFlags.key_compromise, invalid_since)
+    at = datetime.fromtimestamp(receipt.block.timestamp, UTC)
+    crl = revocation_list(AUTHORITY, AUTHORITY_KEY, entry, at=at)
+    engine.do(RevokeByCrl(crl, organisation.certificate_id))
+    record = certificate_of(engine, organisation)
+    assert (record.invalidity_time, record.reason, record.stop_reason) == (invalid_since, 1, 5)
+    assert record.revoked_at == at
+
+
+def test_takes_certificates_under_an_intermediate_until_its_root_is_retired(engine: Engine) -> None:
+    root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, secrets.token_hex(8))]) for _ in range(3)]
+
+    def issue(subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey) -> bytes:
+        usage = dict.fromkeys(
+            (
+                *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+                *("encipher_only", "decipher_only"),
+            ),
+            False,
+        )
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(public)
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(NOT_BEFORE)
+        builder = builder.not_valid_after(NOT_AFTER).add_extension(x509.BasicConstraints(True, None), critical=True)
+        builder = builder.add_extension(x509.KeyUsage(key_cert_sign=True, crl_sign=True, **usage), critical=True)
+        return builder.sign(root_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+    root = issue(names[0], names[0], root_key.public_key())
+    intermediate = issue(names[1], names[0], key.public_key())
+    with pytest.raises(PolicyError) as caught:
+        engine.chain.prepare(AddIntermediate(intermediate), engine.chain.next_nonce())
+    assert caught.value.code == "UnknownAuthority"
+    engine.do(AddAuthority(root), AddIntermediate(intermediate))
+    numbers = root_key.public_key().public_numbers()
+    point = numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+    engine.do(RetireAuthority(keccak256(keccak256(names[0].public_bytes()) + point)))
+    for call in (AddAuthority(root), AddIntermediate(issue(names[2], names[0], key.public_key()))):
+        with pytest.raises(PolicyError) as caught:
+            engine.chain.prepare(call, engine.chain.next_nonce())
+        assert caught.value.code in ("AuthorityIsRetired", "UnknownAuthority")
 
 
 def test_events_hold_what_a_rebuild_needs(engine: Engine) -> None:
@@ -210,7 +272,7 @@ def test_events_hold_what_a_rebuild_needs(engine: Engine) -> None:
         organisation.certificate_id for organisation in parties.organisations
     ]
     assert [event.values["der"] for event in events if event.name == "CertificateRegistered"] == [
-        organisation.der for organisation in parties.organisations
+        organisation.certificate.der for organisation in parties.organisations
     ]
     places = [(event.block.number, event.log_index) for event in events]
     assert places == sorted(set(places))
@@ -289,6 +351,7 @@ def test_deploying_again_finds_the_same_contracts(engine: Engine) -> None:
         chain_id=engine.identity.chain_id,
         relay_key=engine.relay_key,
         archive_organisation=engine.new_parties().archive.code,
+        authorities=[AUTHORITY.root_certificate],
         final_block=engine.chain.final_block_number,
     )
     assert again == engine.identity
@@ -303,6 +366,7 @@ def test_deploying_with_a_key_that_was_used_is_refused(engine: Engine) -> None:
             chain_id=engine.identity.chain_id,
             relay_key=engine.relay_key,
             archive_organisation=engine.new_parties().organisations[0].code,
+            authorities=[],
             final_block=engine.chain.final_block_number,
         )
     assert caught.value.code == "nonce_used"

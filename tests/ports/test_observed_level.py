@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from chain_engines import ARCHIVE_CODE, Engine
-from chain_parties import new_unit_project, organisation_code
+from chain_parties import new_unit_project, organisation_code, revocation_list
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509 import ReasonFlags
 
 from ledger.cli import main
 from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
@@ -20,10 +22,13 @@ from ledger.identifiers.uscc import validate_uscc
 from ledger.merkle import inclusion_proof
 from ledger.ports.calls import (
     Accept,
+    AddAuthority,
+    FillNonce,
     RegisterBuilding,
     RegisterCertificate,
     RegisterUnitProject,
     ReturnToParties,
+    RevokeByCrl,
     RevokeCertificate,
     SetRoster,
     Submit,
@@ -33,6 +38,7 @@ from ledger.trust import ContractPin, TrustFile
 from ledger.types import ROLES, Roster, RosterMember
 from scripts.sample_evidence import Handover, party_seal
 from signing.authority import DevelopmentAuthority
+from signing.certificates import parse_certificate
 from signing.keystore import InMemoryKeyStore
 
 NUMBER = "2026-D-000042"
@@ -41,12 +47,14 @@ CID = bytes.fromhex("01551220") + hashlib.sha256(b"receipt").digest()
 
 @dataclass(frozen=True)
 class Recorded:
-    """A recorded handover: its evidence, the archive's key and the trust file's path."""
+    """A recorded handover: its evidence, the archive's key, the trust file's path, and who issued the certificates."""
 
     engine: Engine
     bundle: EvidenceBundle
     archive: InMemoryKeyStore
     folder: Path
+    authority: DevelopmentAuthority
+    authority_key: ec.EllipticCurvePrivateKey
 
     def accepted(self) -> EvidenceBundle:
         """Accept on chain; return the evidence with the acceptance."""
@@ -72,23 +80,17 @@ def now() -> datetime:
 
 
 def registration(key: InMemoryKeyStore) -> RegisterCertificate:
-    certificate = key.certificate
-    return RegisterCertificate(
-        certificate.der,
-        issuer=certificate.issuer,
-        serial=certificate.serial_number.to_bytes(20, "big").lstrip(b"\0"),
-        key=certificate.public_key,
-        organisation=certificate.organisation_code,
-        not_before=certificate.not_before,
-        not_after=certificate.not_after,
-    )
+    return RegisterCertificate(key.certificate.der)
 
 
 @pytest.fixture
 def recorded(engine: Engine, tmp_path: Path) -> Recorded:
     """Five parties seal a handover; it is submitted; the archive attests it."""
     begin = now() - timedelta(days=1)
-    issue_from = DevelopmentAuthority.create("observed root", not_before=begin, not_after=begin + timedelta(days=900))
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    issue_from = DevelopmentAuthority.create(
+        "observed root", not_before=begin, not_after=begin + timedelta(days=900), key=authority_key
+    )
     issue = partial(
         issue_from.issue_key_store, not_before=begin, not_after=begin + timedelta(days=800), validate_code=validate_uscc
     )
@@ -113,6 +115,7 @@ def recorded(engine: Engine, tmp_path: Path) -> Recorded:
     payload, time = statement.payload(engine.domain), now()
     seals = tuple(party_seal(payload, key, time, role) for role, key in zip(ROLES, keys, strict=True))
     engine.do(
+        AddAuthority(issue_from.root_certificate),
         *(registration(key) for key in (*keys, archive)),
         RegisterBuilding(unit_project.building),
         RegisterUnitProject(unit_project, "一号楼"),
@@ -149,7 +152,7 @@ def recorded(engine: Engine, tmp_path: Path) -> Recorded:
         archive_certificates=(archive.certificate.der,),
     )
     (tmp_path / "trust.json").write_bytes(trust.to_bytes())
-    return Recorded(engine, bundle, archive, tmp_path)
+    return Recorded(engine, bundle, archive, tmp_path, issue_from, authority_key)
 
 
 def step(report: dict[str, Any], name: str) -> tuple[str, str]:
@@ -187,10 +190,21 @@ def test_returned_is_not_a_pass(recorded: Recorded, capsys: pytest.CaptureFixtur
 def test_a_compromise_that_reaches_the_block_is_indeterminate(
     recorded: Recorded, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    owner, surveyor = (seal.certificate_id for seal in recorded.bundle.seals[:2])
-    early = now() - timedelta(hours=2)
+    owner, surveyor = (parse_certificate(recorded.bundle.certificate_of(seal)) for seal in recorded.bundle.seals[:2])
+    designer = recorded.bundle.seals[2].certificate_id
+    early, later = now() - timedelta(hours=2), recorded.engine.chain.head().timestamp + 1
+    recorded.engine.do(FillNonce())  # a later block
+    crl = revocation_list(
+        recorded.authority,
+        recorded.authority_key,
+        (owner, ReasonFlags.key_compromise, early),
+        (surveyor, ReasonFlags.superseded, early),
+        at=datetime.fromtimestamp(later, UTC),
+    )
     recorded.engine.do(
-        RevokeCertificate(owner, 1, invalidity_time=early), RevokeCertificate(surveyor, 4, invalidity_time=early)
+        RevokeByCrl(crl, owner.certificate_id),
+        RevokeByCrl(crl, surveyor.certificate_id),
+        RevokeCertificate(designer, 1),
     )
     code, report = recorded.verify(capsys, recorded.bundle)
     assert code == 2

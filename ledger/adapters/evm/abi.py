@@ -20,6 +20,7 @@ ARTIFACTS: Mapping[str, str] = {
     "archive_ledger": "ArchiveLedger",
     "project_registry": "ProjectRegistry",
     "seal_registry": "SealRegistry",
+    "authority_registry": "AuthorityRegistry",
     "p256_suite": "P256Suite",
     "checkpoint_log": "CheckpointLog",
 }

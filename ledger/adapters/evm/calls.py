@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from ledger.errors import MalformedError
 from ledger.ports.calls import (
     Accept,
     AddAlias,
+    AddAuthority,
+    AddIntermediate,
     AppendCheckpoint,
     FillNonce,
     LedgerCall,
     RegisterBuilding,
     RegisterCertificate,
     RegisterUnitProject,
+    RetireAuthority,
     ReturnToParties,
+    RevokeByCrl,
     RevokeCertificate,
     SetRoster,
     Submit,
@@ -42,8 +45,10 @@ def contract_call(call: LedgerCall) -> tuple[str, str, tuple[Any, ...]] | None:
     match call:
         case Submit() | Accept() | ReturnToParties() | Withdraw():
             return "archive_ledger", *_archive_call(call)
-        case RegisterCertificate() | RevokeCertificate():
+        case RegisterCertificate() | RevokeCertificate() | RevokeByCrl():
             return "seal_registry", *_certificate_call(call)
+        case AddAuthority() | AddIntermediate() | RetireAuthority():
+            return "authority_registry", *_authority_call(call)
         case AppendCheckpoint():
             return "checkpoint_log", "append", (call.origin, call.size, call.root, list(call.proof))
         case FillNonce():
@@ -73,20 +78,24 @@ def _archive_call(call: Submit | Accept | ReturnToParties | Withdraw) -> tuple[s
             )
 
 
-def _certificate_call(call: RegisterCertificate | RevokeCertificate) -> tuple[str, tuple[Any, ...]]:
-    if isinstance(call, RevokeCertificate):
-        return "revokeCertificate", (call.certificate_id, call.reason, _unix(call.invalidity_time))
-    certificate = (
-        call.der,
-        call.issuer,
-        call.serial,
-        call.key,
-        _code(call.organisation),
-        _unix(call.not_before),
-        _unix(call.not_after),
-        call.suite_id,
-    )
-    return "registerCertificate", (certificate,)
+def _certificate_call(call: RegisterCertificate | RevokeCertificate | RevokeByCrl) -> tuple[str, tuple[Any, ...]]:
+    match call:
+        case RegisterCertificate(der):
+            return "registerCertificate", (der,)
+        case RevokeCertificate(certificate_id, reason):
+            return "revokeCertificate", (certificate_id, reason)
+        case RevokeByCrl(crl, certificate_id):
+            return "revokeByCrl", (crl, certificate_id)
+
+
+def _authority_call(call: AddAuthority | AddIntermediate | RetireAuthority) -> tuple[str, tuple[Any, ...]]:
+    match call:
+        case AddAuthority(der):
+            return "addAuthority", (der,)
+        case AddIntermediate(der):
+            return "addIntermediate", (der,)
+        case RetireAuthority(authority_id):
+            return "retireAuthority", (authority_id,)
 
 
 def _project_call(
@@ -131,7 +140,3 @@ def _code(code: str) -> bytes:
     if len(code) != 18 or not code.isascii():
         raise MalformedError("expected an organisation code of 18 ASCII characters, got another", where="organisation")
     return code.encode("ascii")
-
-
-def _unix(time: datetime) -> int:
-    return int(time.timestamp())

@@ -7,7 +7,7 @@ alone, and after a crash anywhere the same transactions are sent again, and take
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
 from eth_account.signers.local import LocalAccount
@@ -23,10 +23,14 @@ from ledger.ports.chain import ChainIdentity, SignedTransaction
 
 __all__ = ["contract_addresses", "deploy_contracts"]
 
-_ORDER = ("seal_registry", "p256_suite", "project_registry", "archive_ledger", "checkpoint_log")
+_ORDER = (
+    *("authority_registry", "seal_registry", "p256_suite", "project_registry", "archive_ledger"),
+    "checkpoint_log",
+)
 _P256_SUITE_ID = 1
 _CREATION_GAS = 6_000_000
 _CALL_GAS = 200_000
+_AUTHORITY_GAS = 2_000_000
 _POLL_SECONDS = 0.05
 
 
@@ -45,6 +49,7 @@ def deploy_contracts(
     chain_id: int,
     relay_key: bytes,
     archive_organisation: str,
+    authorities: Sequence[bytes],
     final_block: Callable[[], int],
     gas_price_wei: int = 0,
     timeout_seconds: float = 120.0,
@@ -59,6 +64,7 @@ def deploy_contracts(
         chain_id: the chain it must be on.
         relay_key: secp256k1 private key, 32 bytes.
         archive_organisation: the archive's unified social credit code.
+        authorities: certificates of the authorities to pin, DER, the same ones in the same order at each repetition.
         final_block: says which block is final, such as `EmbeddedNode.final_block_number`.
         gas_price_wei: legacy gas price.
         timeout_seconds: how long to wait for the blocks.
@@ -69,7 +75,14 @@ def deploy_contracts(
     """
     account = account_of(relay_key)
     addresses = contract_addresses(from_hex(account.address))
-    transactions = _transactions(account, chain_id, addresses, archive_organisation, gas_price_wei)
+    transactions = _transactions(
+        account,
+        chain_id,
+        addresses,
+        archive_organisation=archive_organisation,
+        authorities=authorities,
+        gas_price_wei=gas_price_wei,
+    )
     deadline = time.monotonic() + timeout_seconds
     with closing(Connection(url, chain_id=chain_id)) as node:
         while not _are_final(node, transactions, final_block):
@@ -105,14 +118,17 @@ def _transactions(
     account: LocalAccount,
     chain_id: int,
     addresses: Mapping[str, bytes],
+    *,
     archive_organisation: str,
+    authorities: Sequence[bytes],
     gas_price_wei: int,
 ) -> list[SignedTransaction]:
     admin = account.address
     seal_registry, project_registry = addresses["seal_registry"], addresses["project_registry"]
     organisation = archive_organisation.encode("ascii")
     constructors: dict[str, tuple[object, ...]] = {
-        "seal_registry": (admin,),
+        "authority_registry": (admin, addresses["p256_suite"]),
+        "seal_registry": (admin, addresses["authority_registry"]),
         "p256_suite": (seal_registry,),
         "project_registry": (admin,),
         "archive_ledger": (admin, seal_registry, project_registry, organisation),
@@ -130,10 +146,13 @@ def _transactions(
     )
     steps: list[tuple[bytes | None, bytes, int]] = [
         (None, _creation_code(name, constructors[name]), _CREATION_GAS) for name in _ORDER
-    ] + [
+    ]
+    steps += [
         (addresses[name], interface(name).encode_call(function, *arguments), _CALL_GAS)
         for name, function, arguments in calls
     ]
+    pin = interface("authority_registry").encode_call
+    steps += [(addresses["authority_registry"], pin("addAuthority", der), _AUTHORITY_GAS) for der in authorities]
     return [
         sign_transaction(
             account, chain_id=chain_id, nonce=nonce, to=to, data=data, gas=gas, gas_price_wei=gas_price_wei

@@ -94,7 +94,7 @@ class EvmLedgerReader:
                 return None
             raise
         revocation: Any = self._read("seal_registry", "revocation", certificate_id)[0]
-        is_revoked = revocation["revokedAt"] != 0
+        is_revoked, is_stopped = revocation["revokedAt"] != 0, revocation["stoppedAt"] != 0
         return CertificateRecord(
             certificate_id,
             record["organisation"].decode("ascii", "replace"),
@@ -102,8 +102,10 @@ class EvmLedgerReader:
             not_after=_time(record["notAfter"]),
             suite_id=record["suiteId"],
             revoked_at=_time(revocation["revokedAt"]) if is_revoked else None,
-            invalidity_time=_time(revocation["invalidityTime"]) if is_revoked else None,
+            invalidity_time=_time(revocation["invalidityTime"]) if revocation["invalidityTime"] else None,
             reason=revocation["reason"] if is_revoked else None,
+            stopped_at=_time(revocation["stoppedAt"]) if is_stopped else None,
+            stop_reason=revocation["stopReason"] if is_stopped else None,
         )
 
     def verify_document(
