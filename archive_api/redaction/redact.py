@@ -267,6 +267,8 @@ def _paint(
         left_x, top_y, right_x, bottom_y = (round(edge * scale) for edge in edges)
         pixel_boxes.append((left_x, top_y, right_x, bottom_y))
     clipped = [_clip(box, image.width, image.height) for box in pixel_boxes]
+    # What lies off the page as shown isn't in the picture either.
+    clipped = [box for box in clipped if box[0] <= box[2] and box[1] <= box[3]]
     drawing = ImageDraw.Draw(image)
     for pixel_box in clipped:
         drawing.rectangle(pixel_box, fill=(0, 0, 0))
@@ -317,8 +319,6 @@ def _check_page(page: pypdfium2.PdfPage, terms: Sequence[str], boxes: Sequence[P
         (picture,) = page.get_objects()
         image = picture.get_bitmap().to_pil().convert("L")
         for box in boxes:
-            if box[0] > box[2] or box[1] > box[3]:  # off the visible page
-                continue
             _, brightest = image.crop((box[0], box[1], box[2] + 1, box[3] + 1)).getextrema()
             if brightest > _NEARLY_BLACK:
                 raise _unfit(f"a place on page {number} that is not covered")
