@@ -19,6 +19,7 @@ from archive_api.encryption.router import router as encryption
 from archive_api.evidence.router import router as evidence
 from archive_api.guards import RequestGuard
 from archive_api.health.router import router as health
+from archive_api.identity.pages import sign_in_pages
 from archive_api.identity.router import router as identity
 from archive_api.limits import BodyLimit
 from archive_api.openapi import install_openapi
@@ -101,6 +102,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
     )
     app.include_router(api)
     install_openapi(app)
+    app.include_router(sign_in_pages())
     install(app, lambda request: ServicePages(services_for(request)))
     app.state.gate = Gate(app)
     return app

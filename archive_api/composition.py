@@ -27,6 +27,7 @@ from ledger.ports.chain import Clock
 from ledger.trust import TrustFile
 
 if TYPE_CHECKING:
+    from archive_api.identity.oidc import OidcSignIn
     from ledger.adapters.evm import EvmChain
 
 __all__ = ["build_services"]
@@ -79,11 +80,20 @@ def build_services(
         worker=WorkerMonitor(),
         challenges=Challenges(secret, lifetime_seconds=settings.challenge_seconds),
         sessions=SessionStore(database, settings, clock.now),
+        oidc=_oidc(settings),
         access_log=access_log,
         on_close=tuple(closing),
     )
     ensure_desk(services)
     return services
+
+
+def _oidc(settings: Settings) -> OidcSignIn | None:
+    if settings.oidc_issuer is None:
+        return None
+    from archive_api.identity.oidc import OidcSignIn
+
+    return OidcSignIn(settings)
 
 
 def _access_log(settings: Settings, trust: TrustFile, database: Database, clock: Clock) -> AccessStream:

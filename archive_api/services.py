@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import Depends, Request
 
@@ -22,6 +22,9 @@ from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import AnchorChain, Clock, LedgerReader
 from ledger.trust import TrustFile
 from signing.paths import TrustRoots
+
+if TYPE_CHECKING:
+    from archive_api.identity.oidc import OidcSignIn
 
 __all__ = ["LedgerChain", "Services", "ServicesDep", "services_for"]
 
@@ -46,6 +49,7 @@ class Services:
         worker: how the worker is doing.
         challenges: makes and reads the challenges of sign-ins.
         sessions: tells who asks.
+        oidc: sign-in by the city's unified identity, or None.
         access_log: where every access is recorded before it is answered.
         seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
@@ -62,6 +66,7 @@ class Services:
     worker: WorkerMonitor
     challenges: Challenges
     sessions: SessionStore
+    oidc: OidcSignIn | None = None
     access_log: AccessStream
     seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()

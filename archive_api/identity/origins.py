@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 
+from starlette.requests import Request
 from starlette.types import Scope
 
 from archive_api.settings import Settings
 
-__all__ = ["server_origins"]
+__all__ = ["server_origins", "told_origin"]
 
 
 def server_origins(settings: Settings, scope: Scope) -> tuple[str, ...]:
@@ -31,3 +32,10 @@ def server_origins(settings: Settings, scope: Scope) -> tuple[str, ...]:
         is_loopback = host == "localhost"
     names = ("127.0.0.1", "localhost", "[::1]") if is_loopback else (host,)
     return tuple(f"http://{name}{suffix}" for name in names)
+
+
+def told_origin(request: Request, settings: Settings) -> str:
+    """Of this server's origins the one that the client used, else the first."""
+    origins = server_origins(settings, request.scope)
+    used = f"{request.url.scheme}://{request.headers.get('host', '')}"
+    return used if used in origins else origins[0]

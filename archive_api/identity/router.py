@@ -13,7 +13,8 @@ from archive_api.guards import require_json
 from archive_api.idempotency import CreationDep
 from archive_api.identity.dependencies import MaybeSignedInDep, SignedInDep
 from archive_api.identity.models import PersonRow
-from archive_api.identity.origins import server_origins
+from archive_api.identity.origins import server_origins, told_origin
+from archive_api.identity.pages import oidc_router
 from archive_api.identity.persons import PersonService
 from archive_api.identity.repository import PersonRepository
 from archive_api.identity.schemas import (
@@ -52,6 +53,7 @@ def router() -> APIRouter:
     routes = APIRouter(tags=["identity"])
     _sign_in(routes)
     _persons(routes)
+    routes.include_router(oidc_router())
     return routes
 
 
@@ -63,7 +65,7 @@ def _sign_in(routes: APIRouter) -> None:
         return ChallengeOut(
             challenge=challenge.text,
             server_nonce=base64.b64encode(challenge.server_nonce).decode("ascii"),
-            origin=_told_origin(request, services),
+            origin=told_origin(request, services.settings),
             expires_at=challenge.expires_at,
         )
 
@@ -179,10 +181,3 @@ def _persons(routes: APIRouter) -> None:
         """Sign somebody out everywhere."""
         with services.database.transaction() as session:
             return SessionEnd(ended=PersonService(session, services).end_sessions(person_id))
-
-
-def _told_origin(request: Request, services: ServicesDep) -> str:
-    """Of this server's origins the one that the client used, else the first."""
-    origins = server_origins(services.settings, request.scope)
-    used = f"{request.url.scheme}://{request.headers.get('host', '')}"
-    return used if used in origins else origins[0]

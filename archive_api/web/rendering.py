@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -89,6 +90,11 @@ def _switch_url(request: Request, other: Language) -> str:
     return f"{target.path}?{target.query}"
 
 
+def _csrf_query(request: Request) -> str:
+    """What the address of a form carries: a page of another site can't know it."""
+    return "?" + urlencode({"csrf_token": request.app.state.services.sessions.csrf_token(request)})
+
+
 def render(
     request: Request, template: str, *, status: int = 200, section: str = "buildings", **values: object
 ) -> HTMLResponse:
@@ -104,11 +110,14 @@ def render(
     language = language_of(request)
     texts = Texts(language)
     other: Language = "en" if language == "zh" else "zh"
+    signed_in = getattr(request.state, "signed_in", None)
     body = _ENVIRONMENT.get_template(template).render(
         t=texts,
         t_code=texts.code,
         section=section,
         switch_url=_switch_url(request, other),
+        signed_in_name=signed_in.name if signed_in is not None else None,
+        csrf_query=_csrf_query(request) if signed_in is not None and signed_in.cookie else "",
         **values,
     )
     response = HTMLResponse(body, status_code=status, headers=dict(SECURITY_HEADERS))
