@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
@@ -13,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import func
+from sqlalchemy import func, insert
 from sqlmodel import select
 
 from archive_api.access_log.events import ACCESS_STREAM, AccessEvent, Outcome
@@ -152,8 +153,9 @@ class AccessStream:
             while notes := store.notes(_ROWS):
                 with self._database.transaction() as session:
                     last = session.exec(select(func.max(ClearRow.entry_index))).one()
-                    fresh = [row for row in map(_row, notes) if last is None or row.entry_index > last]
-                    session.add_all(fresh)
+                    rows = [_row(index, note) for index, note in notes if last is None or index > last]
+                    if rows:
+                        session.connection().execute(insert(ClearRow), rows)
                 store.forget_notes(notes[-1][0] + 1)
                 taken += len(notes)
         return taken
@@ -219,18 +221,16 @@ def _last_time(store: LogStore) -> datetime | None:
     return AccessEntry.parse(entries[-1]).time
 
 
-def _row(item: tuple[int, bytes]) -> ClearRow:
-    index, data = item
+def _row(index: int, data: bytes) -> dict[str, object]:
     note = ClearNote.parse(data)
-    subject = ClearText.parse(note.clear).subject
-    person = subject.get("person_id") if subject is not None else None
-    return ClearRow(
-        entry_index=index,
-        time=note.time,
-        person_id=person if isinstance(person, str) else None,
-        salt=note.salt.hex(),
-        clear=note.clear.decode(),
-    )
+    person = (json.loads(note.clear)["subject"] or {}).get("person_id")
+    return {
+        "entry_index": index,
+        "time": note.time,
+        "person_id": person if isinstance(person, str) else None,
+        "salt": note.salt.hex(),
+        "clear": note.clear.decode(),
+    }
 
 
 def _check(event: AccessEvent) -> None:
