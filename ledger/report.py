@@ -134,6 +134,7 @@ class VerificationReport:
         required_level: anchor level asked for.
         as_of: when the verdict was made, aware UTC.
         proven_time: the earliest of the block time at the level reached and the timestamp's, aware UTC, or None.
+        block_time: block time at the level reached, aware UTC, or None.
         proven_by: `timestamp` or `block`, whichever proves it; None: nothing does.
         subject: what the bundle is about, JSON values for people; empty where it could not be read.
     """
@@ -145,6 +146,7 @@ class VerificationReport:
     as_of: datetime = field(kw_only=True)
     proven_time: datetime | None = field(default=None, kw_only=True)
     proven_by: str | None = field(default=None, kw_only=True)
+    block_time: datetime | None = field(default=None, kw_only=True)
     subject: dict[str, Any] = field(default_factory=dict, kw_only=True)
 
     @property
@@ -167,6 +169,7 @@ class VerificationReport:
             "required_anchor": self.required_level.label,
             "proven_time": None if self.proven_time is None else fields.utc_text(self.proven_time),
             "proven_by": self.proven_by,
+            "block_time": None if self.block_time is None else fields.utc_text(self.block_time),
             "subject": self.subject,
             "parties": [party.to_json() for party in self.parties],
             "steps": [{"number": step.number, "name": step.name, **step.finding.to_json()} for step in self.steps],

@@ -188,6 +188,7 @@ def verify_bundle(
         as_of=now,
         proven_time=proof.time,
         proven_by=proof.by,
+        block_time=anchor.proven_time,
         subject=subject,
     )
 

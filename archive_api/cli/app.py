@@ -11,6 +11,7 @@ import typer
 from archive_api.cli import (
     archivist,
     audit,
+    authority,
     bench,
     bim,
     bim_proof,
@@ -48,6 +49,7 @@ app.command("init")(initialise.init)
 app.command("up")(node.up)
 app.command("demo")(demo.demo)
 app.add_typer(ca.app, name="ca")
+app.add_typer(authority.app, name="authority")
 app.add_typer(token.app, name="token")
 app.add_typer(building.app, name="building")
 app.add_typer(party.app, name="party")

@@ -8,14 +8,17 @@ from typing import Annotated
 
 import typer
 
-from archive_api.cli.context import connect, read_certificate
+from archive_api.cli.context import connect, find_archive, read_certificate
 from archive_api.cli.development import issue_key, issue_requested, open_authority
 from archive_api.cli.failures import USAGE, CommandError
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
 from archive_api.cli.output import Output
+from archive_api.errors import NotFoundError
 from signing.authority import write_private_file
-from signing.certificates import certificate_id
+from signing.authority_services import read_revoked, record_revocation
+from signing.certificates import certificate_id, load_p256_certificate
 from signing.requests import parse_request
+from signing.revocation import Revocation, RevocationReason
 
 __all__ = ["app"]
 
@@ -159,17 +162,24 @@ def revoke(
     reason: Annotated[str, typer.Option("--reason", help=f"吊销原因 One of {', '.join(_REASONS)}.")],
     invalidity_time: Annotated[
         str | None,
-        typer.Option("--invalid-since", help="失效时间，如 2026-11-22T08:00:00Z，默认现在 Default: now."),
+        typer.Option(
+            "--invalidity-time",
+            "--invalid-since",
+            help="密钥自何时起不可信，如 2026-11-22T08:00:00Z Since when the key is not to be trusted.",
+        ),
     ] = None,
+    only_ca: Annotated[bool, typer.Option("--only-ca", help="不在链上停用 Do not stop it on chain.")] = False,
     home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """在链上吊销一张证书。Revoke a certificate on chain, with reason and the time it became invalid.
+    """吊销一张证书：写入吊销列表与 OCSP，并在链上停用。Revoke a certificate: in CRL and OCSP, and stop it on chain.
+
+    What the CA says reaches back to the invalidity time for key_compromise; the stop on chain begins with its block.
 
     Example:
 
-        yunshang ca revoke keys/91440101MA5Y3K7TXY.pem --reason key_compromise --invalid-since 2026-11-22T08:00:00Z
+        yunshang ca revoke keys/91440101MA5Y3K7TXY.pem --reason key_compromise --invalidity-time 2026-11-22T08:00:00Z
     """
     output = Output(as_json)
     if reason not in _REASONS:
@@ -179,16 +189,54 @@ def revoke(
             code="usage",
             exit_code=USAGE,
         )
-    since = _unix_time(invalidity_time)
-    identifier = certificate_id(read_certificate(certificate)).hex()
-    document = connect(home, api).revoke_certificate(identifier, reason=reason, invalidity_time=since)
-    output.say("已提交吊销", f"certificate {identifier}: {document.get('status')}", style="green")
+    since = None if invalidity_time is None else _unix_time(invalidity_time)
+    der = read_certificate(certificate)
+    identifier = certificate_id(der).hex()
+    recorded = _revoke_at_ca(home, der, reason=reason, since=since)
+    if recorded:
+        output.say("证书机构已吊销", f"certificate {identifier}: in CRL and OCSP from now on", style="green")
+    document: dict[str, object] = {"certificate_id": identifier, "reason": reason, "ca": recorded, "status": None}
+    client = None if only_ca else find_archive(home, api)
+    if client is None and not recorded:
+        client = connect(home, api)  # says what to do
+    if client is not None and (not recorded or _seals(home, identifier)):
+        now = int(datetime.datetime.now(datetime.UTC).timestamp())
+        document |= client.revoke_certificate(
+            identifier, reason=reason, invalidity_time=now if since is None else since
+        )
+        output.say("已提交链上停用", f"certificate {identifier}: {document.get('status')}", style="green")
+    elif not only_ca and _seals(home, identifier):
+        output.warn("服务未运行，链上尚未停用", "no server runs: it is not stopped on chain; run this again with one")
     output.result(document)
 
 
-def _unix_time(text: str | None) -> int:
-    if text is None:
-        return int(datetime.datetime.now(datetime.UTC).timestamp())
+def _revoke_at_ca(home: Path, der: bytes, *, reason: str, since: int | None) -> bool:
+    """Record a revocation at the home's CA; false where it did not issue the certificate, or there is none."""
+    try:
+        authority = open_authority(home)
+    except NotFoundError:
+        return False
+    loaded, _ = load_p256_certificate(der)
+    serial_number = loaded.serial_number
+    if loaded.issuer != authority.status_signer.certificate.subject or serial_number not in authority.serial_numbers:
+        return False
+    revocation = Revocation(
+        datetime.datetime.now(datetime.UTC).replace(microsecond=0),
+        RevocationReason[reason.upper()],
+        None if since is None else datetime.datetime.fromtimestamp(since, datetime.UTC),
+    )
+    if serial_number not in {
+        item.serial_number for item in read_revoked(home / "ca")
+    }:  # run again, it only goes on where it stopped
+        record_revocation(home / "ca", serial_number, revocation)
+    return True
+
+
+def _seals(home: Path, identifier: str) -> bool:
+    return any(c.certificate_id.hex() == identifier for c in open_authority(home).issued)
+
+
+def _unix_time(text: str) -> int:
     try:
         time = datetime.datetime.fromisoformat(text)
     except ValueError:

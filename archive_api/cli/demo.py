@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,12 +29,15 @@ from archive_api.client.commitments import read_entries, same_files
 from archive_api.errors import ApiError
 from ledger.errors import LedgerError
 from ledger.ingest import FileDigests
-from ledger.report import Outcome
+from ledger.report import Outcome, VerificationReport
 from ledger.trust import TrustFile
 
 __all__ = ["demo"]
 
 EVIDENCE_LIMIT: Final = 1_000
+_STATUS_SECONDS: Final = 60.0
+_STATUS_POLL_SECONDS: Final = 0.5
+_AWAITED: Final = frozenset({"NO_REVOCATION_STATUS", "TRY_LATER"})
 _OVER: Final = frozenset({"accepted", "returned"})
 
 
@@ -180,8 +184,7 @@ def _evidence(
     try:
         with output.progress("取得并核验证据包", "writing and verifying evidence", count) as advance:
             for index in range(count):
-                bundle = client.evidence(identifier, index)
-                report = verify_locally(bundle, trust)
+                bundle, report = _whole_evidence(client, identifier, index, trust)
                 if report.outcome is not Outcome.PASSED:
                     step = report.decisive
                     raise CommandError(
@@ -195,6 +198,20 @@ def _evidence(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return [str((target / f"{index}.json").absolute()) for index in range(count)]
+
+
+def _whole_evidence(
+    client: ArchiveClient, identifier: str, index: int, trust: TrustFile
+) -> tuple[bytes, VerificationReport]:
+    """One bundle with its report; revocation status and timestamp may take a moment to arrive, so it is asked again."""
+    deadline = time.monotonic() + _STATUS_SECONDS
+    while True:
+        bundle = client.evidence(identifier, index)
+        report = verify_locally(bundle, trust)
+        awaited = any(party.finding.reason in _AWAITED for party in report.parties)
+        if not awaited or time.monotonic() >= deadline:
+            return bundle, report
+        time.sleep(_STATUS_POLL_SECONDS)
 
 
 def _result(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import secrets
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,10 +88,19 @@ def open_authority(root: Path, *, create: bool = False, name: str = _ROOT_NAME) 
         raise NotFoundError(f"expected a development CA in {directory}, got none; run yunshang ca init", code="no_ca")
     now = _now()
     authority = DevelopmentAuthority.create(
-        name, not_before=now - 2 * _BACKDATE, not_after=now + datetime.timedelta(days=_ROOT_DAYS)
+        name,
+        not_before=now - 2 * _BACKDATE,
+        not_after=now + datetime.timedelta(days=_ROOT_DAYS),
+        status_url=f"http://127.0.0.1:{_free_port()}",
     )
     authority.save(directory, development_passphrase(root))
     return authority
+
+
+def _free_port() -> int:
+    """A port to name in certificates, free at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def issue_key(root: Path, *, code: str, name: str, days: int = _CERTIFICATE_DAYS, force: bool = False) -> IssuedKey:
@@ -278,6 +288,7 @@ def create_home(root: Path, *, code: str, name: str, api_port: int = 0, rpc_port
         archive_name=name,
         archive_certificates=[open_key(root, code).certificate.der],
         ca_roots=[authority.root_certificate],
+        timestamp_authorities=[authority.root_certificate],
         desk_certificate=open_desk(root).certificate.der,
         api_port=api_port,
         rpc_port=rpc_port,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archive_api.cli.authority import authority_beside
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
 from archive_api.cli.running import forget_server, record_server
@@ -59,7 +60,8 @@ def up(
     if parent is not None:
         threading.Thread(target=_follow, args=(parent, stop), daemon=True).start()
     try:
-        run(place, ready_callback=ready, stop=stop, port=port)
+        with authority_beside(home) as authority_url:
+            run(place, ready_callback=ready, stop=stop, port=port, authority_url=authority_url)
     finally:
         forget_server(home)
     output.note("已停止", "stopped")

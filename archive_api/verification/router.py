@@ -69,6 +69,8 @@ class ReportOut(BaseModel):
     anchor_level: str
     required_anchor: str
     proven_time: str | None
+    proven_by: Literal["timestamp", "block"] | None
+    block_time: str | None
     subject: dict[str, Any]
     parties: list[dict[str, Any]]
     steps: list[dict[str, Any]]

@@ -226,7 +226,7 @@ def report_view(report: VerificationReport, serials: Mapping[bytes, str]) -> Rep
         anchor=AnchorLevelView(
             level=report.level.label,
             block_number=subject.get("block_number"),
-            block_time=report.proven_time,
+            block_time=report.block_time,
         ),
         as_of=report.as_of,
     )

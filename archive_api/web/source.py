@@ -21,6 +21,7 @@ from archive_api.outbox.repository import JobRepository
 from archive_api.projects.models import Building, RosterRow, UnitProject
 from archive_api.projects.repository import ProjectRepository
 from archive_api.projects.service import ProjectService
+from archive_api.seal_status.repository import SealStatusRepository
 from archive_api.seals import core_seal
 from archive_api.services import Services
 from archive_api.submissions.models import StatementRow, Submission, SubmissionState
@@ -49,7 +50,8 @@ from ledger.report import VerificationReport
 from ledger.types import Role
 from ledger.verify import FileDigest
 from signing.paths import TrustRoots
-from signing.verification import SealVerdict, check_seal
+from signing.status import StatusMethod
+from signing.verification import SealVerdict, StatusEvidence, check_seal
 
 __all__ = ["ServicePages"]
 
@@ -166,10 +168,19 @@ class ServicePages:
         roots = TrustRoots.from_der(self._services.trust.ca_roots)
         recorded = submission.anchor.block_time if submission.anchor else None
         at = self._services.now() if recorded is None else datetime.fromtimestamp(recorded, UTC)
+        rows = SubmissionRepository(session).seals(statement.submission_id)
+        known = SealStatusRepository(session)
+        stamp = known.timestamp(statement.submission_id)
+        if recorded is not None and stamp is not None:
+            at = min(at, stamp.proven_time)
+        statuses, _ = known.evidence(statement.submission_id, [certificates.get(row.certificate_id) for row in rows])
+        said = {one: status for status in statuses for one in status.certificates}
         members = {member.role: member for member in submission.roster.organisations}
         verdicts = {}
-        for row in SubmissionRepository(session).seals(statement.submission_id):
+        for row in rows:
             seal = core_seal(row, Role(row.role))
+            status = said.get(seal.certificate_id)
+            evidence = StatusEvidence() if status is None else StatusEvidence(status.data, StatusMethod(status.method))
             verdicts[row.role] = check_seal(
                 bytes.fromhex(statement.payload.removeprefix("0x")),
                 seal.signing_time,
@@ -179,6 +190,7 @@ class ServicePages:
                 organisation=members[row.role].code,
                 organisation_name=members[row.role].name,
                 at=at,
+                status=None if recorded is None else evidence,  # before, nothing says by when there must be one
             )
         return verdicts
 

@@ -32,7 +32,9 @@ _STEPS = {
     "file": "文件核对",
     "model": "模型",
     "element": "构件",
+    "timestamp": "时间戳",
 }
+_PROVED_BY = {"timestamp": "时间戳", "block": "区块"}
 _LEVELS = {"none": "无", "attested": "档案馆声明", "observed": "自有节点查得", "proved": "区块证明"}
 
 
@@ -117,6 +119,9 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
     console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))
     if decisive is not None:
         console.print(_indented(_plain(decisive.finding.zh, decisive.finding.en)))
+    if report.proven_time is not None and report.proven_by is not None:
+        time, by = fields.utc_text(report.proven_time), report.proven_by
+        console.print(Text(f"已证明的时间（{_PROVED_BY[by]}）/ proven time, by {by}: {time}"))
     level = report.level.label
     console.print(
         Text(f"上链证明级别：{_LEVELS[level]} / anchor level: {level} · 截至 / as of {fields.utc_text(report.as_of)}")
