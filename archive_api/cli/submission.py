@@ -15,6 +15,7 @@ import typer
 
 from archive_api.cli import sealing
 from archive_api.cli.context import connect, find_archive, parse_building
+from archive_api.cli.copies import link_copies, parse_copies
 from archive_api.cli.digests import digest_folder
 from archive_api.cli.failures import USAGE, CommandError
 from archive_api.cli.levels import LevelRules, LevelSealing
@@ -58,6 +59,14 @@ def prepare(
             help="密级，可多次：公开、内部、限阅、秘密，限阅以上在本机加密 Level; from restricted up encrypted here.",
         ),
     ] = None,
+    desensitised: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--desensitised",
+            metavar="COPY=SOURCE",
+            help="脱敏副本及其原件，可多次：副本路径=原件路径 A copy and its source: paths, or 0xID:LEAFHASH.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="准备文件夹，默认 FOLDER.yunshang Where to; default FOLDER.yunshang.")
     ] = None,
@@ -90,6 +99,9 @@ def prepare(
     秘密 secret; `*` matches any signs; the highest counts). From 限阅 up a file is encrypted as it is read: envelopes
     and data keys lie in the preparation folder, and no server ever has the keys.
 
+    --desensitised says which file is a desensitised copy (see `yunshang document redact`) of which other one of the
+    folder, or of which entry of an earlier submission; the copy's level must be lower than its source's.
+
     Examples:
 
         yunshang submission prepare ./handover --building 440106-YX0001 --unit 01
@@ -106,6 +118,7 @@ def prepare(
     target = out or default_folder(folder)
     unit_project = UnitProject(parse_building(building), unit)
     rules = LevelRules.parse(level or [])
+    copies = parse_copies(desensitised or [])
     # Envelopes can be large: they are written where they will stay, beside the folder.
     envelopes = target.resolve().with_name(f".{target.name}.{os.getpid()}.sealed")
     with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch, _private_folder(envelopes):
@@ -123,6 +136,7 @@ def prepare(
             allow_unreadable=allow_unreadable_models,
             levels=levels,
         )
+        preparation = link_copies(preparation, copies)
         write_preparation(target, preparation, replace=replace)
     _show_preparation(output, preparation, target)
 
@@ -161,6 +175,7 @@ def _show_preparation(output: Output, preparation: Preparation, target: Path) ->
             "models": [model.to_json() for model in preparation.models],
             "change_records": sorted(preparation.generated),
             "encrypted": sorted(preparation.sealed),
+            "desensitised": [entry.path for entry in preparation.entries if entry.source_entry is not None],
             "uncategorised": uncategorised,
         }
     )

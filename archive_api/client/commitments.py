@@ -11,6 +11,7 @@ from ledger.bim.salted import SALTED_FORMAT, SaltingKey, file_commitment
 from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.canonical import parse_canonical
 from ledger.cid import file_content
+from ledger.desensitised import check_desensitised
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.envelope import DataKeys, EntryEncryption, check_level, data_key, stored_entry
 from ledger.errors import MismatchError
@@ -169,8 +170,10 @@ def check_handover(
     Raises:
         MalformedError: no entries, or not in path order.
         MismatchError: count, leaf, CID, model or any member of the statement disagrees; `where` names it.
+        PolicyError: a desensitised copy that isn't of a lower level than its source.
     """
     manifest.check_entries(entries)
+    check_desensitised(entries)
     _check_fingerprints(manifest.models, facts)
     own = assemble(
         manifest.unit_project,

@@ -3,7 +3,7 @@
 1. the draft is complete: at least one document, every content durable, every key wrapped for all who need it
 2. its place: sequence and previous from what is recorded; no other open submission of the unit project
 3. the manifest, built from our own rows, equals the client's, member by member
-4. models and change records are computed again too (`archive_api.bim.receiving`)
+4. models and change records are computed again too (`archive_api.bim.receiving`), desensitised copies have their source
 5. entries, manifest and directories are stored; the content CID follows from them
 6. the statement, built from our manifest, equals the client's
 7. it was not withdrawn before, and its deadline lies ahead
@@ -28,6 +28,7 @@ from archive_api.outbox.repository import number
 from archive_api.projects.models import RosterRow
 from archive_api.projects.repository import ProjectRepository
 from archive_api.services import Services
+from archive_api.submissions.desensitised import check_copies
 from archive_api.submissions.drafts import require_draft
 from archive_api.submissions.models import EntryRow, StatementRow, Submission, SubmissionState
 from archive_api.submissions.repository import SubmissionRepository
@@ -103,6 +104,7 @@ class FreezeService:
         reception = ModelReception(self._session, self._services, submission, rows)  # (4)
         models = reception.recompute(manifest.models)
         reception.check_records(models)
+        check_copies(self._session, submission, rows)
         root = self._store(manifest, rows)  # (5)
         statement = submission_statement(manifest, content_cid=root.to_bytes(), seal_by=seal_by)
         _compare(SubmissionStatement.from_json(wanted["statement"]).to_json(), statement.to_json(), "statement")  # (6)
