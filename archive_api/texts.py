@@ -38,6 +38,9 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "cursor_malformed": ("翻页游标无效", "The cursor is not valid"),
     "data_key_reused": ("同一数据密钥用于两个文件", "One data key was used for two documents"),
     "decision_exists": ("已有最终决定", "There is a final decision already"),
+    "desensitised": ("脱敏副本须说明其原件", "A desensitised copy must say where its source is"),
+    "desensitised_level": ("脱敏副本的密级须低于原件", "A desensitised copy must be of a lower level than its source"),
+    "desensitised_source": ("所指的原件不在该处", "The source of a desensitised copy is not where it is said to be"),
     "duplicate_global_id": (
         "该 GlobalId 在模型中重复，不能单独取证",
         "The GlobalId occurs more than once: no proof of it",
