@@ -2,12 +2,14 @@
 pragma solidity ^0.8.30;
 
 import {ArchiveLedger} from "../ArchiveLedger.sol";
+import {AuthorityRegistry} from "../AuthorityRegistry.sol";
 import {ProjectRegistry} from "../ProjectRegistry.sol";
 import {SealRegistry} from "../SealRegistry.sol";
 import {IArchiveLedger} from "../interfaces/IArchiveLedger.sol";
-import {ISealRegistry, Seal} from "../interfaces/ISealRegistry.sol";
+import {Seal} from "../interfaces/ISealRegistry.sol";
 import {OrganisationCode} from "../libraries/OrganisationCode.sol";
 import {Statements} from "../libraries/Statements.sol";
+import {CertificateWriter} from "./CertificateWriter.sol";
 import {FakeSuite} from "./FakeSuite.sol";
 import {TestBase} from "./TestBase.sol";
 
@@ -17,7 +19,10 @@ abstract contract LedgerFixture is TestBase {
     bytes18 internal constant ARCHIVE = "12440100455350000A";
 
     FakeSuite internal suite;
+    AuthorityRegistry internal authorities;
     SealRegistry internal seals;
+    bytes internal issuer;
+    bytes internal issuerKey;
     ProjectRegistry internal projects;
     ArchiveLedger internal ledger;
 
@@ -31,7 +36,11 @@ abstract contract LedgerFixture is TestBase {
     function _deploy() internal {
         vm.warp(START);
         suite = new FakeSuite();
-        seals = new SealRegistry(address(this));
+        authorities = new AuthorityRegistry(address(this), suite);
+        seals = new SealRegistry(address(this), authorities);
+        issuer = CertificateWriter.name("CA");
+        issuerKey = CertificateWriter.key(1000);
+        authorities.addAuthority(CertificateWriter.authority("CA", issuerKey, START - 365 days, START + 2000 days));
         projects = new ProjectRegistry(address(this));
         ledger = new ArchiveLedger(address(this), seals, projects, ARCHIVE);
         seals.addSuite(1, suite);
@@ -60,19 +69,21 @@ abstract contract LedgerFixture is TestBase {
         projects.setRoster(key, _five(), 0);
     }
 
-    /// @dev The input that registers the i-th certificate.
-    function _certificate(uint256 i) internal view returns (ISealRegistry.CertificateInput memory) {
-        return
-            ISealRegistry.CertificateInput({
-                der: abi.encodePacked("certificate", i),
-                issuer: "issuer",
-                serial: abi.encodePacked(uint8(i + 1)),
-                key: abi.encodePacked("key", i),
-                organisation: organisations[i],
-                notBefore: START - 1000,
-                notAfter: START + 1000 days,
-                suiteId: 1
-            });
+    /// @dev The i-th certificate, DER.
+    function _certificate(uint256 i) internal view returns (bytes memory) {
+        return _certificate(uint160(i + 1), i, START - 1000, START + 1000 days);
+    }
+
+    /// @dev A certificate of the i-th organisation and its key, under some serial, of some validity.
+    function _certificate(
+        uint160 serial,
+        uint256 i,
+        uint64 notBefore,
+        uint64 notAfter
+    ) internal view returns (bytes memory) {
+        bytes18 organisation = organisations[i < 7 ? i : 6];
+        bytes memory key = CertificateWriter.key(i);
+        return CertificateWriter.sealing(issuer, issuerKey, serial, organisation, key, notBefore, notAfter);
     }
 
     /// @dev The five parties' codes.
