@@ -49,7 +49,7 @@ SIGN_IN_PAGE: Final = "/sign-in"
 _MAX_NAMING_BODY: Final = 1 << 20
 _MAX_SEARCH_CHARACTERS: Final = 2_000
 # Until everything that asks signs in, nobody in particular is the desk; then this is ANONYMOUS.
-_NOBODY: Final = Principal(person_id="00000000-0000-0000-0000-000000000000", name="desk", grants=EVERYTHING)
+_NOBODY: Final = ANONYMOUS
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -103,7 +103,7 @@ class Enforcement:
             refusal = None
             try:
                 receive = await self._authorise(request, access, receive)
-            except (ApiError, LedgerError, SigningError) as error:
+            except (ApiError, LedgerError, SigningError, HTTPException) as error:
                 refusal = await _answer(request, error, is_page=found.rule.is_page)
             if refusal is None and access.verdict is Verdict.UNAUTHENTICATED and found.rule.is_page:
                 refusal = _to_sign_in(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import datetime
 import json
@@ -381,6 +382,36 @@ def test_the_server_reads_no_xml() -> None:
 
 
 # Refusals
+
+
+@pytest.mark.parametrize("path", ["/submissions", "/buildings", "/verification/bundle", "/sign-in/challenges"])
+def test_a_body_that_does_not_come_is_a_refusal(world: World, path: str) -> None:
+    app = create_app(world.settings.model_copy(update={"idle_seconds": 0.05}), world.services)
+    world.get("/buildings")
+    token = world.client.auth.token  # type: ignore[union-attr]
+    headers = {"host": "localhost", "authorization": f"Bearer {token}", "content-type": "application/json"}
+    sent: list[Any] = []
+
+    async def never() -> Any:
+        return await asyncio.Future()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/api/v1{path}",
+        "raw_path": f"/api/v1{path}".encode(),
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("localhost", 80),
+        "scheme": "http",
+        "root_path": "",
+    }
+    asyncio.run(app(scope, never, send))
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["code"]) == (408, "too_slow")
 
 
 def test_a_refusal_says_what_to_do_in_both_languages(world: World) -> None:
