@@ -48,8 +48,6 @@ __all__ = ["Access", "Enforcement"]
 SIGN_IN_PAGE: Final = "/sign-in"
 _MAX_NAMING_BODY: Final = 1 << 20
 _MAX_SEARCH_CHARACTERS: Final = 2_000
-# Until everything that asks signs in, nobody in particular is the desk; then this is ANONYMOUS.
-_NOBODY: Final = ANONYMOUS
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -148,7 +146,7 @@ def _decide(request: Request, access: Access, names: Mapping[str, str]) -> None:
 def _principal(services: Services, request: Request) -> Principal:
     signed = request.state.signed_in = services.sessions.authenticate(request)
     if signed is None:
-        return _NOBODY
+        return ANONYMOUS
     admit_person(request, signed.person_id)
     grants = EVERYTHING
     if not signed.desk:
