@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from asn1crypto import algos, cms, core, tsp
 
+from signing import der
 from signing.errors import MalformedError
 from signing.status_issuing import StatusSigner
 
@@ -18,6 +19,8 @@ __all__ = ["TIMESTAMP_POLICY", "TimestampAuthority"]
 
 #: The policy named in its tokens: "any", there is no practice statement behind a development authority.
 TIMESTAMP_POLICY = "2.5.29.32.0"
+# PKIFailureInfo as BIT STRING: badAlg is bit 0, badDataFormat bit 5.
+_BAD_ALGORITHM, _BAD_DATA_FORMAT = bytes.fromhex("03020780"), bytes.fromhex("03020204")
 _DIGESTS = {"sha256": 32, "sha384": 48, "sha512": 64}
 
 
@@ -45,9 +48,9 @@ class TimestampAuthority:
             digest = bytes(imprint["hashed_message"].native)
             nonce, wanted = parsed["nonce"].native, bool(parsed["cert_req"].native)
         except (ValueError, TypeError, KeyError):
-            return _rejected("bad_data_format")
+            return _rejected(_BAD_DATA_FORMAT)
         if _DIGESTS.get(algorithm) != len(digest):
-            return _rejected("bad_alg")
+            return _rejected(_BAD_ALGORITHM)
         token = self.token(
             digest, algorithm=algorithm, time=time, serial_number=serial_number, nonce=nonce, certificate=wanted
         )
@@ -123,6 +126,5 @@ class TimestampAuthority:
         return bytes(cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)}).dump())
 
 
-def _rejected(failure: str) -> bytes:
-    info = {"status": "rejection", "fail_info": {failure}}
-    return bytes(tsp.TimeStampResp({"status": info}).dump())
+def _rejected(failure: bytes) -> bytes:
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, der.encode_integer(2), failure))

@@ -110,18 +110,15 @@ def timestamp_token(response: bytes, request: rfc3161_client.TimeStampRequest) -
         PolicyError: `timestamp_refused`: the authority did not grant one.
         MismatchError: `timestamp_nonce`: it answers another request.
     """
-    try:
-        parsed = rfc3161_client.decode_timestamp_response(response)
-        status = rfc3161_client.PKIStatus(parsed.status)
-        granted = status in (rfc3161_client.PKIStatus.GRANTED, rfc3161_client.PKIStatus.GRANTED_WITH_MODS)
-        if not granted:
-            raise PolicyError(f"expected a timestamp, got {status.name}", code="timestamp_refused", where="timestamp")
-        if parsed.tst_info.nonce != request.nonce:
-            raise MismatchError("expected the nonce of the request, got another", code="timestamp_nonce")
-        token = parsed.time_stamp_token()
-    except ValueError as error:
-        raise MalformedError(f"expected a timestamp response, got other bytes: {error}", where="timestamp") from error
-    return normalise_token(token)
+    outer = der.Reader(response, where="timestamp").enter(der.SEQUENCE, "response")
+    status = outer.enter(der.SEQUENCE, "status").integer("status")
+    if status not in (rfc3161_client.PKIStatus.GRANTED, rfc3161_client.PKIStatus.GRANTED_WITH_MODS):
+        raise PolicyError(f"expected a timestamp, got status {status}", code="timestamp_refused", where="timestamp")
+    # Before anything else reads it: authorities put their certificates into it in any order.
+    token = normalise_token(outer.element(der.SEQUENCE, "token"))
+    if _info(token).nonce != request.nonce:
+        raise MismatchError("expected the nonce of the request, got another", code="timestamp_nonce")
+    return token
 
 
 def check_timestamp(token: bytes, signatures: Iterable[bytes], *, authorities: Sequence[bytes]) -> Timestamp:
@@ -150,8 +147,8 @@ def check_timestamp(token: bytes, signatures: Iterable[bytes], *, authorities: S
     issuer = _issuer(certificate, authorities)  # (4) first: what a stranger signed is not read further
     _check_attributes(parsed)  # (2)
     _check_signature(parsed, certificate)  # (3)
+    info = _info(token)
     try:
-        info = rfc3161_client.decode_timestamp_response(der.encode(der.SEQUENCE, _GRANTED, token)).tst_info
         imprint, generated = info.message_imprint, info.gen_time
         accuracy = _accuracy(info)
         serial_number = info.serial_number
@@ -172,6 +169,13 @@ def check_timestamp(token: bytes, signatures: Iterable[bytes], *, authorities: S
         serial_number=serial_number,
         authority=certificate.subject.rfc4514_string(),
     )
+
+
+def _info(token: bytes) -> rfc3161_client.TimeStampTokenInfo:
+    try:
+        return rfc3161_client.decode_timestamp_response(der.encode(der.SEQUENCE, _GRANTED, token)).tst_info
+    except (ValueError, OverflowError) as error:
+        raise MalformedError(f"expected a TSTInfo, got other bytes: {error}", where="timestamp") from error
 
 
 def _accuracy(info: rfc3161_client.TimeStampTokenInfo) -> datetime.timedelta:
