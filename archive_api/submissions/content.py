@@ -18,7 +18,7 @@ from archive_api.submissions.models import EntryRow, Submission
 from archive_api.submissions.repository import EntryKey, SubmissionRepository, content_key
 from ledger.cid import BlockSink, FileCid, FileContent
 
-__all__ = ["ContentReceiver", "UploadTarget", "require_room"]
+__all__ = ["ContentReceiver", "UploadTarget", "compare_content", "digest_content", "require_room"]
 
 _PIECE_BYTES = 1 << 20
 _INDEX_DIGITS = 9
@@ -106,16 +106,16 @@ class ContentReceiver:
     def _receive_file(self, leaf_index: int, file: BinaryIO) -> dict[EntryKey, int]:
         entry = self._entries([leaf_index])[0]
         sink = self._services.store.put_block
-        content, sm3 = _digest(entry, file, sink)
-        _compare(entry, content, sm3)
+        content, sm3 = digest_content(entry, file, sink)
+        compare_content(entry, content, sm3)
         return {content_key(entry): content.tree_bytes}
 
     def _receive_pack(self, file: BinaryIO) -> dict[EntryKey, int]:
         members = self._read_pack(file)
         entries = self._entries(list(members))
         for entry in entries:  # all are compared before any is stored
-            content, sm3 = _digest(entry, io.BytesIO(members[entry.leaf_index]), None)
-            _compare(entry, content, sm3)
+            content, sm3 = digest_content(entry, io.BytesIO(members[entry.leaf_index]), None)
+            compare_content(entry, content, sm3)
         contents: dict[EntryKey, int] = {}
         for entry in entries:
             stored = self._services.store.put_file(io.BytesIO(members[entry.leaf_index]))
@@ -166,7 +166,17 @@ def require_room(services: Services, size: int) -> None:
         raise StorageFullError(f"expected {wanted} bytes free, got {free}", expected=wanted, actual=free)
 
 
-def _digest(entry: EntryRow, file: BinaryIO, sink: BlockSink | None) -> tuple[FileContent, bytes]:
+def digest_content(entry: EntryRow, file: BinaryIO, sink: BlockSink | None) -> tuple[FileContent, bytes]:
+    """Digest a content as far as its entry says something of these bytes.
+
+    Args:
+        entry: whose content it is to be.
+        file: the bytes received.
+        sink: takes the blocks.
+
+    Returns:
+        CID, size and SHA-256, and SM3; the digests only where the content isn't an envelope.
+    """
     is_plain = entry.key_commitment is None
     hasher = FileCid(sink, with_sha256=is_plain)
     sm3 = hashlib.new("sm3")
@@ -177,7 +187,12 @@ def _digest(entry: EntryRow, file: BinaryIO, sink: BlockSink | None) -> tuple[Fi
     return hasher.finish(), sm3.digest()
 
 
-def _compare(entry: EntryRow, content: FileContent, sm3: bytes) -> None:
+def compare_content(entry: EntryRow, content: FileContent, sm3: bytes) -> None:
+    """Refuse a content that isn't its entry's.
+
+    Raises:
+        MismatchError: `content_mismatch`, naming the first member that differs.
+    """
     received = [("size", entry.size, content.size), ("cid", entry.cid, str(content.cid))]
     if entry.key_commitment is None:
         received += [("sha256", entry.sha256, content.sha256.hex()), ("sm3", entry.sm3, sm3.hex())]
