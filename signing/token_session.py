@@ -24,7 +24,7 @@ from signing.errors import MismatchError, NotFoundError, PolicyError, SigningErr
 from signing.tokens import TokenInfo, find_token, pin_refused, token_errors, token_info
 
 if TYPE_CHECKING:
-    from pkcs11 import Attribute, Mechanism, Object, Session
+    from pkcs11 import Attribute, Mechanism, Object, Session, Token
 
 __all__ = ["AskPin", "TokenKey", "TokenSession"]
 
@@ -80,7 +80,16 @@ class TokenSession:
             raise pin_refused("PinLocked" if self.info.pin_state == "locked" else "UserPinNotInitialized")
         self._ask_pin = pin
         with token_errors("take the PIN"):
-            self._session: Session = token.open(rw=writable, user_pin=self._pin())
+            self._session: Session = self._open(token, writable)
+
+    def _open(self, token: Token, writable: bool) -> Session:
+        from pkcs11.exceptions import UserAlreadyLoggedIn
+
+        try:
+            return token.open(rw=writable, user_pin=self._pin())
+        except UserAlreadyLoggedIn:
+            # This process has the token open already, to sign in for example: PKCS#11 logs in processes, not sessions.
+            return token.open(rw=writable)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.info.label!r}, serial={self.info.serial!r})"

@@ -188,6 +188,19 @@ def test_both_keys_live_on_one_token(token: Tokens, authority: DevelopmentAuthor
         assert Pkcs11PersonalKey(session).certificate.name == PERSON
 
 
+def test_a_process_that_signed_in_with_a_token_can_seal_with_it_too(
+    token: Tokens, authority: DevelopmentAuthority
+) -> None:
+    with open_token(token, writable=True) as session:
+        certify(session, authority)
+        certify_person(session, authority)
+    with open_token(token) as signed_in:
+        person = Pkcs11PersonalKey(signed_in)
+        with open_token(token) as session:
+            seal(PAYLOAD, Pkcs11KeyStore(session), NOW)
+        person.sign_challenge(ORIGIN, b"\x01" * 32, b"\x02" * 32)
+
+
 def test_two_sealing_certificates_need_a_choice(token: Tokens, authority: DevelopmentAuthority) -> None:
     with open_token(token, writable=True) as session:
         keys = [certify(session, authority) for _ in range(2)]
