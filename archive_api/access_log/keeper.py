@@ -30,7 +30,6 @@ class LogKeeper:
         self._anchoring = HeadAnchoring(services)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._reported: str | None = None
 
     def start(self) -> None:
         """Start the thread."""
@@ -59,13 +58,13 @@ class LogKeeper:
         while not self._stopping.wait(_POLL_SECONDS):
             try:
                 self.round()
-                self._reported = None
+                self._services.access_log.keeping_error = None
             except (LedgerError, ApiError, SQLAlchemyError) as error:
                 self._report(error)
 
     def _report(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
-        if text != self._reported:  # once, not twice a second
+        if text != self._services.access_log.keeping_error:  # once, not twice a second
             level = logging.CRITICAL if isinstance(error, MismatchError) else logging.WARNING
             _LOG.log(level, "log keeper: %s", text)
-        self._reported = text
+        self._services.access_log.keeping_error = text

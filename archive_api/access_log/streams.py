@@ -98,6 +98,9 @@ class AccessStream:
     Args:
         writer: of the stream.
         database: the catalogue.
+
+    Attributes:
+        keeping_error: why clear text could not be taken over or a head not be anchored last, or None.
     """
 
     name = ACCESS_STREAM
@@ -106,6 +109,14 @@ class AccessStream:
         self.writer = writer
         self._database = database
         self._draining = threading.Lock()
+        self.keeping_error: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log cannot be written, taken over or anchored at present; None: it can."""
+        if not self.writer.is_alive:
+            return "the writer has ended"
+        return self.writer.last_error or self.keeping_error
 
     def submit(self, event: AccessEvent) -> Future[Promise]:
         """Queue an event; see `AccessLog.submit`."""

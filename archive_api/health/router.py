@@ -41,6 +41,7 @@ class Readiness(BaseModel):
     store: Part
     database: Part
     worker: Part
+    access_log: Part
 
 
 class ContractOut(BaseModel):
@@ -80,6 +81,7 @@ def router() -> APIRouter:
             "store": _ask(lambda: _store(services)),
             "database": _ask(lambda: _database(services)),
             "worker": _ask(lambda: _worker(services)),
+            "access_log": _ask(lambda: _access_log(services)),
         }
         ready = all(part.ready for part in parts.values())
         if not ready:
@@ -145,3 +147,10 @@ def _worker(services: Services) -> dict[str, Any]:
     if status.is_stuck:
         raise TransportError(f"expected the worker to get on, got {status.last_error}", code="worker_waiting")
     return {"rounds": status.rounds}
+
+
+def _access_log(services: Services) -> dict[str, Any]:
+    trouble = services.access_log.trouble
+    if trouble is not None:
+        raise TransportError(f"expected a log that is written and anchored, got: {trouble}", code="log_unusable")
+    return {"size": services.access_log.writer.published.size}

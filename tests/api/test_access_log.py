@@ -11,6 +11,7 @@ import pytest
 
 from archive_api.access_log.anchoring import HeadAnchoring, heads
 from archive_api.access_log.events import AccessEvent, Outcome
+from archive_api.access_log.keeper import LogKeeper
 from archive_api.access_log.models import HeadRow
 from archive_api.access_log.streams import stream_origin
 from archive_api.errors import MalformedError
@@ -269,3 +270,26 @@ def test_rows_of_heads_have_times(world: World) -> None:
         row = heads(session, world.services.access_log.writer.origin)[-1][0]
     assert isinstance(row, HeadRow)
     assert row.created_at <= datetime.now(UTC) + world.clock.offset
+
+
+def test_the_keeper_takes_clear_text_over_and_anchors(world: World) -> None:
+    keeper, access_log = LogKeeper(world.services), world.services.access_log
+    access_log.record(event(subject={"person_id": "kept"}))
+    newest = checkpoint(world)
+    world.clock.offset += timedelta(seconds=world.services.settings.log_anchor_seconds)
+    keeper.round()
+    assert access_log.writer.store.notes(1) == []
+    world.settle()
+    head = world.services.chain.checkpoint_head(newest.origin_hash)
+    assert head is not None
+    assert head.size >= newest.size
+
+
+def test_a_log_in_trouble_is_shown(world: World) -> None:
+    assert world.get("/readiness", 503)["access_log"]["ready"] is True  # the worker's thread does not run here
+    world.services.access_log.keeping_error = "MismatchError: rolled back"
+    try:
+        shown = world.get("/readiness", 503)["access_log"]
+    finally:
+        world.services.access_log.keeping_error = None
+    assert shown["ready"] is False
