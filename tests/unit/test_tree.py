@@ -58,3 +58,13 @@ def test_every_test_of_the_table_is_there() -> None:
         assert f"def test_{name}(" in source, f"{path}::{name}"
     rows = [line for line in table.splitlines() if line.startswith("| ") and not line.startswith("| input")]
     assert all("::" in row for row in rows)
+
+
+def test_every_row_of_the_threat_model_names_tests_that_are_there() -> None:
+    model = (ROOT / "docs/threat-model.md").read_text("utf-8")
+    rows = [line for line in model.splitlines() if re.match(r"\| [STRIDE] \|", line)]
+    assert {row[2] for row in rows} == set("STRIDE")
+    for row in rows:
+        named = re.findall(r"`([\w/]+\.py)`", row)
+        assert named, row
+        assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
