@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Text, UniqueConstraint
+from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 __all__ = ["CertificateRow"]
@@ -29,5 +29,4 @@ class CertificateRow(SQLModel, table=True):
     job_id: int = Field(foreign_key="jobs.id")
     revocation_job_id: int | None = Field(default=None, foreign_key="jobs.id")
     revocation_code: int | None = None
-    invalidity_time: int | None = Field(default=None, sa_type=BigInteger)
     created_at: datetime

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from archive_api.http import ChainStatus, Whole
+from archive_api.http import ChainStatus
 
 __all__ = ["CertificateIn", "CertificateOut", "OrganisationOut", "RevocationIn", "RevocationOut"]
 
@@ -34,14 +34,11 @@ class CertificateIn(BaseModel):
 
 
 class RevocationIn(BaseModel):
-    """A revocation to record; it cannot be taken back."""
+    """A certificate to stop from now on; it cannot be taken back, and it reaches back to nothing."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"reason": "key_compromise", "invalidity_time": 1795334400}]}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "key_compromise"}]})
 
     reason: ReasonName
-    invalidity_time: Annotated[Whole, Field(description="Since when not to be trusted, unix seconds.")]
 
 
 class OrganisationOut(BaseModel):
@@ -52,10 +49,9 @@ class OrganisationOut(BaseModel):
 
 
 class RevocationOut(ChainStatus):
-    """A revocation."""
+    """How a certificate was stopped here."""
 
     reason: str
-    invalidity_time: int
 
 
 class CertificateOut(ChainStatus):

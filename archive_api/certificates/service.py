@@ -15,7 +15,7 @@ from archive_api.certificates.schemas import (
     RevocationIn,
     RevocationOut,
 )
-from archive_api.errors import ConflictError, MalformedError
+from archive_api.errors import ConflictError
 from archive_api.http import registration
 from archive_api.outbox.repository import JobRepository, anchor_state
 from archive_api.services import Services
@@ -78,25 +78,17 @@ class CertificateService:
         return self.show(row)
 
     def revoke(self, certificate_id: str, wanted: RevocationIn) -> CertificateOut:
-        """Record a revocation.
+        """Stop a certificate, as a registrar; what its authority says of it comes by revocation lists.
 
         Raises:
             NotFoundError: no such certificate.
-            ConflictError: it is revoked already.
-            MalformedError: the invalidity time lies before the certificate's validity or ahead of now.
+            ConflictError: it is stopped already.
         """
         row = self._certificates.get(certificate_id)
         now = self._services.now()
         if row.revocation_job_id is not None:
             raise ConflictError("expected a certificate that is not revoked, got a revoked one", code="revoked")
-        first, last = int(row.not_before.timestamp()), int(now.timestamp())
-        if not first <= wanted.invalidity_time <= last:
-            raise MalformedError(
-                f"expected an invalidity time from {first} to {last}, got {wanted.invalidity_time}",
-                code="invalidity_time_out_of_range",
-            )
         row.revocation_code = RevocationReason[wanted.reason.upper()].value
-        row.invalidity_time = wanted.invalidity_time
         row.revocation_job_id = self._jobs.add("revoke_certificate", row.certificate_id, now=now)
         self._certificates.add(row)
         return self.show(row)
@@ -107,7 +99,6 @@ class CertificateService:
         if row.revocation_job_id is not None and row.revocation_code is not None:
             revocation = RevocationOut(
                 reason=RevocationReason(row.revocation_code).name.lower(),
-                invalidity_time=row.invalidity_time or 0,
                 **registration(self._jobs.get(row.revocation_job_id)),
             )
         return CertificateOut(

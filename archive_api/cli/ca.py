@@ -200,10 +200,7 @@ def revoke(
     if client is None and not recorded:
         client = connect(home, api)  # says what to do
     if client is not None and (not recorded or _seals(home, identifier)):
-        now = int(datetime.datetime.now(datetime.UTC).timestamp())
-        document |= client.revoke_certificate(
-            identifier, reason=reason, invalidity_time=now if since is None else since
-        )
+        document |= client.revoke_certificate(identifier, reason=reason)
         output.say("已提交链上停用", f"certificate {identifier}: {document.get('status')}", style="green")
     elif not only_ca and _seals(home, identifier):
         output.warn("服务未运行，链上尚未停用", "no server runs: it is not stopped on chain; run this again with one")

@@ -52,10 +52,9 @@ class ArchiveClient:
         """One certificate by its id (hex)."""
         return dict(self.connection.get(f"/certificates/{certificate_id}"))
 
-    def revoke_certificate(self, certificate_id: str, *, reason: str, invalidity_time: int) -> Document:
-        """Record a revocation on chain; `invalidity_time` in unix seconds."""
-        body = {"reason": reason, "invalidity_time": invalidity_time}
-        return dict(self.connection.post(f"/certificates/{certificate_id}/revocation", body))
+    def revoke_certificate(self, certificate_id: str, *, reason: str) -> Document:
+        """Stop a certificate on chain, from now on."""
+        return dict(self.connection.post(f"/certificates/{certificate_id}/revocation", {"reason": reason}))
 
     def organisations(self) -> Iterator[Document]:
         """The organisations that hold certificates."""
@@ -100,6 +99,28 @@ class ArchiveClient:
     def current_session(self) -> Document:
         """Who we are to the archive."""
         return dict(self.connection.get("/sessions/current"))
+
+    # Roles
+
+    def grants(self, person_id: str | None = None) -> Iterator[Document]:
+        """Who has which role, or what one person has."""
+        return self.connection.pages("/access/grants", person_id=person_id)
+
+    def give_role(
+        self, person_id: str, role: str, *, unit_project_key: str | None = None, organisation_code: str | None = None
+    ) -> Document:
+        """Give somebody a role."""
+        body = {
+            "person_id": person_id,
+            "role": role,
+            "unit_project_key": unit_project_key,
+            "organisation_code": organisation_code,
+        }
+        return dict(self.connection.post("/access/grants", body))
+
+    def take_role(self, grant_id: int) -> Document:
+        """Take a role back."""
+        return dict(self.connection.request("DELETE", f"/access/grants/{grant_id}").json())
 
     # Encryption
 

@@ -156,8 +156,7 @@ def test_refuses_a_revoked_certificate(world: World, frozen: Prepared) -> None:
     key = world.key_store(owner.organisation_code, owner.organisation_name)
     certificate_id = world.register(key.certificate.der)["id"]
     world.settle()
-    now = int(world.clock.now().timestamp())
-    revocation = {"reason": "key_compromise", "invalidity_time": now - 100}
+    revocation = {"reason": "key_compromise"}
     shown = world.post(f"/certificates/{certificate_id}/revocation", revocation)
     assert shown["revocation"]["status"] == "pending"
     refuse(world, frozen, body(world, frozen, key=key), 422, "certificate_revoked")
@@ -219,7 +218,7 @@ def test_takes_a_seal_anew_after_the_contract_refused_a_revoked_certificate(worl
     world.post(f"/submissions/{prepared.ref}/seals", body(world, prepared, key=key), 200)
     world.post(
         f"/certificates/{certificate_id}/revocation",
-        {"reason": "superseded", "invalidity_time": int(world.clock.now().timestamp()) - 1},
+        {"reason": "superseded"},
     )
     world.settle()
     for role in ROLES[1:]:

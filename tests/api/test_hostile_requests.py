@@ -173,5 +173,5 @@ def test_a_number_is_an_integer_and_nothing_else(world: World, number: object) -
     for member in ("block_number", "block_time"):
         body = attestation | {"seal": seal, member: number}
         world.refuse("POST", f"{path}/attestation", 422, "malformed", json=body)
-    revocation = {"reason": "superseded", "invalidity_time": number}
+    revocation = {"reason": number}
     world.refuse("POST", f"/certificates/{'0' * 64}/revocation", 422, "malformed", json=revocation)

@@ -84,7 +84,6 @@ def upgrade() -> None:
         sa.Column("job_id", sa.Integer(), nullable=False),
         sa.Column("revocation_job_id", sa.Integer(), nullable=True),
         sa.Column("revocation_code", sa.Integer(), nullable=True),
-        sa.Column("invalidity_time", sa.BigInteger(), nullable=True),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["job_id"],
