@@ -48,6 +48,10 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "duplicate_path": ("路径重复", "A path appears twice"),
     "element_not_found": ("模型中没有这个构件", "The model has no such element"),
     "empty_submission": ("没有任何文件", "There is no document"),
+    "encryption_certificate_of_others": (
+        "只能登记或停用本单位的加密证书",
+        "The encryption certificate is another organisation's",
+    ),
     "encryption_missing": ("限阅、秘密级文件须先加密", "Documents from 限阅 up must be encrypted by their sender"),
     "encryption_unexpected": ("该密级的文件不加密", "Documents of this level are not encrypted"),
     "encryption_unknown": ("未知的加密格式", "The encryption format is unknown"),

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from sqlmodel import Session, col
 
+from archive_api.access.dependencies import PrincipalDep
 from archive_api.encryption.models import EncryptionCertificateRow, KeyWrapRow
 from archive_api.encryption.repository import EncryptionRepository
 from archive_api.encryption.schemas import (
@@ -40,12 +41,12 @@ def router() -> APIRouter:
 def _add_certificates(routes: APIRouter) -> None:
     @routes.post("/encryption-certificates", status_code=201, response_model=EncryptionCertificateOut)
     def register_encryption_certificate(
-        body: EncryptionCertificateIn, services: ServicesDep, creation: CreationDep
+        body: EncryptionCertificateIn, services: ServicesDep, principal: PrincipalDep, creation: CreationDep
     ) -> Response:
-        """Put an organisation's encryption certificate into the directory; its path is checked."""
+        """Put your organisation's encryption certificate into the directory; its path is checked."""
 
         def register(session: Session) -> EncryptionCertificateOut:
-            service = EncryptionService(session, services)
+            service = EncryptionService(session, services, principal)
             return service.show(service.register(body))
 
         return creation.run(register)
@@ -70,10 +71,12 @@ def _add_certificates(routes: APIRouter) -> None:
             return page.map(EncryptionService(session, services).show)
 
     @routes.post("/encryption-certificates/{certificate_id}/retirement", response_model=EncryptionCertificateOut)
-    def retire_encryption_certificate(certificate_id: KeyPath, services: ServicesDep) -> EncryptionCertificateOut:
-        """Retire an encryption certificate: nobody wraps for it any more; what it received stays."""
+    def retire_encryption_certificate(
+        certificate_id: KeyPath, services: ServicesDep, principal: PrincipalDep
+    ) -> EncryptionCertificateOut:
+        """Retire your organisation's encryption certificate: nobody wraps for it any more; what it received stays."""
         with services.database.transaction() as session:
-            service = EncryptionService(session, services)
+            service = EncryptionService(session, services, principal)
             return service.show(service.retire(certificate_id))
 
 

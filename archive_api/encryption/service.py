@@ -10,7 +10,9 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
+from archive_api.access.principal import ANONYMOUS, Principal
 from archive_api.access.repository import seen_levels
+from archive_api.access.roles import ARCHIVISTS, PARTIES, AccessRole
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.certificates.schemas import OrganisationOut
 from archive_api.encryption.models import EncryptionCertificateRow, KeyWrapRow
@@ -25,7 +27,7 @@ from archive_api.encryption.schemas import (
     KeyWrapsIn,
     RecipientWrap,
 )
-from archive_api.errors import ConflictError, MalformedError, MismatchError, PolicyError
+from archive_api.errors import ConflictError, ForbiddenError, MalformedError, MismatchError, PolicyError
 from archive_api.outbox.repository import number
 from archive_api.projects.models import RosterRow
 from archive_api.projects.repository import ProjectRepository
@@ -57,10 +59,12 @@ class EncryptionService:
     Args:
         session: of the caller's transaction.
         services: the server's.
+        principal: who asks.
     """
 
-    def __init__(self, session: Session, services: Services) -> None:
+    def __init__(self, session: Session, services: Services, principal: Principal = ANONYMOUS) -> None:
         self._services = services
+        self._principal = principal
         self._encryption = EncryptionRepository(session)
         self._certificates = CertificateRepository(session)
 
@@ -69,10 +73,12 @@ class EncryptionService:
 
         Raises:
             MalformedError, PolicyError, NotFoundError: profile, code or path (`signing.errors`).
+            ForbiddenError: another organisation's.
             ConflictError: its key has another certificate, or seals.
         """
         der = fields.base64_bytes(wanted.certificate, "certificate")
         parsed = self.read(der)
+        self._require_own(parsed.organisation_code)
         known = self._encryption.find(parsed.certificate_id.hex())
         if known is not None:
             return known
@@ -106,12 +112,28 @@ class EncryptionService:
 
         Raises:
             NotFoundError: there is none.
+            ForbiddenError: another organisation's.
         """
         row = self._encryption.get(certificate_id)
+        self._require_own(row.organisation_code)
         if row.retired_at is None:
             row.retired_at = self._services.now()
             self._encryption.add([row])
         return row
+
+    def _require_own(self, code: str) -> None:
+        # Else somebody could have keys wrapped for a certificate that its organisation gave up, or for none at all.
+        own = any(
+            grant.role is AccessRole.ADMINISTRATOR
+            or (grant.role in PARTIES and grant.organisation_code in (None, code))
+            or (grant.role in ARCHIVISTS and code == self._services.trust.archive_organisation)
+            for grant in self._principal.grants
+        )
+        if not own:
+            raise ForbiddenError(
+                f"expected somebody of {code} to speak for its encryption certificates, got somebody else",
+                code="encryption_certificate_of_others",
+            )
 
     def show(self, row: EncryptionCertificateRow) -> EncryptionCertificateOut:
         """A certificate as it is answered."""
@@ -181,20 +203,20 @@ class KeyService:
         submission = self._submissions.get(ref)
         self._require_entitled(submission, {wrap.recipient for wrap in body.wraps})
         indices = {wrap.leaf_index for wrap in body.wraps}
+        entries = {index: self._encrypted(submission, index) for index in sorted(indices)}
         known = set(self._encryption.known(submission, indices))
         counts = Counter((leaf_index, recipient) for leaf_index, recipient, _ in known)
-        entries = {index: self._encrypted(submission, index) for index in sorted(indices)}
         rows: list[KeyWrapRow] = []
         for wrap in body.wraps:
             place = (wrap.leaf_index, wrap.recipient)
-            if (*place, wrap.sealed) in known:
-                continue
             entry = entries[wrap.leaf_index]
             if wrap.key_commitment != entry.key_commitment:
                 raise MismatchError(
                     f"expected the key commitment {entry.key_commitment} of document {wrap.leaf_index}, got another",
                     code="key_commitment",
                 )
+            if (*place, wrap.sealed) in known:
+                continue
             counts[place] += 1
             if counts[place] > _WRAPS_FOR_ONE:
                 raise PolicyError(
