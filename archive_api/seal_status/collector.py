@@ -3,7 +3,7 @@
 For each statement, until nothing remains:
  1. a status of each certificate not older than its seal's arrival: whoever sealed with a revoked certificate is known
  2. once there are five seals: a timestamp, where an authority is configured and the trust file believes one
- 3. once the proven time is known (the earlier of timestamp and block): a status of that time or later
+ 3. once timestamp or block is known: a status of that time or later, and of the later one's once both are
 What can't be got is tried again, more and more seldom; meanwhile evidence without it is INDETERMINATE. Certificates
 that name no status, and issuers without a configured source, are passed over. Later on the newest status of each
 certificate is taken again from time to time, so that evidence comes to show what was revoked since.
@@ -119,8 +119,8 @@ class SealStatusCollector:
         if len(seals) < len(ROLES):
             return self._is_over(statement, block)
         stamp = self._stamp(statement.submission_id, seals)  # (2)
-        # A timestamp is not waited for, nor the block: each proves a time without the other.
-        proven = min((one for one in (block, stamp) if one is not None), default=None)
+        # Neither is waited for. The later one counts: a verifier may believe the block alone.
+        proven = max((one for one in (block, stamp) if one is not None), default=None)
         if proven is None:
             return self._is_over(statement, block)
         lacking_proof = [
@@ -128,7 +128,8 @@ class SealStatusCollector:
             for certificate in certificates.values()
             if not self._has_status(certificate, proven, Occasion.PROVEN)  # (3)
         ]
-        return not lacking and not lacking_proof and not (stamp is None and self._wants_stamp)
+        is_proved = block is not None and not (stamp is None and self._wants_stamp)
+        return not lacking and not lacking_proof and (is_proved or self._is_over(statement, block))
 
     def _block_time(self, statement: StatementRow) -> datetime | None:
         if statement.job_id is None:
