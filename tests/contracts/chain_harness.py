@@ -391,7 +391,7 @@ class Deployment:
         accounts = list(self.w3.eth.accounts)
         self.admin: str = accounts[0]
         self.stranger: str = accounts[1]
-        nonce = self.w3.eth.get_transaction_count(self.admin)  # type: ignore[arg-type]
+        nonce = self.w3.eth.get_transaction_count(self.admin)
         suite = get_create_address(self.admin, nonce + 2)  # type: ignore[arg-type]
         self.authorities = deploy(self.w3, "AuthorityRegistry", self.admin, suite)
         self.seals = deploy(self.w3, "SealRegistry", self.admin, self.authorities.address)

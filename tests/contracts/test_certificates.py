@@ -25,11 +25,13 @@ from chain_harness import (
 )
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, utils
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from signing.authority import DevelopmentAuthority
 from signing.certificates import parse_certificate
 from signing.errors import SigningError
+from signing.status_issuing import RevokedCertificate, issue_crl
+from signing.verification import Revocation, RevocationReason
 
 CODE = "91440101MA59A00066"
 DAY = 86_400
@@ -182,7 +184,7 @@ def test_tolerates_what_is_not_critical(chain: Deployment) -> None:
     key = chain.authority.key.public_key()
     address = x509.UniformResourceIdentifier("http://ca.example/list.crl")
     point = x509.DistributionPoint([address], None, None, None)
-    access = x509.AccessDescription(x509.AuthorityInformationAccessOID.OCSP, address)
+    access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, address)
     further = [
         (x509.SubjectKeyIdentifier.from_public_key(key), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(key), False),
@@ -237,15 +239,31 @@ def test_reads_times_of_both_kinds(chain: Deployment, first: str, last: str) -> 
     assert chain.seals.functions.certificate(certificate.id).call()[1:3] == (begin, end)
 
 
-def test_development_certificates_are_of_the_profile(chain: Deployment) -> None:
+def test_the_development_authoritys_certificates_and_lists_are_taken(chain: Deployment) -> None:
     now = datetime.datetime.fromtimestamp(chain.now(), datetime.UTC)
     begin, end = now - datetime.timedelta(days=1), now + datetime.timedelta(days=100)
     authority = DevelopmentAuthority.create("开发根证书", not_before=begin, not_after=end)
     chain.send(chain.authorities.functions.addAuthority(authority.root_certificate))
-    key = ec.generate_private_key(ec.SECP256R1()).public_key()
-    members = {"code": CODE, "name": "测试单位", "not_before": begin, "not_after": end}
-    certificate = authority.issue(key, **members, validate_code=lambda _code: None)
+    certificate = authority.issue(
+        ec.generate_private_key(ec.SECP256R1()).public_key(),
+        code=CODE,
+        name="测试单位",
+        not_before=begin,
+        not_after=end,
+        validate_code=lambda _code: None,
+    )
     chain.send(register(chain, certificate.der))
+    revocation = Revocation(now, RevocationReason.KEY_COMPROMISE, begin + datetime.timedelta(hours=1))
+    crl = issue_crl(
+        authority.status_signer,
+        [RevokedCertificate(certificate.serial_number, revocation), RevokedCertificate(5, Revocation(now))],
+        this_update=now,
+        next_update=end,
+        number=3,
+    )
+    chain.send(chain.seals.functions.revokeByCrl(crl, certificate.certificate_id))
+    found = chain.seals.functions.revocation(certificate.certificate_id).call()
+    assert found == (0, 0, int(now.timestamp()), 1, int(begin.timestamp()) + 3600, int(now.timestamp()))
 
 
 # Authorities

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -399,7 +400,7 @@ def test_addresses_without_the_contracts_are_no_answer(engine: Engine) -> None:
 def test_a_node_that_is_down_is_a_transport_error_without_the_address(engine: Engine) -> None:
     address = f"http://user:secret@127.0.0.1:{free_port('127.0.0.1')}"
     down = EvmChain(address, chain_id=engine.identity.chain_id, relay_key=engine.relay_key, contracts=engine.contracts)
-    asked = [
+    asked: list[Callable[[], object]] = [
         lambda: down.prepare(RegisterBuilding(new_unit_project().building), 0),
         lambda: down.broadcast(b"\x01"),
         lambda: down.receipt(ZERO),
@@ -409,6 +410,8 @@ def test_a_node_that_is_down_is_a_transport_error_without_the_address(engine: En
         down.identity,
         lambda: down.submission(ZERO),
         lambda: down.certificate(ZERO),
+        lambda: down.checkpoint_head(ZERO),
+        lambda: down.checkpoints(ZERO),
         lambda: down.verify_document(ZERO, ZERO, leaf_index=0, path=()),
         lambda: list(down.events()),
     ]
