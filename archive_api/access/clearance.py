@@ -8,7 +8,18 @@ from typing import Final
 from archive_api.access.principal import Grant
 from archive_api.access.roles import ARCHIVISTS, MEMBERS, PARTIES, AccessRole
 
-__all__ = ["CLEARED", "INTERNAL", "LEVELS", "LEVEL_NAMES", "PUBLIC", "RESTRICTED", "SECRET", "clears", "level_of"]
+__all__ = [
+    "CLEARED",
+    "INTERNAL",
+    "LEVELS",
+    "LEVEL_NAMES",
+    "PUBLIC",
+    "RESTRICTED",
+    "SECRET",
+    "cleared_levels",
+    "clears",
+    "level_of",
+]
 
 PUBLIC: Final = "public"
 INTERNAL: Final = "internal"
@@ -23,6 +34,9 @@ CLEARED: Final[Mapping[str, frozenset[AccessRole]]] = {
     RESTRICTED: PARTIES | ARCHIVISTS | {AccessRole.AUDITOR},
     SECRET: frozenset({AccessRole.PARTY_SEALER, AccessRole.ARCHIVIST_REVIEWER, AccessRole.ARCHIVIST_APPROVER}),
 }
+_BY_ROLE: Final = {
+    role: frozenset(level for level, cleared in CLEARED.items() if role in cleared) for role in AccessRole
+}
 
 
 def level_of(security_level: str | None) -> str:
@@ -30,14 +44,17 @@ def level_of(security_level: str | None) -> str:
     return security_level or INTERNAL
 
 
-def clears(level: str, grants: Iterable[Grant]) -> tuple[Grant, ...]:
-    """The grants that clear for a level, each where it counts.
+def cleared_levels(grant: Grant) -> frozenset[str]:
+    """The levels that a grant clears for, where it counts.
 
     An auditor's clears for restricted documents only where it names the project.
     """
-    return tuple(
-        grant
-        for grant in grants
-        if grant.role in CLEARED[level]
-        and not (level == RESTRICTED and grant.role == AccessRole.AUDITOR and grant.unit_project_id is None)
-    )
+    levels = _BY_ROLE.get(grant.role, frozenset())
+    if grant.role is AccessRole.AUDITOR and grant.unit_project_id is None:
+        return levels - {RESTRICTED}
+    return levels
+
+
+def clears(level: str, grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """The grants that clear for a level, each where it counts."""
+    return tuple(grant for grant in grants if level in cleared_levels(grant))

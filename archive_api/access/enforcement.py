@@ -173,6 +173,10 @@ def _raise_refusal(access: Access) -> None:
                 raise UnauthenticatedError("expected somebody signed in, got nobody")
         case Verdict.HIDDEN:
             raise NotFoundError(f"expected a {kind}, got none under this name")
+        case _ if access.target is not None and not access.target.is_cleared:
+            raise ForbiddenError(
+                "expected somebody cleared for every document of it, got somebody who is not", code="not_cleared"
+            )
         case _:
             allowed = sorted(role.value for role in access.rule.roles)
             raise ForbiddenError(

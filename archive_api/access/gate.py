@@ -18,6 +18,12 @@ __all__ = ["Found", "Gate", "PolicyGapError"]
 _READING: Final = frozenset({"GET", "HEAD"})
 
 
+def _feature(path: str) -> str:
+    """What a path begins with, which no template leaves open: the routes to try are those that begin so too."""
+    segments = path.split("/", 4)
+    return segments[3] if segments[1:3] == ["api", "v1"] and len(segments) > 3 else segments[1]
+
+
 class PolicyGapError(Exception):
     """A route without a line in the policy table; the server must not start."""
 
@@ -49,7 +55,7 @@ class Gate:
 
     def __init__(self, app: FastAPI, policy: Sequence[Rule] = POLICY) -> None:
         rules = {(rule.method, rule.path): rule for rule in policy}
-        self._entries: list[_Entry] = []
+        self._entries: dict[str, list[_Entry]] = {}
         gaps: list[str] = []
         self.used: set[tuple[str, str]] = set()
         """Method and template of every line that has a route."""
@@ -66,9 +72,11 @@ class Gate:
                     continue
                 found[method] = rule
                 self.used.add((rule.method, rule.path))
+            if "{" in _feature(path):
+                gaps.append(f"{path} (expected its first part without a parameter)")
             if is_mount and found:
                 found |= dict.fromkeys(_READING, found["GET"])
-            self._entries.append(_Entry(route.path_regex, found))
+            self._entries.setdefault(_feature(path), []).append(_Entry(route.path_regex, found))
         if gaps:
             raise PolicyGapError(f"expected a line of the policy table for every route, got none for {gaps}")
 
@@ -83,7 +91,7 @@ class Gate:
             The rule, or the methods that this path has: none where there is no such path.
         """
         methods: set[str] = set()
-        for entry in self._entries:
+        for entry in self._entries.get(_feature(path), ()):
             matched = entry.pattern.match(path)
             if matched is None:
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from archive_api.access.roles import GRANTABLE, PARTIES, AccessRole
+from archive_api.access.roles import GRANTABLE, AccessRole
 
 __all__ = ["ANONYMOUS", "EVERYTHING", "Grant", "Place", "Principal"]
 
@@ -25,6 +25,12 @@ class Grant:
     role: AccessRole
     unit_project_id: int | None = None
     organisation_code: str | None = None
+
+    def counts_on(self, place: Place) -> bool:
+        """Whether it counts in a place."""
+        if self.unit_project_id is not None and self.unit_project_id != place.unit_project_id:
+            return False
+        return self.organisation_code is None or self.organisation_code in place.organisations
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +75,14 @@ class Principal:
 
     def roles_on(self, place: Place) -> frozenset[AccessRole]:
         """The roles that count in a place; everybody has `PUBLIC`."""
-        found = {grant.role for grant in self.grants if _counts(grant, place)}
+        found = {grant.role for grant in self.grants if grant.counts_on(place)}
         return frozenset(found | {AccessRole.PUBLIC})
 
     def has_on(self, roles: Collection[AccessRole], place: Place) -> bool:
         """Whether one of some roles counts in a place."""
         if AccessRole.PUBLIC in roles:
             return True
-        return any(grant.role in roles and _counts(grant, place) for grant in self.grants)
+        return any(grant.role in roles and grant.counts_on(place) for grant in self.grants)
 
     def has_everywhere(self, roles: Collection[AccessRole]) -> bool:
         """Whether one of some roles counts on every unit project."""
@@ -90,14 +96,6 @@ class Principal:
     def has_somewhere(self, roles: Collection[AccessRole]) -> bool:
         """Whether one of some roles counts at all, wherever."""
         return AccessRole.PUBLIC in roles or any(grant.role in roles for grant in self.grants)
-
-
-def _counts(grant: Grant, place: Place) -> bool:
-    if grant.unit_project_id is not None and grant.unit_project_id != place.unit_project_id:
-        return False
-    if grant.role in PARTIES and grant.organisation_code is not None:
-        return grant.organisation_code in place.organisations
-    return True
 
 
 ANONYMOUS: Final = Principal()

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, ScalarSelect, SQLColumnExpression, and_, exists, false, func, or_, select, true
 from sqlmodel import col
 
-from archive_api.access.clearance import LEVELS, PUBLIC, clears
+from archive_api.access.clearance import LEVELS, PUBLIC, cleared_levels, clears
 from archive_api.access.models import RosterOrganisation
 from archive_api.access.principal import EVERYTHING, Grant, Place, Principal
 from archive_api.access.roles import MEMBERS, AccessRole
@@ -56,7 +55,7 @@ class Visibility:
     @property
     def is_everything(self) -> bool:
         """Whether nothing is hidden, so that nothing needs to be left out."""
-        return _is_everything(self.grants)
+        return self.grants == EVERYTHING
 
     # One thing at hand
 
@@ -73,8 +72,11 @@ class Visibility:
         """
         if self.is_everything:
             return _ALL_LEVELS
-        found = {level for level in LEVELS if Principal(grants=clears(level, self.grants)).has_on(MEMBERS, place)}
-        return frozenset(found | {PUBLIC} if accepted else found)
+        found = {PUBLIC} if accepted else set()
+        for grant in self.grants:
+            if grant.role in MEMBERS and grant.counts_on(place):
+                found |= cleared_levels(grant)
+        return frozenset(found)
 
     # Conditions
 
@@ -128,11 +130,6 @@ class Visibility:
 
     def _having(self, roles: Collection[AccessRole]) -> tuple[Grant, ...]:
         return tuple(grant for grant in self.grants if grant.role in roles)
-
-
-@cache
-def _is_everything(grants: tuple[Grant, ...]) -> bool:
-    return set(EVERYTHING) <= set(grants)
 
 
 def current_roster_id(unit_project_id: SQLColumnExpression[Any]) -> ScalarSelect[Any]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from archive_api.cli import (
+    access,
     archivist,
     audit,
     authority,
@@ -55,6 +56,7 @@ app.add_typer(building.app, name="building")
 app.add_typer(party.app, name="party")
 app.add_typer(encryption.app, name="key")
 app.add_typer(document.app, name="document")
+app.add_typer(access.app, name="access")
 app.add_typer(person.app, name="person")
 app.add_typer(submission.app, name="submission")
 app.command("accept")(archivist.accept)

@@ -78,7 +78,7 @@ def fill(session: Session) -> None:
             )
         )
         session.flush()
-        if roster is not None:
+        if roster is not None and identifier is not None:
             session.add(
                 StatementRow(
                     submission_id=identifier,
