@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["CONTENT_POLICY", "ResponseHeaders"]
@@ -40,7 +39,8 @@ class ResponseHeaders:
 
     def __init__(self, app: ASGIApp, *, https: bool) -> None:
         self._app = app
-        self._headers = dict([*_HEADERS.items(), _TRANSPORT] if https else _HEADERS)
+        headers = [*_HEADERS.items(), _TRANSPORT] if https else [*_HEADERS.items()]
+        self._headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on; its answer gets the headers."""
@@ -50,9 +50,9 @@ class ResponseHeaders:
 
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                given = message["headers"]
+                names = {name for name, _ in given}
+                message["headers"] = [*given, *(header for header in self._headers if header[0] not in names)]
             await send(message)
 
         await self._app(scope, receive, completed)
