@@ -125,6 +125,13 @@ def test_refuses_strangers_with_the_authoritys_name(chain: Deployment) -> None:
     refused(chain, register(chain, signed.issue(CODE, begin, end).certificate.der), "InvalidAuthoritySignature")
 
 
+@pytest.mark.parametrize("curve", [ec.SECP256K1(), ec.SECP384R1(), ec.BrainpoolP256R1()])
+def test_refuses_a_key_of_another_curve(chain: Deployment, curve: ec.EllipticCurve) -> None:
+    key, begin, end = ec.generate_private_key(curve).public_key(), chain.now() - DAY, chain.now() + DAY
+    der = chain.authority.sign(subject_of(CODE), key, begin, end, extensions=sealing_extensions())
+    refused(chain, register(chain, der), "OutsideProfile", rule="key")
+
+
 KINDS = [NameOID.COUNTRY_NAME, NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATION_IDENTIFIER, NameOID.COMMON_NAME]
 
 
