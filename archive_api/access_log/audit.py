@@ -201,7 +201,7 @@ class Audit:
         bundle, place = divmod(anchored, TILE_WIDTH)
         times = next((item.times for item in facts if item.first_index == bundle * TILE_WIDTH), ())
         if place < len(times):
-            waited = (self.now - times[place]).total_seconds()
+            waited = self.now.timestamp() - times[place]
             allowed = _PATIENCE * self.pin.anchor_seconds
             if waited > allowed:
                 text = (

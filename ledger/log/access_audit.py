@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.errors import LedgerError
 from ledger.log.access import ERASE_ACTION, AccessEntry
@@ -14,8 +13,7 @@ from ledger.log.verify import Finding
 __all__ = ["BundleFacts", "ClearRecord", "check_together", "examine_access"]
 
 
-@dataclass(frozen=True, slots=True)
-class ClearRecord:
+class ClearRecord(NamedTuple):
     """What the catalogue keeps of one entry: salt (32 bytes) and clear text, or None both; the entry that erased it."""
 
     salt: bytes | None
@@ -29,13 +27,13 @@ class BundleFacts:
 
     Attributes:
         first_index: of its entries.
-        times: of each entry, in order.
+        times: of each entry, in order, unix seconds.
         erased: index of an entry without clear text, and the entry that is said to tell.
         declared: index of an erasing entry, and the ranges it tells.
     """
 
     first_index: int
-    times: tuple[datetime, ...]
+    times: tuple[int, ...]
     erased: tuple[tuple[int, int | None], ...]
     declared: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
 
@@ -51,7 +49,7 @@ def examine_access(
         beside: clear text by index; None: not to be checked.
     """
     findings: list[Finding] = []
-    times: list[datetime] = []
+    times: list[int] = []
     erased: list[tuple[int, int | None]] = []
     declared: list[tuple[int, tuple[tuple[int, int], ...]]] = []
     for index, data in enumerate(entries, first):
@@ -62,11 +60,12 @@ def examine_access(
         except LedgerError as error:
             findings.append(Finding("entry_malformed", str(error), index=index))
             continue
-        if times and entry.time < times[-1]:
+        time = int(entry.time.timestamp())
+        if times and time < times[-1]:
             findings.append(
                 Finding("time_goes_back", "expected a time not before the entry before, got one", index=index)
             )
-        times.append(entry.time)
+        times.append(time)
         if beside is not None:
             findings += _check_clear(entry, index, beside.get(index), erased)
     return findings, BundleFacts(first, tuple(times), tuple(erased), tuple(declared))
@@ -90,7 +89,7 @@ def _check_clear(
 def check_together(bundles: Iterable[BundleFacts]) -> list[Finding]:
     """Check what no bundle shows alone: that times never go back, and that every erasure is told."""
     findings = []
-    last: datetime | None = None
+    last: int | None = None
     declared: dict[int, tuple[tuple[int, int], ...]] = {}
     erased: list[tuple[int, int | None]] = []
     for facts in bundles:

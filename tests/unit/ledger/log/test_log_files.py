@@ -175,6 +175,8 @@ def _lose_unsynced(folder: Path, published: int, random: object) -> None:
         synced = _synced_bytes(path, tile, published)
         fate = random.choice(["kept", "gone", "zeros", "longer"])  # type: ignore[attr-defined]
         data = path.read_bytes()
+        if tile.is_within(published):
+            continue  # full, synced, and never opened again
         if fate == "gone" and synced == 0:
             path.unlink()
         elif fate == "gone":
