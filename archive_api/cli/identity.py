@@ -60,7 +60,11 @@ def moved_to_front(arguments: Sequence[str]) -> list[str]:
     given = iter(arguments)
     for argument in given:
         if argument in (_AS, _PASSPHRASE_FILE):
-            front += [argument, *([value] if (value := next(given, None)) is not None else [])]
+            value = next(given, None)
+            if value is None:
+                rest.append(argument)  # the parser says what is missing
+            else:
+                front += [argument, value]
         elif argument.startswith((f"{_AS}=", f"{_PASSPHRASE_FILE}=")):
             front.append(argument)
         elif argument == "--":
