@@ -30,7 +30,6 @@ from archive_api.submissions.repository import SubmissionRepository
 from ledger import anchoring
 from ledger.anchoring import Action, AnchorState, Observation, Phase
 from ledger.errors import LedgerError, PolicyError
-from ledger.ports.calls import LedgerCall
 from ledger.ports.chain import BlockRef, SignedTransaction, SubmissionStatus
 
 __all__ = ["Worker"]
@@ -38,7 +37,6 @@ __all__ = ["Worker"]
 _LOG = logging.getLogger(__name__)
 _STEPS_A_ROUND = 6
 _WATCH_SECONDS = 60.0
-_SECOND_LOOK_SECONDS = 0.5
 _WATCHED_BLOCKS = 64
 _WATCHED_JOBS = 256
 _RECORDED = {
@@ -141,32 +139,16 @@ class Worker:
         with self._services.database.reading() as session:
             jobs = JobRepository(session)
             held = jobs.held_nonces(next_nonce)
-            before = jobs.unmined_before(job)
+            unsettled = jobs.unsettled_beside(job)
             call = CallBuilder(session).build(job)
         nonce = anchoring.choose_nonce(next_nonce, held)
         try:
-            transaction = self._simulated(call, nonce, looks=1 if before else 2)
+            transaction = chain.prepare(call, nonce)
         except PolicyError as error:
-            refused = anchoring.Refused(error.code, values=error.values, in_flight=before)
+            refused = anchoring.Refused(error.code, values=error.values, in_flight=unsettled)
             return _Seen(observation=refused)
         prepared = anchoring.Prepared(transaction.transaction_hash, transaction.nonce)
         return _Seen(observation=prepared, transaction=transaction)
-
-    def _simulated(self, call: LedgerCall, nonce: int, *, looks: int) -> SignedTransaction:
-        """Sign a call that the contract takes.
-
-        A refusal that nothing in flight explains is final, and a busy node has been seen to answer from before its
-        newest block: so it is asked once more.
-
-        Raises:
-            PolicyError: the contract refuses it, at the last look too.
-        """
-        for _ in range(looks - 1):
-            try:
-                return self._services.chain.prepare(call, nonce)
-            except PolicyError:
-                self._stopping.wait(_SECOND_LOOK_SECONDS)
-        return self._services.chain.prepare(call, nonce)
 
     def _broadcast(self, transaction_hash: bytes) -> _Seen:
         with self._services.database.reading() as session:

@@ -149,7 +149,7 @@ class Refused:
     Args:
         code: the contract error's name.
         values: its arguments.
-        in_flight: other jobs signed or broadcast but not mined, which may still change the outcome.
+        in_flight: other jobs that are under way and not final, which may still change the outcome.
     """
 
     code: str

@@ -59,11 +59,15 @@ class JobRepository:
         )
         return self._session.exec(query.limit(limit)).all()
 
-    def unmined_before(self, job: Job) -> int:
-        """How many jobs may still change what the contract says to this one: in flight, or older and not mined."""
+    def unsettled_beside(self, job: Job) -> int:
+        """How many jobs may still change what the contract says to this one.
+
+        Those in flight, older ones that wait, and those that are mined but not final: a node that dies, or answers from
+        before its newest block, doesn't know of these.
+        """
         older = (col(Job.id) < job.id) & col(Job.phase).in_((Phase.QUEUED, Phase.REVERTED))
-        flying = (col(Job.id) != job.id) & col(Job.phase).in_(IN_FLIGHT)
-        return self._session.exec(select(func.count()).select_from(Job).where(older | flying)).one()
+        unsettled = (col(Job.id) != job.id) & col(Job.phase).in_((*IN_FLIGHT, Phase.MINED))
+        return self._session.exec(select(func.count()).select_from(Job).where(older | unsettled)).one()
 
     def count_in_flight(self) -> int:
         """How many jobs are signed or broadcast."""

@@ -20,6 +20,7 @@ from archive_api.services import Services
 from archive_api.worker import Worker
 from ledger.anchoring import Phase
 from ledger.errors import PolicyError, TransportError
+from ledger.ports.calls import Submit
 from ledger.types import ROLES
 
 from .world import Prepared, World
@@ -193,21 +194,37 @@ def test_shows_what_the_contract_refused_and_why(world: World) -> None:
     assert shown["anchor"]["reason_values"]["sealBy"] == prepared.statement.seal_by
 
 
-def test_a_refusal_that_does_not_come_again_is_none(world: World) -> None:
-    prepared = world.sealed()
-    refusals = [PolicyError("expected a known roster, got an older block", code="RosterUnknown")]
+def is_mined(world: World, subject: str) -> bool:
+    with world.services.database.reading() as session:
+        return session.exec(select(Job).where(Job.subject == subject)).one().phase == Phase.MINED
 
-    class Hasty:
+
+def test_a_refusal_counts_only_once_everything_beside_it_is_final(world: World) -> None:
+    prepared, building = world.frozen(), world.new_building()
+    for role in ROLES:
+        world.seal(prepared, role)
+
+    class Forgetful:
+        """A node that answers from before its newest block; nothing becomes final."""
+
         def __getattr__(self, name: str) -> Any:
             return getattr(world.services.chain, name)
 
-        def prepare(self, *arguments: Any) -> Any:
-            if refusals:
-                raise refusals.pop()
-            return world.services.chain.prepare(*arguments)
+        def prepare(self, call: Any, nonce: int) -> Any:
+            if isinstance(call, Submit):
+                raise PolicyError("expected a known roster, got none", code="RosterMismatch")
+            return world.services.chain.prepare(call, nonce)
 
-    Worker(dataclasses.replace(world.services, chain=Hasty()), WorkerMonitor()).round()
-    assert refusals == []
+        def final_block_number(self) -> int:
+            return 0
+
+    worker = Worker(dataclasses.replace(world.services, chain=Forgetful()), WorkerMonitor())
+    deadline = time.monotonic() + 20
+    while not is_mined(world, building["building_key"]):
+        assert time.monotonic() < deadline
+        worker.round()
+    worker.round()
+    assert world.show(prepared)["state"] == "sealed"
     anchored_once(world, prepared)
 
 
