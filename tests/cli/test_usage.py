@@ -27,6 +27,7 @@ def test_has_every_command_that_was_asked_for() -> None:
     names = {" ".join(words) for words, _ in COMMANDS}
     assert names >= {
         *("init", "up", "demo", "accept", "return", "cid", "bench", "ca init", "ca issue", "ca list", "ca revoke"),
+        "authority serve",
         *("building add", "building list", "building show", "building alias", "building unit-project"),
         *("party register", "party list", "party roster", "evidence get", "evidence export"),
         *("submission prepare", "submission send", "submission seal", "submission status"),
