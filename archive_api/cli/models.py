@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from archive_api.cli.failures import CommandError
@@ -10,8 +10,10 @@ from archive_api.cli.output import Output
 from archive_api.client.models import ModelFile, Models, Outcome
 from ledger.bim.models import ModelFacts, is_model_path
 from ledger.entries import DocumentEntry
+from ledger.envelope import DataKeys, EntryEncryption, data_key
+from ledger.errors import MalformedError
 
-__all__ = ["fingerprint_files", "model_files", "require_readable"]
+__all__ = ["fingerprint_files", "is_sealed_model", "model_files", "require_readable", "require_salted", "salted_roots"]
 
 _LARGE_BYTES = 50 << 20
 
@@ -30,6 +32,41 @@ def model_files(entries: Iterable[DocumentEntry], place: Mapping[str, Path]) -> 
                 path=place[entry.path], shown=entry.path, file_sha256=entry.sha256, size=entry.size
             )
     return list(files.values())
+
+
+def is_sealed_model(entry: DocumentEntry) -> bool:
+    """Whether a document is an encrypted model."""
+    return entry.encryption is not None and is_model_path(entry.path)
+
+
+def salted_roots(
+    entries: Iterable[DocumentEntry], place: Mapping[str, Path], keys: DataKeys, models: Models
+) -> dict[str, bytes | MalformedError]:
+    """The roots over the salted leaves of encrypted models, by path, or why one cannot be read.
+
+    Args:
+        entries: of the handover.
+        place: where the plaintexts of its encrypted models are, by path.
+        keys: their data keys.
+        models: that reads them.
+
+    Raises:
+        MismatchError: `data_key_missing`, `file_changed`.
+        TransportError: as `Models.fingerprint`.
+    """
+    roots = {}
+    for entry in entries:
+        encryption = EntryEncryption.of(entry)
+        if encryption is not None and is_sealed_model(entry):
+            file = ModelFile(path=place[entry.path], shown=entry.path, file_sha256=entry.sha256, size=entry.size)
+            roots[entry.path] = models.salted_root(file, data_key(entry, encryption, keys).salting_secret)
+    return roots
+
+
+def require_salted(roots: Mapping[str, bytes | MalformedError], output: Output, *, allow_unreadable: bool) -> None:
+    """The same as `require_readable` for encrypted models."""
+    problems = [_problem(path, found) for path, found in roots.items() if isinstance(found, MalformedError)]
+    _refuse(problems, output, allow_unreadable=allow_unreadable)
 
 
 def fingerprint_files(files: Collection[ModelFile], models: Models, output: Output) -> Mapping[bytes, Outcome]:
@@ -55,22 +92,27 @@ def require_readable(
     problems = []
     for file in files:
         outcome = outcomes[file.file_sha256]
-        if isinstance(outcome, ModelFacts):
-            if outcome.duplicate_global_ids:
-                output.warn(
-                    f"{file.shown}：{outcome.duplicate_global_ids} 个 GlobalId 重复，这些构件不能单独取证",
-                    f"{outcome.duplicate_global_ids} GlobalIds occur more than once: no proofs of those elements",
-                )
-        else:
-            byte = outcome.where.removeprefix("byte ") if outcome.where.startswith("byte ") else None
-            problems.append(
-                {
-                    "path": file.shown,
-                    "problem": outcome.code,
-                    "byte": int(byte) if byte and byte.isdecimal() else None,
-                    "detail": str(outcome),
-                }
+        if not isinstance(outcome, ModelFacts):
+            problems.append(_problem(file.shown, outcome))
+        elif outcome.duplicate_global_ids:
+            output.warn(
+                f"{file.shown}：{outcome.duplicate_global_ids} 个 GlobalId 重复，这些构件不能单独取证",
+                f"{outcome.duplicate_global_ids} GlobalIds occur more than once: no proofs of those elements",
             )
+    _refuse(problems, output, allow_unreadable=allow_unreadable)
+
+
+def _problem(path: str, error: MalformedError) -> dict[str, object]:
+    byte = error.where.removeprefix("byte ") if error.where.startswith("byte ") else None
+    return {
+        "path": path,
+        "problem": error.code,
+        "byte": int(byte) if byte and byte.isdecimal() else None,
+        "detail": str(error),
+    }
+
+
+def _refuse(problems: Sequence[Mapping[str, object]], output: Output, *, allow_unreadable: bool) -> None:
     if not problems:
         return
     lines = "\n".join(f"  {problem['path']}: {problem['detail']}" for problem in problems)

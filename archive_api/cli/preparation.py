@@ -25,7 +25,14 @@ from typing import Any, Final
 from archive_api.cli.changes import ArchivedModels, ChangeRecord, OwnModel, make_records
 from archive_api.cli.facts import category_of, media_type_of, stage_of, title_of
 from archive_api.cli.levels import LevelRules, LevelSealing, read_keys, sealed_places, write_sealed
-from archive_api.cli.models import fingerprint_files, model_files, require_readable
+from archive_api.cli.models import (
+    fingerprint_files,
+    is_sealed_model,
+    model_files,
+    require_readable,
+    require_salted,
+    salted_roots,
+)
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
 from archive_api.client.commitments import read_entries, salted_entry
@@ -137,10 +144,21 @@ def build_preparation(
         if known is not None:
             own.append(OwnModel(file=file, stage=stages[file.file_sha256], facts=known))
     archive = ArchivedModels(client, models, scratch) if client is not None else None
+    salted = {entry.path: source / entry.path for entry in entries if is_sealed_model(entry)}
+    roots = salted_roots(entries, salted, levels.keys, models)
+    require_salted(roots, output, allow_unreadable=allow_unreadable)
     for entry in entries:
-        if is_model_path(entry.path) and entry.encryption is not None:
-            own_stage = stage or stage_of(entry.path)
-            made.append(salted_entry(entry, levels.keys, stage=own_stage, salt=secrets.token_bytes(32)))
+        if entry.path in roots:
+            root, own_stage = roots[entry.path], stage or stage_of(entry.path)
+            made.append(
+                salted_entry(
+                    entry,
+                    levels.keys,
+                    root=root if isinstance(root, bytes) else None,
+                    stage=own_stage,
+                    salt=secrets.token_bytes(32),
+                )
+            )
     records = make_records(own, digests, unit_project, archive, models=models, output=output)
     generated = {}
     for number, record in enumerate(records):

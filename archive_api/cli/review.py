@@ -11,28 +11,29 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from archive_api.cli.changes import ArchivedModels, check_records
 from archive_api.cli.decryption import KeySource, no_keys
 from archive_api.cli.digests import digest_archive, digest_folder
 from archive_api.cli.failures import COULD_NOT_CHECK, CommandError
-from archive_api.cli.models import fingerprint_files, model_files
+from archive_api.cli.models import fingerprint_files, is_sealed_model, model_files, salted_roots
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
-from archive_api.client.commitments import check_digests, check_handover, read_entries
+from archive_api.client.commitments import check_digests, check_handover, model_digest, read_entries
 from archive_api.client.encryption import encrypted, open_keys
 from archive_api.client.models import Models, readable
 from ledger.adapters.files import Sealing
 from ledger.bim.models import is_model_path
 from ledger.bim.stages import CHANGE_MEDIA_TYPE
 from ledger.entries import DocumentEntry
-from ledger.envelope import DataKeys, data_key
+from ledger.envelope import DataKeys, EntryEncryption, data_key
 from ledger.errors import MismatchError
-from ledger.ingest import FileDigests
+from ledger.ingest import FileDigests, open_and_digest
 from ledger.manifest import Manifest
 from ledger.statement import LedgerDomain, SubmissionStatement, submission_id
 from ledger.trust import TrustFile
@@ -160,7 +161,13 @@ def review(
         check_digests(entries, found)  # (3)
         files = model_files(entries, place)
         facts = readable(fingerprint_files(files, models, output))
-        check_handover(statement, manifest, entries, facts=facts, keys=opened)  # (4)
+        roots = salted_roots(entries, place, opened, models)
+        salted = {
+            model_digest(entry, opened): root if isinstance(root := roots[entry.path], bytes) else None
+            for entry in entries
+            if entry.path in roots
+        }
+        check_handover(statement, manifest, entries, facts=facts, keys=opened, salted=salted)  # (4)
         stages = {model.file_sha256: model.stage for model in manifest.models}
         own = {file.file_sha256: (file, facts[file.file_sha256], stages[file.file_sha256]) for file in files}
         archive = ArchivedModels(client, models, Path(scratch))
@@ -193,9 +200,31 @@ def _files(
         if entries[index].encryption is None
         and (is_model_path(entries[index].path) or entries[index].media_type == CHANGE_MEDIA_TYPE)
     }
-    if wanted:
-        found |= digest_archive(client, ref, entries, output, keep=keep, only=frozenset(wanted), keys=keys)
+    sealed = {index: scratch / f"opened-{index}{PurePosixPath(entries[index].path).suffix.lower()}" for index in wanted}
+    sealed = {index: path for index, path in sealed.items() if is_sealed_model(entries[index])}
+    for index, path in sealed.items():
+        found[entries[index].path] = _open_model(partial(client.content, ref, index), entries[index], path, keys)
+    rest = frozenset(wanted) - sealed.keys()
+    if rest:
+        found |= digest_archive(client, ref, entries, output, keep=keep, only=rest, keys=keys)
+    keep |= sealed
     return found, place | {entries[index].path: path for index, path in keep.items()}
+
+
+def _open_model(download: Callable[[BinaryIO], int], entry: DocumentEntry, path: Path, keys: DataKeys) -> FileDigests:
+    """Download an encrypted model and open it in the scratch folder, which is private and removed at once."""
+    encryption = EntryEncryption.of(entry)
+    if encryption is None:
+        raise MismatchError("expected an encrypted model, got another", code="encryption_missing", where=entry.path)
+    key = data_key(entry, encryption, keys)
+    with tempfile.TemporaryFile() as envelope, path.open("xb") as opened:
+        download(envelope)
+        envelope.seek(0)
+
+        def write(piece: memoryview) -> None:
+            opened.write(piece)
+
+        return open_and_digest(envelope, key, entry.path, sink=write)
 
 
 def require_open(statement: SubmissionStatement) -> None:

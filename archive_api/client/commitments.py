@@ -154,6 +154,7 @@ def check_handover(
     *,
     facts: Mapping[bytes, ModelFacts | None],
     keys: DataKeys = MappingProxyType({}),
+    salted: Mapping[bytes, bytes | None] = MappingProxyType({}),
 ) -> Handover:
     """Check a statement and a manifest against entries whose digests were computed from the files.
 
@@ -163,6 +164,8 @@ def check_handover(
         entries: in path order, checked by `check_digests`.
         facts: what was computed from the models, by file_sha256; None for one that cannot be read.
         keys: of encrypted documents.
+        salted: roots computed from encrypted models, by the commitments to their files; None for one that cannot be
+            read.
 
     Returns:
         The handover as computed.
@@ -174,7 +177,7 @@ def check_handover(
     """
     manifest.check_entries(entries)
     check_desensitised(entries)
-    _check_fingerprints(manifest.models, facts)
+    _check_fingerprints(manifest.models, facts, salted)
     own = assemble(
         manifest.unit_project,
         manifest.roster,
@@ -209,9 +212,21 @@ def model_digest(entry: DocumentEntry, keys: DataKeys) -> bytes:
     return file_commitment(salting.file_salt, entry.sha256)
 
 
-def salted_entry(entry: DocumentEntry, keys: DataKeys, *, stage: str | None, salt: bytes) -> ModelEntry:
-    """The model entry of an encrypted document, its fingerprint not computed; raises as `model_digest`."""
-    return ModelEntry(UNKNOWN_SCHEMA, model_digest(entry, keys), version=SALTED_FORMAT, stage=stage, salt=salt)
+def salted_entry(
+    entry: DocumentEntry, keys: DataKeys, *, root: bytes | None, stage: str | None, salt: bytes
+) -> ModelEntry:
+    """The model entry of an encrypted document; raises as `model_digest`.
+
+    Args:
+        entry: the document.
+        keys: its own among them.
+        root: over its salted leaves; None: it cannot be read.
+        stage: one of `ledger.entries.STAGES` or None.
+        salt: 32 random bytes.
+    """
+    return ModelEntry(
+        UNKNOWN_SCHEMA, model_digest(entry, keys), version=SALTED_FORMAT, stage=stage, root=root, salt=salt
+    )
 
 
 def _check_model_files(entries: Sequence[DocumentEntry], models: Sequence[ModelEntry], keys: DataKeys) -> None:
@@ -237,17 +252,15 @@ def _check_model_files(entries: Sequence[DocumentEntry], models: Sequence[ModelE
             )
 
 
-def _check_fingerprints(models: Sequence[ModelEntry], facts: Mapping[bytes, ModelFacts | None]) -> None:
+def _check_fingerprints(
+    models: Sequence[ModelEntry],
+    facts: Mapping[bytes, ModelFacts | None],
+    salted: Mapping[bytes, bytes | None],
+) -> None:
     for index, model in enumerate(models):
-        if model.version == SALTED_FORMAT:
-            # `_check_model_files` found its document by the commitment.
-            computed = recomputed_entry(model, None)
-            if model != replace(computed, version=SALTED_FORMAT):
-                raise MismatchError(
-                    "expected no fingerprint of an encrypted model, got one that is not computed here",
-                    code="model_fingerprint",
-                    where=f"manifest.models[{index}]",
-                )
+        if model.version == SALTED_FORMAT and model.file_sha256 in salted:
+            computed = replace(recomputed_entry(model, None), version=SALTED_FORMAT, root=salted[model.file_sha256])
+            _require_same(index, model, computed)
             continue
         if model.file_sha256 not in facts:
             raise MismatchError(
@@ -255,12 +268,15 @@ def _check_fingerprints(models: Sequence[ModelEntry], facts: Mapping[bytes, Mode
                 code="model_without_file",
                 where=f"manifest.models[{index}]",
             )
-        computed = recomputed_entry(model, facts[model.file_sha256])
-        for name, (expected, actual) in model_differences(model, computed).items():
-            raise MismatchError(
-                f"expected {expected} from the model's file, got {actual}",
-                code="model_fingerprint",
-                where=f"manifest.models[{index}].{name}",
-                expected=expected,
-                actual=actual,
-            )
+        _require_same(index, model, recomputed_entry(model, facts[model.file_sha256]))
+
+
+def _require_same(index: int, model: ModelEntry, computed: ModelEntry) -> None:
+    for name, (expected, actual) in model_differences(model, computed).items():
+        raise MismatchError(
+            f"expected {expected} from the model's file, got {actual}",
+            code="model_fingerprint",
+            where=f"manifest.models[{index}].{name}",
+            expected=expected,
+            actual=actual,
+        )

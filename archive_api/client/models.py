@@ -78,6 +78,21 @@ class Models:
                 raise
         return {digest: self._known[digest] for digest in wanted}
 
+    def salted_root(self, file: ModelFile, secret: bytes) -> bytes | MalformedError:
+        """The root over the salted leaves of an encrypted model, or why it cannot be read; raises as `fingerprint`.
+
+        Args:
+            file: the plaintext.
+            secret: its salting key, 32 bytes.
+        """
+        try:
+            digest, root = self._processes.salted_root(file.path, secret)
+        except MalformedError as error:
+            return error
+        if digest != file.file_sha256:
+            raise _changed(file, digest)
+        return root
+
     def change_record(self, earlier: Path, later: Path, *, stages: tuple[str | None, str | None]) -> bytes:
         """The change record between two readable models of these stages, packed.
 
@@ -99,12 +114,16 @@ class Models:
         except MalformedError as error:
             return error
         if facts.file_sha256 != file.file_sha256:
-            raise MismatchError(
-                f"expected SHA-256 {file.file_sha256.hex()}, got {facts.file_sha256.hex()}: the file was changed",
-                code="file_changed",
-                where=file.shown,
-            )
+            raise _changed(file, facts.file_sha256)
         return facts
+
+
+def _changed(file: ModelFile, digest: bytes) -> MismatchError:
+    return MismatchError(
+        f"expected SHA-256 {file.file_sha256.hex()}, got {digest.hex()}: the file was changed",
+        code="file_changed",
+        where=file.shown,
+    )
 
 
 def readable(outcomes: Mapping[bytes, Outcome]) -> dict[bytes, ModelFacts | None]:

@@ -65,6 +65,19 @@ class ModelProcesses:
         """
         return ModelFacts.from_json(self._run("fingerprint", path=str(path)))
 
+    def salted_root(self, path: Path, secret: bytes) -> tuple[bytes, bytes]:
+        """Fingerprint a model with salted leaves; raises as `fingerprint`.
+
+        Args:
+            path: a model file.
+            secret: its salting key, 32 bytes; the child gets it on its standard input.
+
+        Returns:
+            SHA-256 of the file and the root over the salted leaves, 32 bytes each.
+        """
+        answer = self._run("salted", path=str(path), secret=secret.hex())
+        return bytes.fromhex(answer["file_sha256"]), bytes.fromhex(answer["root"])
+
     def build_index(self, path: Path, target: Path) -> None:
         """Write the stored fingerprint of a model (`ledger.adapters.model_index`); raises as `fingerprint`.
 
@@ -207,6 +220,19 @@ def _fingerprint(arguments: Mapping[str, str]) -> dict[str, Any]:
     ).to_json()
 
 
+def _salted(arguments: Mapping[str, str]) -> dict[str, Any]:
+    from ledger.adapters.bim_native import best_kernel
+    from ledger.adapters.model_files import open_model
+    from ledger.bim.fingerprint import Fingerprint
+    from ledger.bim.salted import SaltingKey
+    from ledger.bim.salted_model import SaltedModel
+
+    with open_model(Path(arguments["path"])) as model:
+        made = Fingerprint.of(best_kernel().scan(model.step))
+        salted = SaltedModel(model.step, made, SaltingKey(bytes.fromhex(arguments["secret"])))
+        return {"file_sha256": model.file_sha256.hex(), "root": salted.root.hex()}
+
+
 def _index(arguments: Mapping[str, str]) -> dict[str, Any]:
     from ledger.adapters.model_index_build import build_model_index
 
@@ -257,4 +283,10 @@ def _common(arguments: Mapping[str, str]) -> dict[str, Any]:
     return {"common": len(sets[0] & sets[1])}
 
 
-_TASKS: Final = {"fingerprint": _fingerprint, "index": _index, "change": _change, "common": _common}
+_TASKS: Final = {
+    "fingerprint": _fingerprint,
+    "salted": _salted,
+    "index": _index,
+    "change": _change,
+    "common": _common,
+}

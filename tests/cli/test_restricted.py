@@ -96,7 +96,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "C5 施工记录" / f"{TITLE}.pdf").write_bytes(pdf)
     # Larger than a pack takes, and longer than a chunk.
     (folder / "C5 施工记录" / "秘密 大图.bin").write_bytes(SECRET.encode() * 40_000)
-    (folder / "限阅 竣工模型.ifc").write_text(f"ISO-10303-21; /* {MODEL_MARK} */ not a model", "ascii")
+    models = json.loads((REPOSITORY / "tests/vectors/bim/models.json").read_text("ascii"))["models"]
+    step = next(model["step"] for model in models if model["name"] == "one_wall")
+    (folder / "限阅 竣工模型.ifc").write_text(step.replace("North", MODEL_MARK), "ascii")
     return folder
 
 
@@ -278,6 +280,10 @@ def test_models_that_are_encrypted_show_nothing_in_the_manifest(
         if b"yunshang-bim-salted/v1" in found.group()
     ]
     assert manifests
+    roots = [json.loads(b"{" + text + b"}")["models"][0]["root"] for text in manifests]
+    plain = json.loads((REPOSITORY / "tests/vectors/bim/models.json").read_text("ascii"))["models"]
+    assert None not in roots
+    assert not {model["root"] for model in plain} & set(roots)
     assert all(digest.encode() not in text for text in manifests)
 
 
