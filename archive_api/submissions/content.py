@@ -193,10 +193,12 @@ def compare_content(entry: EntryRow, content: FileContent, sm3: bytes) -> None:
     Raises:
         MismatchError: `content_mismatch`, naming the first member that differs.
     """
-    received = [("size", entry.size, content.size), ("cid", entry.cid, str(content.cid))]
-    if entry.key_commitment is None:
-        received += [("sha256", entry.sha256, content.sha256.hex()), ("sm3", entry.sm3, sm3.hex())]
-    for name, expected, actual in received:
+    digests = [("sha256", entry.sha256, content.sha256.hex()), ("sm3", entry.sm3, sm3.hex())]
+    for name, expected, actual in (
+        ("size", entry.size, content.size),
+        *(digests if entry.key_commitment is None else ()),
+        ("cid", entry.cid, str(content.cid)),
+    ):
         if expected != actual:
             raise MismatchError(
                 f"expected {name} {expected} for {entry.path!r}, got {actual}",
