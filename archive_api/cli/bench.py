@@ -23,7 +23,7 @@ _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="只运行这些 Only these: bim, bundle, elements, gas, reading."),
+        typer.Argument(metavar="[NAME]...", help="只运行这些 Only these, such as bim, envelope, gas, log, reading."),
     ] = None,
     *,
     as_json: JsonOption = False,

@@ -154,6 +154,7 @@ def review(
     entries = read_entries(list(client.entries(ref)))
     models = models or Models()
     opened = open_keys(client, ref, entries, keys()) if any(entry.encryption for entry in entries) else {}
+    _require_opened(entries, opened)
     with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch:
         found, place = _files(
             client, ref, entries, output, source=source, digests=digests, scratch=Path(scratch), keys=opened
@@ -209,6 +210,16 @@ def _files(
         found |= digest_archive(client, ref, entries, output, keep=keep, only=rest, keys=keys)
     keep |= sealed
     return found, place | {entries[index].path: path for index, path in keep.items()}
+
+
+def _require_opened(entries: Sequence[DocumentEntry], keys: DataKeys) -> None:
+    closed = [entry for _, entry, encryption in encrypted(entries) if encryption.key_commitment not in keys]
+    if closed:
+        raise CommandError(
+            f"用给出的加密密钥打不开 {len(closed)} 个加密文件，如 {closed[0].path}；未看过内容不能签章或接收",
+            f"expected keys that open every encrypted document, got none for {len(closed)}, such as {closed[0].path!r}",
+            code="data_key_missing",
+        )
 
 
 def _open_model(download: Callable[[BinaryIO], int], entry: DocumentEntry, path: Path, keys: DataKeys) -> FileDigests:

@@ -16,7 +16,7 @@ from archive_api.cli.preparation import Preparation, read_preparation, write_jso
 from archive_api.client import ArchiveClient, LocalFile, ProblemError, Uploader
 from archive_api.client.commitments import assemble
 from archive_api.client.encryption import Recipient, find_recipients, send_keys
-from archive_api.errors import MismatchError, TransportError
+from archive_api.errors import MismatchError, PolicyError, TransportError
 from ledger.envelope import stored_size
 from ledger.manifest import Relation
 from ledger.trust import TrustFile
@@ -147,7 +147,14 @@ def _send_keys(
             "expected a trust file of one's own to send encrypted documents, got none",
             code="no_trust_file",
         )
-    recipients = find_recipients(client, roster, trust(), at=datetime.now(UTC))
+    try:
+        recipients = find_recipients(client, roster, trust(), at=datetime.now(UTC))
+    except PolicyError as e:
+        named = e.values.get("organisations")
+        lacking = "；".join(map(str, named)) if isinstance(named, list) else ""
+        raise CommandError(
+            f"以下单位没有有效的加密证书，请先登记（yunshang key register）：{lacking}", str(e), code=e.code
+        ) from e
     confirm(recipients)
     count = send_keys(client, ref, preparation.entries, preparation.keys, recipients)
     output.note(f"已为 {len(recipients)} 家单位封装 {count} 个文件的密钥", "data keys wrapped for those entitled")
