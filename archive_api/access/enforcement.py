@@ -135,10 +135,13 @@ def _decide(request: Request, access: Access, names: Mapping[str, str]) -> None:
     try:
         with services.database.reading() as session:
             access.target = TargetFinder(session, access.seen).find(rule, names)
-    except (MalformedError, KeyError):
-        # A name that cannot be one: the route says what is wrong with it, to those who may use it at all.
+    except (MalformedError, KeyError) as error:
+        # A name that cannot be one, or none in a body: those who may use the route at all are told what is wrong. A
+        # name is refused here, since a route could read it as another one.
         may = access.principal.has_somewhere(rule.roles)
         access.verdict = Verdict.ALLOWED if may else decide(rule, access.principal, None)
+        if may and isinstance(error, MalformedError):
+            raise
         return
     access.verdict = decide(rule, access.principal, access.target)
 

@@ -15,7 +15,7 @@ from archive_api.access.policy import Rule, Scope
 from archive_api.access.principal import Grant, Place
 from archive_api.access.roles import AccessRole
 from archive_api.access.visibility import Visibility, project_rosters, submission_roster_id
-from archive_api.errors import MalformedError, NotFoundError
+from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.outbox.repository import number
 from archive_api.projects.models import Building, UnitProject
@@ -188,7 +188,7 @@ class TargetFinder:
 
     def _level(self, row: Submission, index: str) -> str | None:
         if not (index.isascii() and index.isdecimal()) or len(index) > _MAX_INDEX_DIGITS:
-            raise MalformedError("expected a leaf index, got something else")
+            return None  # `+3` or `3.0` is no document, whatever a route would read in it
         query = select(col(EntryRow.level)).where(
             col(EntryRow.submission_pk) == row.id, col(EntryRow.leaf_index) == int(index)
         )

@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlmodel import Session
 
-from archive_api.access.repository import is_cleared
+from archive_api.access.repository import is_cleared, seen_levels
+from archive_api.access.visibility import Visibility
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.services import Services
@@ -36,14 +37,21 @@ class DocumentOut(BaseModel):
     entry: dict[str, Any] = Field(description="The document entry (docs/formats.md section 2).")
 
 
-def recorded_entry(session: Session, submission_id: str, index: int) -> EntryRow:
+def recorded_entry(session: Session, seen: Visibility, submission_id: str, index: int) -> EntryRow:
     """An entry of a recorded submission.
 
+    Args:
+        session: any.
+        seen: what the one who asks may know of.
+        submission_id: hex, with or without 0x.
+        index: leaf index.
+
     Raises:
-        NotFoundError: no such submission or index, or it is not recorded.
+        NotFoundError: no such submission or index, it is not recorded, or nobody who asks may know of it.
     """
     submissions = SubmissionRepository(session)
-    return submissions.entry(_recorded(submissions, submission_id), index)
+    submission = _recorded(submissions, submission_id)
+    return submissions.entry(submission, index, seen_levels(session, seen, submission))
 
 
 class DocumentService:

@@ -95,7 +95,7 @@ class EvidenceService:
             PolicyError: `duplicate_global_id` (`ledger.errors`).
             TransportError: `model_index_pending` (`ledger.errors`): ask again.
         """
-        row = recorded_entry(self._session, submission_id, index)
+        row = recorded_entry(self._session, self._services.seen, submission_id, index)
         bundle = self._build(hex32(submission_id), row)
         if element is not None:
             bundle = replace(bundle, element=self._element(bundle.entry, hex32(submission_id), element))

@@ -218,7 +218,7 @@ def _content(session: Session, services: Services, ref: str, index: int) -> tupl
         if not is_cleared(session, services.seen, submission, entry.security_level):
             raise NotFoundError(f"expected a document, got none at index {index}", index=index)
         return entry, handover.content(index)
-    row = submissions.entry(submission, index)
+    row = submissions.entry(submission, index, seen_levels(session, services.seen, submission))
     if row.content_bytes is None:
         raise ConflictError(f"expected the content of {row.path!r}, got none yet", code="content_missing")
     entry = DocumentEntry.from_json(parse_canonical(row.entry.encode()))

@@ -218,7 +218,7 @@ class ServicePages:
         """One document of a recorded submission."""
         identifier = hex32(submission_id)
         with self._services.database.reading() as session:
-            entry = recorded_entry(session, identifier, index)
+            entry = recorded_entry(session, self._services.seen, identifier, index)
             submissions = SubmissionRepository(session)
             row = submissions.get(identifier)
             shown = SubmissionPresenter(session, self._services).show(row)

@@ -211,3 +211,36 @@ def test_replacing_a_draft_takes_those_who_know_all_of_it(levelled: Levelled) ->
     refused = operator.put(f"/api/v1/submissions/{levelled.draft.ref}/entries", content=b"")
     assert refused.status_code == 403
     assert refused.json()["code"] == "not_cleared"
+
+
+WRITTEN = ("0000000003", "+3", "3.0", "%203", "3%20", "%EF%BC%93", "3_", "0x3", "99999999999999999999", "-0")
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_an_index_written_in_another_way_is_none(levelled: Levelled, written: str) -> None:
+    identifier = levelled.shown["submission_id"]
+    operator = levelled.clients["party_operator", False]
+    for client in (levelled.clients[None, True], levelled.stranger, operator, levelled.world.client):
+        for path in (
+            f"/api/v1/documents/{identifier}/{written}",
+            f"/api/v1/documents/{identifier}/{written}/content",
+            f"/api/v1/evidence/{identifier}/{written}",
+            f"/documents/{identifier}/{written}",
+        ):
+            answer = client.get(path)
+            assert answer.status_code == 404, f"{path}: {answer.text}"
+    for client in (levelled.stranger, operator, levelled.world.client):
+        answer = client.get(f"/api/v1/submissions/{levelled.draft.ref}/content/{written}")
+        assert answer.status_code == 404, answer.text
+
+
+def test_an_index_with_zeros_is_judged_as_what_it_is(levelled: Levelled) -> None:
+    path = f"/api/v1/evidence/{levelled.shown['submission_id']}/000{SECRET}"
+    assert levelled.clients[None, True].get(path).status_code == 404
+    assert levelled.clients["party_sealer", False].get(path).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["0x", "0xZZ", "0x" + "5D" * 32, "0x" + "5d" * 31, "5d5d"])
+def test_a_name_that_can_be_none_reaches_no_route(levelled: Levelled, name: str) -> None:
+    for path in (f"/api/v1/evidence/{name}/0", f"/api/v1/buildings/{name}", f"/buildings/{name}"):
+        assert levelled.clients[None, True].get(path).status_code == 422, path
