@@ -110,6 +110,7 @@ contract AuthorityRegistry is IAuthorityRegistry, AccessControl {
         Authority storage stored = _authorities[authorityId];
         if (stored.retired) revert AuthorityIsRetired(authorityId);
         if (stored.suiteId == 0) {
+            _requireOwnName(found.subject, issuer);
             _authoritiesNamed[found.subject].push(authorityId);
         } else if (stored.issuer != issuer || found.notAfter <= stored.notAfter) {
             revert AuthorityAlreadyAdded(authorityId);
@@ -127,6 +128,17 @@ contract AuthorityRegistry is IAuthorityRegistry, AccessControl {
             retired: false
         });
         emit AuthorityAdded(authorityId, issuer, found.notBefore, found.notAfter, der);
+    }
+
+    /// @dev Lists are of a name's: whoever could take a name would revoke what others of that name issued, years after
+    /// they were retired as well. Only the admin, by pinning, gives away the name of somebody retired.
+    function _requireOwnName(bytes32 subject, bytes32 issuer) private view {
+        bytes32[] storage namesakes = _authoritiesNamed[subject];
+        for (uint256 i = 0; i < namesakes.length; ++i) {
+            Authority storage namesake = _authorities[namesakes[i]];
+            if (namesake.issuer == issuer || (issuer == 0 && namesake.retired)) continue;
+            revert NameOfAnotherAuthority(namesakes[i]);
+        }
     }
 
     /// @dev The authority of a name that signed these bytes; one that counts now.

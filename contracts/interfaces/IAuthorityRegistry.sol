@@ -113,6 +113,9 @@ interface IAuthorityRegistry {
     /// @notice The authority is known, and what is given is not a renewal for longer under the same issuer.
     error AuthorityAlreadyAdded(bytes32 authorityId);
 
+    /// @notice This authority has the name already, under another issuer; one that is pinned may have a retired one's.
+    error NameOfAnotherAuthority(bytes32 authorityId);
+
     /// @notice The authority is retired.
     error AuthorityIsRetired(bytes32 authorityId);
 

@@ -235,3 +235,35 @@ def test_standing_is_the_rule_of_python(deployment: Deployment, case: Case) -> N
 def moment(time: int) -> datetime.datetime:
     """Unix seconds as a time."""
     return datetime.datetime.fromtimestamp(time, datetime.UTC)
+
+
+def test_an_authority_under_another_root_revokes_nothing_by_taking_the_name(chain: Deployment) -> None:
+    begin, end = chain.now() - DAY, chain.now() + DAY
+    other = Authority(begin, end, common_name="Another root")
+    functions = chain.authorities.functions
+    chain.send(functions.addAuthority(other.der))
+    # Its root signed it, so nothing but the name is wrong with it.
+    namesake = Authority(begin, end, common_name="Test CA", parent=other)
+    assert namesake.name == chain.authority.name
+    victim = chain.parties[0]
+    call = functions.addIntermediate(namesake.der)
+    refused(chain, call, "NameOfAnotherAuthority", authorityId=chain.authority.id)
+    entry = revoked(victim.certificate.serial, chain.now() - 100)
+    refused(chain, revoke(chain, namesake.revoke(entry, issued=chain.now() - 50), victim), "InvalidAuthoritySignature")
+    chain.send(functions.retireAuthority(chain.authority.id))
+    refused(chain, call, "NameOfAnotherAuthority", authorityId=chain.authority.id)
+
+
+def test_a_name_taken_first_is_given_back_by_retiring_who_took_it(chain: Deployment) -> None:
+    begin, end = chain.now() - DAY, chain.now() + DAY
+    other = Authority(begin, end, common_name="Another root")
+    functions = chain.authorities.functions
+    chain.send(functions.addAuthority(other.der))
+    namesake = Authority(begin, end, common_name="City CA", parent=other)
+    chain.send(functions.addIntermediate(namesake.der))
+    city = Authority(begin, end, common_name="City CA")
+    refused(chain, functions.addAuthority(city.der), "NameOfAnotherAuthority", authorityId=namesake.id)
+    chain.send(functions.retireAuthority(namesake.id))
+    chain.send(functions.addAuthority(city.der))
+    # A new key under the same name and the same issuer is how authorities change keys.
+    chain.send(functions.addAuthority(Authority(begin, end, common_name="City CA").der))
