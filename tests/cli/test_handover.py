@@ -8,13 +8,17 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from archive_api.cli.cast import ARCHIVE, PARTIES
+from archive_api.cli.development import open_desk
+from archive_api.client.connection import Connection
 from tests.token_engine import PIN, Tokens, require_softhsm
 
 from .process import REPOSITORY, Result, command, environment, run
@@ -288,9 +292,20 @@ def test_a_seal_made_in_a_token_is_anchored(site: Site, source: Path, tmp_path: 
     while {i["id"]: i["status"] for i in site.ok("party", "list")["items"]}[registered] != "registered":
         assert time.monotonic() < deadline
         time.sleep(0.5)
+    # The same token holds the key that somebody signs in with.
+    key = with_token("token", "generate").json["key_id"]
+    me = ("--person", "陈海燕", "--key-id", key, "--out", tmp_path / "me.csr")
+    assert with_token("token", "request", owner.code, owner.name, *me).code == 0
+    personal = run("ca", "issue", "--request", tmp_path / "me.csr", "--home", site.home, "--json").json
+    assert with_token("token", "import", personal["certificate"]).code == 0
+    person = site.ok("person", "add", personal["certificate"])
+    grant = {"person_id": person["person_id"], "role": "party_sealer", "organisation_code": owner.code}
+    with closing(Connection(site.api, key=open_desk(site.home))) as desk:
+        desk.post("/access/grants", grant)
     ref = str(site.ok("submission", "send", prepare(source, tmp_path / "p", WITH_TOKEN))["id"])
+    uri = f"pkcs11:token={quote('印章')}?module-path={tokens.module}&pin-source=file:{tmp_path / 'pin'}"
     arguments = ("submission", "seal", ref, "--role", "owner", "--source", source, "--home", site.home)
-    sealed = with_token(*arguments, "--api", site.api)
+    sealed = with_token("--as", uri, *arguments, "--api", site.api)
     assert sealed.code == 0, sealed.stdout + sealed.stderr
     assert PIN not in sealed.stdout + sealed.stderr
     for party in PARTIES[1:]:
