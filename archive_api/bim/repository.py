@@ -79,7 +79,10 @@ class ModelRepository:
             select(ModelRow.leaf_index)
             .join(
                 EntryRow,
-                and_(EntryRow.submission_pk == ModelRow.submission_pk, EntryRow.leaf_index == ModelRow.leaf_index),
+                and_(
+                    col(EntryRow.submission_pk) == ModelRow.submission_pk,
+                    col(EntryRow.leaf_index) == ModelRow.leaf_index,
+                ),
             )
             .where(ModelRow.submission_pk == submission.id, col(EntryRow.level).not_in(sorted(levels)))
         )

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archive_api.cli.context import connect
-from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption
+from archive_api.cli.decryption import EncryptionKeyOption, KeySource, own_keys
+from archive_api.cli.fetching import fetch_document
+from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption, PassphraseFileOption
 from archive_api.cli.output import Output
+from archive_api.client import ArchiveClient
+from archive_api.client.encryption import open_keys
+from archive_api.client.salted_elements import with_salted_element
 from archive_api.home import write_private
+from ledger.bim.salted import SaltingKey
 from ledger.cli.export import export_evidence
+from ledger.entries import DocumentEntry
+from ledger.envelope import EntryEncryption, data_key
+from ledger.errors import MismatchError
+from ledger.evidence import EvidenceBundle
+from ledger.manifest import Manifest
 
 __all__ = ["app"]
 
@@ -32,24 +44,55 @@ def get(
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="写入何处 Where to; default evidence-INDEX.json.")] = None,
+    encryption_key: EncryptionKeyOption = None,
+    passphrase_file: PassphraseFileOption = None,
     home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """取得一份文件的证据包，可连同模型中一个构件。Get one document's evidence bundle, if asked with an element of it.
 
+    An element of an encrypted model is proved on this machine: the archive can't read the model.
+
     Examples:
 
         yunshang evidence get 0x5f… 0 --out evidence.json
 
         yunshang evidence get 0x5f… 3 --element '1hOSvn6df7F8_7GcBWlRGQ' --out door.json
+
+        yunshang evidence get 0x5f… 4 --element '1hOSvn6df7F8_7GcBWlRGQ' --encryption-key archive.encryption.p12
     """
     output = Output(as_json)
     target = out or Path(f"evidence-{index}.json")
-    content = connect(home, api).evidence(submission, index, element=element)
+    client = connect(home, api)
+    entry = DocumentEntry.from_json(client.document(submission, index)["entry"]) if element else None
+    encryption = None if entry is None else EntryEncryption.of(entry)
+    if entry is None or encryption is None or element is None:
+        content = client.evidence(submission, index, element=element)
+    else:
+        keys = own_keys(encryption_key, passphrase_file)
+        content = _salted_element(client, submission, index, element=element, keys=keys).to_bytes()
     write_private(target.absolute(), content)
     output.say(f"已写入：{target}", f"{len(content)} bytes", style="green")
     output.result({"bundle": str(target), "bytes": len(content)})
+
+
+def _salted_element(
+    client: ArchiveClient, submission: str, index: int, *, element: str, keys: KeySource
+) -> EvidenceBundle:
+    """The evidence of an encrypted model, opened here, with one element."""
+    opened = list(keys())  # a passphrase is asked for once
+    bundle = EvidenceBundle.parse(client.evidence(submission, index))
+    manifest = Manifest.parse(client.manifest(submission))
+    with tempfile.TemporaryDirectory(prefix="yunshang-") as folder:  # mode 0700
+        model = Path(folder) / f"model{Path(bundle.entry.path).suffix}"
+        entry = fetch_document(client, submission, index, model, keys=lambda: opened)
+        encryption = EntryEncryption.of(bundle.entry)
+        if encryption is None or entry != bundle.entry:
+            raise MismatchError("expected the entry of the evidence, got another one", where=entry.path)
+        key = data_key(entry, encryption, open_keys(client, submission, [entry], opened))
+        salting = SaltingKey(key.salting_secret)
+        return with_salted_element(bundle, manifest, model, key=salting, global_id=element)
 
 
 @app.command("export")

@@ -287,6 +287,25 @@ def test_models_that_are_encrypted_show_nothing_in_the_manifest(
     assert all(digest.encode() not in text for text in manifests)
 
 
+def test_an_element_of_an_encrypted_model_is_proved_by_those_who_can_open_it(
+    site: Site, accepted: dict[str, Any], sent: tuple[str, Path], source: Path, tmp_path: Path
+) -> None:
+    index = index_of(sent[1], ".ifc")
+    model = source / "限阅 竣工模型.ifc"
+    wall = run("bim", "elements", model, "--class", "IfcWall", "--json").json["elements"][0]["global_id"]
+    bundle = tmp_path / "wall.json"
+    asked = ("evidence", "get", accepted["submission_id"], index, "--element", wall, "--out", bundle)
+    refused = site.run(*asked)
+    assert (refused.code, refused.json["error"]["code"]) == (1, "encryption_key_missing")
+    site.ok(*asked, "--encryption-key", encryption_key(site, ARCHIVE.code), "--passphrase-file", site.passphrase)
+    shown = run(bundle, "--trust", site.home / "trust.json", "--json", module=verify)
+    steps = {step["name"]: step["verdict"] for step in shown.json["steps"]}
+    assert (steps["model"], steps["element"]) == ("PASSED", "PASSED"), shown.stdout
+    assert shown.json["subject"]["element"]["global_id"] == wall
+    unsalted = run("bim", "prove", model, wall, "--out", tmp_path / "plain.json", "--json").json["root"]
+    assert unsalted.removeprefix("0x") not in bundle.read_text("utf-8")
+
+
 def test_a_key_is_rotated_without_touching_content(
     site: Site, accepted: dict[str, Any], sent: tuple[str, Path], source: Path, tmp_path: Path
 ) -> None:
