@@ -14,10 +14,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from multiprocessing import get_context
 from typing import Any, Final
 
+from ledger import fields
 from ledger.errors import LedgerError, MismatchError, NotFoundError
 from ledger.log.access_audit import BundleFacts, ClearRecord, check_together, examine_access
 from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
@@ -49,6 +50,8 @@ class AuditReport:
         confirmed: heads that the entries lead to.
         clear_texts: how many were compared, or None.
         erased: how many were erased, as the log tells, or None.
+        anchored_at: time of the newest anchored head's block, aware UTC, or None. Only what came before it is held by
+            the chain: what came after can have been cut off by whoever has disk and log key.
     """
 
     outcome: str
@@ -58,6 +61,7 @@ class AuditReport:
     confirmed: tuple[KnownHead, ...]
     clear_texts: int | None
     erased: int | None
+    anchored_at: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as a document."""
@@ -72,6 +76,7 @@ class AuditReport:
             "heads": [{"size": head.size, "root": head.root.hex(), "source": head.source} for head in self.confirmed],
             "clear_texts": self.clear_texts,
             "erased": self.erased,
+            "anchored_at": None if self.anchored_at is None else fields.utc_text(self.anchored_at),
         }
 
 
@@ -143,15 +148,22 @@ class Audit:
             confirmed=report.heads,
             clear_texts=None if self.clear is None else report.size - erased,
             erased=None if self.clear is None else erased,
+            anchored_at=max(
+                (datetime.fromtimestamp(head.block_time, UTC) for head in self.anchored or ()), default=None
+            ),
         )
 
     def _newest(self, note: bytes | None, findings: list[Finding], doubts: list[tuple[str, str]]) -> Checkpoint:
+        if note is None:
+            # One that was deleted as a whole before its first head was anchored looks the same.
+            doubts.append(("log_empty", "expected a log with a checkpoint, got none"))
+        if self.pin is None:
+            doubts.append(("no_log_key", f"expected the key of {self.origin} in the trust file, got none"))
         if note is None:
             return Checkpoint(self.origin, 0, EMPTY_ROOT)
         try:
             signed = SignedCheckpoint.parse(note)
             if self.pin is None:
-                doubts.append(("no_log_key", f"expected the key of {self.origin} in the trust file, got none"))
                 return signed.checkpoint
             return signed.verify(LogKey(self.pin.key), self.origin)
         except LedgerError as error:

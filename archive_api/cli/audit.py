@@ -63,6 +63,7 @@ _FINDINGS: Final = {
 }
 _DOUBTS: Final = {
     "head_overdue": "日志头逾期未上链",
+    "log_empty": "日志没有检查点",
     "no_log_key": "信任文件中没有日志公钥",
     "no_node": "没有可用的节点，未核对链上日志头",
 }
@@ -262,7 +263,11 @@ def _show(report: AuditReport, output: Output) -> None:
     for code, text in report.doubts:
         output.say(f"  {_DOUBTS.get(code, code)}", f"{code}: {text}")
     anchored = sum(head.source.startswith("anchored") for head in report.confirmed)
-    output.say(f"  与 {anchored} 个链上日志头一致", f"agrees with {anchored} anchored heads")
+    until = report.to_json()["anchored_at"]
+    output.say(
+        f"  与 {anchored} 个链上日志头一致，最新一个上链时间：{until or '无'}",
+        f"agrees with {anchored} anchored heads, the newest of {until or 'no time'}: it holds what came before",
+    )
     if report.clear_texts is not None:
         output.say(
             f"  核对个人信息明文 {report.clear_texts} 条，已擦除 {report.erased} 条",

@@ -102,7 +102,8 @@ def check_together(bundles: Iterable[BundleFacts]) -> list[Finding]:
         erased += facts.erased
     for index, told_by in erased:
         ranges = declared.get(told_by, ()) if told_by is not None else ()
-        if not any(first <= index <= end for first, end in ranges):
+        # Told in advance, it would cover whatever somebody wants to be gone later.
+        if told_by is None or index >= told_by or not any(first <= index <= end for first, end in ranges):
             text = "expected an entry that tells of this erasure, got none"
             findings.append(Finding("erasure_not_told", text, index=index))
     return findings
