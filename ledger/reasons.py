@@ -132,6 +132,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Could not check: by the registry the certificate was invalid or stopped from {time}, "
             "not after the proven time.",
         ),
+        "status_in_future": (
+            _I,
+            "无法判定：证书状态的时间在将来，请检查本机时钟。",
+            "Could not check: the certificate's status is of a time in the future; check this machine's clock.",
+        ),
         # (7) deadline
         "deadline_ok": (_P, "在签章期限内记录。", "Recorded within the deadline for sealing."),
         "after_deadline": (_F, "记录时间晚于签章期限。", "Recorded after the deadline for sealing."),

@@ -296,7 +296,7 @@ def _proof(block: datetime | None, stamp: datetime | None) -> _Proof:
 def _parties(check: _Check, anchor: _Anchor, proof: _Proof) -> tuple[PartyVerdict, ...]:
     bundle, payload = check.bundle, check.bundle.payload
     revoked = {} if anchor.observation is None else anchor.observation.revoked_from
-    at = proof.time or check.now
+    at, latest = proof.time or check.now, check.now + CLOCK_TOLERANCE
     verdicts = []
     for member, seal in zip(bundle.roster.organisations, bundle.seals, strict=True):
         judged = check.checker.check(
@@ -314,6 +314,9 @@ def _parties(check: _Check, anchor: _Anchor, proof: _Proof) -> tuple[PartyVerdic
         reach = revoked.get(seal.certificate_id)
         if finding.outcome is Outcome.PASSED and reach is not None and reach <= at:
             finding = Finding.of("revoked_on_chain", time=fields.utc_text(reach))
+        # RFC 6960 section 4.2.2.1: what is of a later time than now is unreliable.
+        elif finding.outcome is Outcome.PASSED and judged.status_time and judged.status_time > latest:
+            finding = Finding.of("status_in_future", fields.utc_text(judged.status_time))
         verdicts.append(
             PartyVerdict(
                 member.role,

@@ -23,8 +23,9 @@ from ledger.ports.chain import (
     SubmissionStatus,
 )
 from ledger.report import AnchorLevel, Outcome, VerificationReport
-from ledger.types import ROLES
+from ledger.types import ROLES, Role
 from ledger.verify import STEP_NAMES, FileDigest, verify_bundle
+from scripts import sample_status
 from scripts.sample_evidence import (
     BLOCK_HASH,
     BLOCK_NUMBER,
@@ -289,6 +290,17 @@ def test_a_block_in_the_future_is_the_clocks_question() -> None:
     report = verify(now=BLOCK_TIME - timedelta(hours=1))
     assert report.outcome is not P
     assert outcome_of(verify(node=Node(), now=BLOCK_TIME - timedelta(hours=1)), "anchor")[0] is not P
+
+
+@pytest.mark.parametrize("seconds", [300, 301])
+def test_a_status_of_the_future_says_nothing_of_it(seconds: int) -> None:
+    """An authority whose clock is ahead would vouch for what it can't know: revoked a second later is not in it."""
+    statuses = sample_status.good()
+    ahead = sample_status.by_ocsp(Role.OWNER, at=NOW + timedelta(seconds=seconds))
+    report = verify(sample_status.published(statuses=[ahead, *statuses[1:]]))
+    party = report.parties[0].finding
+    assert (party.outcome, party.reason) == ((P, "PASSED") if seconds == 300 else (I, "status_in_future"))
+    assert report.outcome is party.outcome
 
 
 FILE = FileDigest(BUNDLE.entry.size, BUNDLE.entry.sha256, BUNDLE.entry.sm3, BUNDLE.entry.cid)
