@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from archive_api.errors import MalformedError
 from archive_api.outbox.models import Job
 from ledger.anchoring import Phase
+from ledger.canonical import MAX_SAFE_INTEGER
 from ledger.texts import has_refused_sign
 
 __all__ = ["ChainStatus", "KeyPath", "Line", "Lines", "RegistrationStatus", "Whole", "hex32", "registration"]
@@ -34,8 +35,8 @@ Line = Annotated[str, AfterValidator(_line)]
 """A text on one line. Source: docs/formats.md section 1."""
 Lines = Annotated[str, AfterValidator(_lines)]
 """A text that may have lines: the reasons of a return or withdrawal."""
-Whole = Annotated[int, Field(strict=True, ge=0)]
-"""A JSON integer from 0: no boolean, no string, no fraction."""
+Whole = Annotated[int, Field(strict=True, ge=0, le=MAX_SAFE_INTEGER)]
+"""A JSON integer from 0 to 2^53 - 1: no boolean, no string, no fraction."""
 
 KeyPath = Annotated[
     str,

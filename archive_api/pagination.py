@@ -39,7 +39,9 @@ class Page(BaseModel, Generic[T]):
 
 
 class Cursors:
-    """Makes and reads cursors: a row number under a MAC, bound to its list, so that none can be made up.
+    """Makes and reads cursors: a row number, bound to its list by a MAC so that none can be made up, and masked.
+
+    Row numbers in clear would tell how many rows lie between those that somebody may know of.
 
     Args:
         secret: at least 32 bytes.
@@ -76,7 +78,8 @@ class Cursors:
     def write(self, scope: str, number: int) -> str:
         """The cursor of a place in a list: a number from 0 that tells it."""
         body = number.to_bytes(8, "big")
-        return base64.urlsafe_b64encode(body + self._mac(scope, body)).decode().rstrip("=")
+        mac = self._mac(scope, body)
+        return base64.urlsafe_b64encode(self._masked(body, mac) + mac).decode().rstrip("=")
 
     def read(self, scope: str, cursor: str) -> int:
         """The number of a cursor.
@@ -88,10 +91,16 @@ class Cursors:
             raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         except (binascii.Error, ValueError) as error:
             raise MalformedError("expected a cursor, got something else", code="cursor_malformed") from error
-        body, mac = raw[:8], raw[8:]
+        mac = raw[8:]
+        body = self._masked(raw[:8], mac)
         if not hmac.compare_digest(mac, self._mac(scope, body)):
             raise MalformedError("expected a cursor of this list, got another", code="cursor_malformed")
         return int.from_bytes(body, "big")
+
+    def _masked(self, body: bytes, mac: bytes) -> bytes:
+        """Mask or unmask 8 bytes: the MAC is another one for each number, and with it the mask."""
+        mask = hmac.new(self._secret, b"cursor mask\0" + mac, hashlib.sha256).digest()
+        return bytes(a ^ b for a, b in zip(body, mask, strict=False))
 
     def _mac(self, scope: str, body: bytes) -> bytes:
         return hmac.new(self._secret, b"cursor\0" + scope.encode() + b"\0" + body, hashlib.sha256).digest()[:12]

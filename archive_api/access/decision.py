@@ -22,6 +22,8 @@ class Verdict(Enum):
     """404, as if there were no such thing."""
     FORBIDDEN = "forbidden"
     """403: the thing is known, but not theirs to do."""
+    NOT_CLEARED = "not_cleared"
+    """403: theirs to do, but about documents too that they may not know of. Nobody else is told that there are any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,4 +63,5 @@ def decide(rule: Rule, principal: Principal, target: Target | None) -> Verdict:
         return Verdict.HIDDEN
     place = target.place
     may = principal.has_everywhere(rule.roles) if place is None else principal.has_on(rule.roles, place)
-    return Verdict.ALLOWED if may and target.is_cleared else Verdict.FORBIDDEN
+    allowed = Verdict.ALLOWED if target.is_cleared else Verdict.NOT_CLEARED
+    return allowed if may else Verdict.FORBIDDEN

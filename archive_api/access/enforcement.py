@@ -176,7 +176,7 @@ def _raise_refusal(access: Access) -> None:
                 raise UnauthenticatedError("expected somebody signed in, got nobody")
         case Verdict.HIDDEN:
             raise NotFoundError(f"expected a {kind}, got none under this name")
-        case _ if access.target is not None and not access.target.is_cleared:
+        case Verdict.NOT_CLEARED:
             raise ForbiddenError(
                 "expected somebody cleared for every document of it, got somebody who is not", code="not_cleared"
             )
@@ -247,7 +247,7 @@ def _event(request: Request, access: Access, status: int) -> AccessEvent | None:
             "method": principal.method,
         }
     search = notes.get("search")
-    if search is None and rule.log is Log.SEARCH and request.url.query:
+    if search is None and rule.log is Log.SEARCH and request.method == "GET" and request.url.query:
         search = request.url.query[:_MAX_SEARCH_CHARACTERS]
     return AccessEvent(
         rule.action,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
@@ -14,7 +14,7 @@ from archive_api.access.models import GrantRow, RosterOrganisation
 from archive_api.access.policy import Rule, Scope
 from archive_api.access.principal import Grant, Place
 from archive_api.access.roles import AccessRole
-from archive_api.access.visibility import Visibility, project_rosters, submission_roster_id
+from archive_api.access.visibility import Visibility, current_roster_id, project_rosters, submission_roster_id
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.outbox.repository import number
@@ -131,8 +131,11 @@ class TargetFinder:
                 return None
             case Scope.BUILDING:
                 return self._building(hex32(names["building_key"]))
-            case Scope.UNIT_PROJECT | Scope.PROJECT_IN_BODY:
-                return self._unit_project(hex32(names["unit_project_key"]))
+            case Scope.UNIT_PROJECT:
+                return self._unit_project(hex32(names["unit_project_key"]), project_rosters())
+            case Scope.PROJECT_IN_BODY:  # what is new is for the parties of now
+                current = col(RosterOrganisation.roster_id) == current_roster_id(col(UnitProject.id))
+                return self._unit_project(hex32(names["unit_project_key"]), current)
             case Scope.SUBMISSION | Scope.WHOLE_SUBMISSION | Scope.DOCUMENT:
                 return self._submission(rule.scope, names)
 
@@ -143,7 +146,7 @@ class TargetFinder:
         query = select(col(Building.id)).where(col(Building.id) == row.id, self._seen.buildings())
         return Target(place=None, is_known=self._session.scalar(query) is not None)
 
-    def _unit_project(self, unit_project_key: str) -> Target | None:
+    def _unit_project(self, unit_project_key: str, rosters: ColumnElement[bool]) -> Target | None:
         row = self._projects.find_unit_project(unit_project_key)
         if row is None:
             return None
@@ -151,7 +154,7 @@ class TargetFinder:
         codes = (
             select(col(RosterOrganisation.organisation_code))
             .join(UnitProject, col(UnitProject.id) == row.id)
-            .where(project_rosters())
+            .where(rosters)
         )
         return Target(
             place=Place(number(row.id), frozenset(self._session.scalars(codes))),
@@ -187,8 +190,8 @@ class TargetFinder:
         return self._session.scalar(query.limit(1)) is not None
 
     def _level(self, row: Submission, index: str) -> str | None:
-        if not (index.isascii() and index.isdecimal()) or len(index) > _MAX_INDEX_DIGITS:
-            return None  # `+3` or `3.0` is no document, whatever a route would read in it
+        if len(index) > _MAX_INDEX_DIGITS or not (index.isascii() and index.isdecimal()) or index != str(int(index)):
+            return None  # `+3`, `3.0` or `03` is no document, whatever a route would read in it
         query = select(col(EntryRow.level)).where(
             col(EntryRow.submission_pk) == row.id, col(EntryRow.leaf_index) == int(index)
         )

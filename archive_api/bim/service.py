@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from archive_api.access.repository import seen_levels
 from archive_api.bim.library import StoredModel, model_key, staged_key
@@ -124,11 +124,11 @@ class ModelService:
             other, _, place = earlier.rpartition(":")
             if not (place.isascii() and place.isdecimal() and len(place) < 10):
                 raise MalformedError(f"expected submission:index, got {earlier[:100]!r}")
-            found = self._find(other, int(place))
-            if found[0].unit_project_id != submission.unit_project_id:
-                # As one that doesn't exist: nothing is said of other projects.
+            wanted = self._submissions.get(other)
+            if wanted.unit_project_id != submission.unit_project_id or not self._is_known(wanted):
+                # As one that doesn't exist: nothing is said of other projects, or of what is hidden in this one.
                 raise NotFoundError(f"expected a submission, got none under {other[:80]!r}")
-            return self._stored(*found), later
+            return self._stored(*self._find(other, int(place))), later
         line = self._line(submission.unit_project_id)
         this = next(model for model in line if model.row.id == row.id)
         before = self._predecessor(this, line)
@@ -167,6 +167,10 @@ class ModelService:
     def _line(self, unit_project_id: int) -> list[StagedModel]:
         line = self._models.line(unit_project_id)
         return [model for model in line if self._known(model.submission, [model.row])]
+
+    def _is_known(self, submission: Submission) -> bool:
+        query = select(col(Submission.id)).where(col(Submission.id) == submission.id, self._services.seen.submissions())
+        return self._session.exec(query).one_or_none() is not None
 
     def _known(self, submission: Submission, rows: Sequence[ModelRow]) -> Sequence[ModelRow]:
         """Those of some models of a submission that may be known of."""

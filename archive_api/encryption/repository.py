@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, and_, delete, func
 from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from archive_api.access.clearance import LEVELS
 from archive_api.access.visibility import Visibility
 from archive_api.encryption.models import EncryptionCertificateRow, KeyWrapRow
 from archive_api.errors import NotFoundError
@@ -112,12 +113,13 @@ class EncryptionRepository:
         )
         return self._session.exec(query).one()
 
-    def without_sealed_entry(self, submission: Submission) -> int:
-        """How many of them have no sealed entry yet."""
+    def without_sealed_entry(self, submission: Submission, levels: Collection[str] = LEVELS) -> int:
+        """How many of them, as far as they are of some levels, have no sealed entry yet."""
         query = select(func.count()).where(
             EntryRow.submission_pk == submission.id,
             col(EntryRow.key_commitment).is_not(None),
             col(EntryRow.entry_cid).is_(None),
+            col(EntryRow.level).in_(sorted(levels)),
         )
         return self._session.exec(query).one()
 

@@ -227,7 +227,8 @@ class KeyService:
             rows.extend(self._rows(submission, entry, [wrap]))
         self._store_wraps(submission, rows)
         self._encryption.add(rows)
-        return KeysAccepted(accepted=len(rows), missing=self._encryption.without_sealed_entry(submission))
+        levels = seen_levels(self._session, self._services.seen, submission)
+        return KeysAccepted(accepted=len(rows), missing=self._encryption.without_sealed_entry(submission, levels))
 
     def require_complete(self, submission: Submission, roster: RosterRow) -> None:
         """Refuse to freeze a draft of which somebody entitled could not open a document.

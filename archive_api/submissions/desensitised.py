@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
+from archive_api.access.visibility import Visibility
 from archive_api.submissions.models import EntryRow, Submission, SubmissionState
 from ledger import fields
 from ledger.canonical import parse_canonical
@@ -23,10 +24,10 @@ __all__ = ["check_copies"]
 _RECORDED = (SubmissionState.ANCHORED, SubmissionState.ACCEPTED)
 
 
-def check_copies(session: Session, submission: Submission, rows: Sequence[EntryRow]) -> None:
+def check_copies(session: Session, seen: Visibility, submission: Submission, rows: Sequence[EntryRow]) -> None:
     """Check that each desensitised copy names a source that is there, and is of a lower level.
 
-    A source of another unit project is answered like one that isn't there: nobody learns from this what there is.
+    A source of another unit project, or one that nobody who asks may know of, is answered like one that isn't there.
 
     Raises:
         MalformedError: `desensitised`: a copy that doesn't say where its source is (`ledger.errors`).
@@ -40,11 +41,15 @@ def check_copies(session: Session, submission: Submission, rows: Sequence[EntryR
         entry = DocumentEntry.from_json(parse_canonical(row.entry.encode()), where)
         link = desensitised_link(entry, where)
         if link is not None:
-            require_lower_level(entry.security_level, _source_level(session, submission, link, where), where)
+            level = _source_level(session, seen, submission, link, where)
+            require_lower_level(entry.security_level, level, where)
 
 
-def _source_level(session: Session, submission: Submission, link: DesensitisedLink, where: str) -> str:
-    wanted = select(EntryRow.level).join(Submission).where(EntryRow.leaf_hash == link.source_entry.hex())
+def _source_level(
+    session: Session, seen: Visibility, submission: Submission, link: DesensitisedLink, where: str
+) -> str:
+    wanted = select(EntryRow.level).join(Submission)
+    wanted = wanted.where(EntryRow.leaf_hash == link.source_entry.hex(), seen.entries())
     if link.submission is None:
         wanted = wanted.where(col(Submission.id) == submission.id)
     else:

@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from archive_api.access.repository import place_of
 from archive_api.bim.models import ModelRow
 from archive_api.bim.receiving import ModelReception
 from archive_api.bim.repository import ModelRepository
@@ -104,7 +105,7 @@ class FreezeService:
         reception = ModelReception(self._session, self._services, submission, rows)  # (4)
         models = reception.recompute(manifest.models)
         reception.check_records(models)
-        check_copies(self._session, submission, rows)
+        check_copies(self._session, self._services.seen, submission, rows)
         root = self._store(manifest, rows)  # (5)
         statement = submission_statement(manifest, content_cid=root.to_bytes(), seal_by=seal_by)
         _compare(SubmissionStatement.from_json(wanted["statement"]).to_json(), statement.to_json(), "statement")  # (6)
@@ -171,11 +172,12 @@ class FreezeService:
         now = self._services.now()
         lapsed = other.state == SubmissionState.SEALING and statement and statement.seal_by < now.timestamp()
         if not lapsed or statement is None:
+            known = self._services.seen.is_member(place_of(self._session, other))
             raise ConflictError(
-                f"expected no open submission of the unit project, got {other.ref} in state {other.state}",
+                "expected no open submission of the unit project, got "
+                + (f"{other.ref} in state {other.state}" if known else "one of other parties"),
                 code="submission_open",
-                submission=other.ref,
-                state=other.state,
+                **({"submission": other.ref, "state": other.state} if known else {}),
             )
         if lapse:
             # Its deadline passed without five seals: nothing can record it any more.

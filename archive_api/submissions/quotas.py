@@ -67,7 +67,9 @@ class Quotas:
         if opener is not None:
             self._session.flush()
             _, size = self._under_way(opener.account)
-            _require(size, settings.max_organisation_bytes, "bytes under way of one organisation")
+            limit = settings.max_organisation_bytes
+            if size > limit:  # how much there is besides is for nobody who sends this one
+                raise QuotaError(f"expected at most {limit} bytes under way of one organisation", expected=limit)
 
     def _under_way(self, account: str) -> tuple[int, int]:
         query = (

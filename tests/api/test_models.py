@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import uuid
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from ledger.bim.element import ElementProof
 from ledger.bim.models import UNKNOWN_SCHEMA, model_entry
 from ledger.bim.stages import CHANGE_MEDIA_TYPE, ChangeLink
 from ledger.entries import ModelEntry
+from ledger.types import Role
 
 from .houses import entry_of_model, facts_of, guid, house, zipped
 from .world import JSON, Prepared, World
@@ -257,6 +259,20 @@ def test_says_what_changed_from_any_model_to_another(world: World) -> None:
     world.refuse("GET", f"{path}?from={first['id']}:7", 404, "not_found")
     elsewhere = handed_over(world, world.new_unit_project(), {NAME: DESIGN}, "design", accept=False)
     world.refuse("GET", f"{path}?from={elsewhere['id']}:0", 404, "not_found")
+    # Neither in another project nor in this one does the answer tell whether there is such a handover.
+    drafts = [elsewhere["id"], world.draft(unit)["id"], str(uuid.uuid4())]
+    operator = world.person(
+        {
+            "role": "party_operator",
+            "organisation_code": world.parties[Role.DESIGNER].certificate.organisation_code,
+            "unit_project_key": unit["unit_project_key"],
+        }
+    )
+    answers = [operator.get(f"/api/v1{path}", params={"from": f"{ref}:99"}) for ref in drafts]
+    assert {answer.status_code for answer in answers} == {404}
+    texts = [answer.text.replace(ref, "") for ref, answer in zip(drafts, answers, strict=True)]
+    assert texts[0] == texts[2]
+    assert texts[1] != texts[2]  # that one they know of
 
 
 def test_makes_one_comparison_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,8 +303,6 @@ def test_shows_what_was_sealed_whatever_the_rows_say(world: World) -> None:
 
 
 def test_a_withdrawn_statement_has_no_models(world: World) -> None:
-    from ledger.types import Role
-
     prepared = world.frozen(files={NAME: DESIGN}, models=[entry_of_model(DESIGN)])
     world.post(f"/submissions/{prepared.ref}/withdrawal", world.withdrawal(prepared, Role.OWNER), 200)
     assert world.get(f"/submissions/{prepared.ref}/models")["items"] == []

@@ -67,7 +67,8 @@ def test_decisions() -> None:
     assert decide(sealers, SEALER, target(ELSEWHERE, is_known=False)) is Verdict.HIDDEN
     assert decide(sealers, SEALER, target(is_cleared=False)) is Verdict.HIDDEN
     changing = rule(AccessRole.PARTY_SEALER, scope=Scope.WHOLE_SUBMISSION, method="POST")
-    assert decide(changing, SEALER, target(is_cleared=False)) is Verdict.FORBIDDEN
+    assert decide(changing, SEALER, target(is_cleared=False)) is Verdict.NOT_CLEARED
+    assert decide(changing, SEALER, target(ELSEWHERE, is_cleared=False)) is Verdict.FORBIDDEN
     assert decide(rule(AccessRole.PARTY_SEALER, scope=Scope.NONE), SEALER, None) is Verdict.FORBIDDEN
     assert decide(rule(AccessRole.PARTY_SEALER, scope=Scope.ANYWHERE), SEALER, None) is Verdict.ALLOWED
     assert decide(rule(AccessRole.AUDITOR, scope=Scope.ANYWHERE), SEALER, None) is Verdict.FORBIDDEN

@@ -65,7 +65,8 @@ def test_people_of_one_organisation_share_a_quota(session: Session) -> None:
     second = opened(session, WANG, size=80)
     with pytest.raises(QuotaError) as refused:
         quotas.check(second)
-    assert refused.value.values == {"expected": 150, "actual": 160}
+    assert refused.value.values == {"expected": 150}
+    assert "160" not in str(refused.value)  # from which one could tell the sizes of what one may not know of
     quotas.check(opened(session, OTHER, size=80))
     first.state = SubmissionState.ACCEPTED
     quotas.check(second)
