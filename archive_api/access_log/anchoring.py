@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
+from archive_api.access_log.audit import HEARTBEAT_SECONDS
 from archive_api.access_log.models import HeadRow
 from archive_api.outbox.models import Job
 from archive_api.outbox.repository import JobRepository
@@ -66,6 +67,14 @@ class HeadAnchoring:
             return False
         self._send(writer, newest, proof)
         return True
+
+    def is_idle(self, writer: LogWriter) -> bool:
+        """Whether the newest head was sent so long ago that the log has to show that it was not cut back since."""
+        with self._services.database.reading() as session:
+            last = _last(session, writer.origin)
+        if last is None or writer.published.size > last.size:
+            return False
+        return self._services.now() - last.created_at >= timedelta(seconds=HEARTBEAT_SECONDS)
 
     def _is_due(self, last: HeadRow, newest: Checkpoint) -> bool:
         if newest.size <= last.size:

@@ -5,7 +5,8 @@
 3. they lead to every head anchored on CheckpointLog, as the auditor's own node tells it
 4. they lead to the checkpoints that the auditor kept, and hold every promise at its index
 5. the catalogue's clear text is that of the entries, and every erasure is told in the log
-6. no entry waits for an anchored head for longer than three times what the trust file says
+6. no entry waits for an anchored head for longer than three times what the trust file says, and the newest head is no
+   older than that and the heartbeat: a log that was cut back to an old head looks like one that was idle since
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ from ledger.merkle import EMPTY_ROOT
 from ledger.ports.chain import AnchoredCheckpoint
 from ledger.trust import LogPin
 
-__all__ = ["Audit", "AuditReport", "in_processes"]
+__all__ = ["HEARTBEAT_SECONDS", "Audit", "AuditReport", "in_processes"]
+
+HEARTBEAT_SECONDS: Final = 3600
+"""So long after its last head a server without accesses writes an entry of its own (docs/access-log.md section 6)."""
 
 _PATIENCE: Final = 3
 _WINDOW: Final = 3
@@ -208,13 +212,21 @@ class Audit:
         if self.anchored is None or self.pin is None:
             return
         anchored = max((head.size for head in self.anchored), default=0)
+        allowed = _PATIENCE * self.pin.anchor_seconds
+        newest = max((head.block_time for head in self.anchored), default=None)
+        if newest is not None and (age := self.now.timestamp() - newest) > HEARTBEAT_SECONDS + allowed:
+            text = (
+                f"expected an anchored head of the last {HEARTBEAT_SECONDS + allowed} s, got one {int(age)} s old: the"
+                " server stood still, or what came since was cut off"
+            )
+            doubts.append(("head_overdue", text))
+            return
         if anchored >= size:
             return
         bundle, place = divmod(anchored, TILE_WIDTH)
         times = next((item.times for item in facts if item.first_index == bundle * TILE_WIDTH), ())
         if place < len(times):
             waited = self.now.timestamp() - times[place]
-            allowed = _PATIENCE * self.pin.anchor_seconds
             if waited > allowed:
                 text = (
                     f"expected entry {anchored} under an anchored head within {allowed} s, got none in {int(waited)} s"

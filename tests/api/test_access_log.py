@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from archive_api.access_log.anchoring import HeadAnchoring, heads
+from archive_api.access_log.audit import HEARTBEAT_SECONDS
 from archive_api.access_log.events import AccessEvent, Outcome
 from archive_api.access_log.keeper import LogKeeper
 from archive_api.access_log.models import HeadRow
@@ -283,6 +284,23 @@ def test_the_keeper_takes_clear_text_over_and_anchors(world: World) -> None:
     head = world.services.chain.checkpoint_head(newest.origin_hash)
     assert head is not None
     assert head.size >= newest.size
+
+
+def test_an_idle_log_shows_that_it_was_not_cut_back(world: World) -> None:
+    keeper, access_log = LogKeeper(world.services), world.services.access_log
+    access_log.record(event())
+    assert anchor(world)
+    size = access_log.writer.published.size
+    world.clock.offset += timedelta(seconds=HEARTBEAT_SECONDS)
+    keeper.round()
+    keeper.round()  # not again while this one waits for its head
+    assert access_log.writer.published.size == size + 1
+    proof = world.get(f"/logs/access/entries/{size}/proof")
+    assert proof["leaf_index"] == size
+    world.settle()
+    head = world.services.chain.checkpoint_head(access_log.writer.published.origin_hash)
+    assert head is not None
+    assert head.size == size + 1
 
 
 def test_a_log_in_trouble_is_shown(world: World) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from archive_api.access_log.anchoring import HeadAnchoring
-from archive_api.access_log.audit import Audit
+from archive_api.access_log.audit import HEARTBEAT_SECONDS, Audit
 from archive_api.access_log.erasure import Erasure, Erasures
 from archive_api.access_log.events import AccessEvent, Outcome
 from archive_api.access_log.sources import ApiLog
@@ -285,6 +285,25 @@ def test_an_overdue_head_leaves_a_doubt(archive: World) -> None:
     late = replace(given, now=promise.time + timedelta(seconds=3 * pin.anchor_seconds + 1))
     report = late.check(access_log.writer.store, note)
     assert (report.outcome, [code for code, _ in report.doubts]) == ("INDETERMINATE", ["head_overdue"])
+
+
+def test_a_log_cut_back_to_an_old_head_does_not_pass_as_idle(archive: World) -> None:
+    """All its entries are under an anchored head; but a server that runs would have written a heartbeat since."""
+    access_log = archive.services.access_log
+    access_log.writer.publish()
+    HeadAnchoring(archive.services).tick(access_log.writer, now=True)
+    archive.settle()
+    origin = access_log.writer.origin
+    pin = archive.services.trust.log(origin)
+    assert pin is not None
+    anchored = archive.services.chain.checkpoints(keccak256(origin.encode()))
+    newest = datetime.fromtimestamp(anchored[-1].block_time, UTC)
+    given = Audit(origin=origin, pin=pin, anchored=anchored, now=newest)
+    note = access_log.writer.store.checkpoint()
+    allowed = HEARTBEAT_SECONDS + 3 * pin.anchor_seconds
+    for seconds, outcome in ((allowed, "PASSED"), (allowed + 1, "INDETERMINATE")):
+        report = replace(given, now=newest + timedelta(seconds=seconds)).check(access_log.writer.store, note)
+        assert (report.outcome, report.findings) == (outcome, ())
 
 
 def test_the_same_through_the_api(archive: World) -> None:
