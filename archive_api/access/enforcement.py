@@ -49,6 +49,8 @@ SIGN_IN_PAGE: Final = "/sign-in"
 _MAX_NAMING_BODY: Final = 1 << 20
 _MAX_SEARCH_CHARACTERS: Final = 2_000
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+# What is done before its entry is written.
+_ACTS: Final = frozenset({Log.CHANGE, Log.ADMINISTER})
 
 
 @dataclass(slots=True)
@@ -120,6 +122,9 @@ class Enforcement:
         else:
             access.verdict = decide(access.rule, ANONYMOUS, None)
         _raise_refusal(access)
+        if access.rule.log in _ACTS:
+            # Better not begun than done without an entry.
+            request.app.state.services.access_log.require_writable()
         return receive
 
 

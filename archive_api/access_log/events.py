@@ -76,6 +76,14 @@ class AccessLog(Protocol):
         """
         ...
 
+    def require_writable(self) -> None:
+        """Look whether an entry could be written now, before something is done that can't be undone without one.
+
+        Raises:
+            TransportError: the log is closed, or could not write last.
+        """
+        ...
+
     def record(self, event: AccessEvent) -> Promise:
         """Record an event and wait until the entry is durable. Not for the event loop: see `submit`.
 

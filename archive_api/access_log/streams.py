@@ -20,7 +20,7 @@ from sqlmodel import select
 from archive_api.access_log.events import ACCESS_STREAM, AccessEvent, Outcome
 from archive_api.access_log.models import ClearRow
 from archive_api.db.engine import Database
-from archive_api.errors import ApiError, MalformedError
+from archive_api.errors import ApiError, MalformedError, TransportError
 from ledger.adapters.log_files import LogFiles
 from ledger.adapters.log_writer import LogWriter
 from ledger.canonical import canonical_bytes
@@ -117,6 +117,11 @@ class AccessStream:
         if not self.writer.is_alive:
             return "the writer has ended"
         return self.writer.last_error or self.keeping_error
+
+    def require_writable(self) -> None:
+        """Look whether an entry could be written now; see `AccessLog.require_writable`."""
+        if not self.writer.is_alive or self.writer.last_error is not None:
+            raise TransportError("expected a log that can be written, got one in trouble", code="log_unwritable")
 
     def submit(self, event: AccessEvent) -> Future[Promise]:
         """Queue an event; see `AccessLog.submit`."""

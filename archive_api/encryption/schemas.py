@@ -100,6 +100,9 @@ class KeyWrap(RecipientWrap):
 class KeyWrapsIn(BaseModel):
     """Further wraps of data keys, for instance for a new certificate."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"wraps": [{"leaf_index": 3, "key_commitment": "cd" * 32, **_WRAP}]}]},
+    )
 
     wraps: Annotated[list[KeyWrap], Field(min_length=1, max_length=2000)]

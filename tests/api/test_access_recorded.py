@@ -32,12 +32,18 @@ class Watched:
         future: Future[Promise] = self.log.submit(event)
         return future
 
+    def require_writable(self) -> None:
+        self.log.require_writable()
+
 
 class Broken:
     """A log whose disk is gone."""
 
     def submit(self, event: AccessEvent) -> Future[Promise]:
         raise TransportError("expected the log to take an entry, got a full disk")
+
+    def require_writable(self) -> None:
+        raise TransportError("expected a log that can be written, got a full disk")
 
 
 @contextmanager
@@ -138,6 +144,14 @@ def test_nothing_is_given_that_cannot_be_recorded(world: World, accepted: JSON) 
     assert response.status_code == page.status_code == 503
     assert b"open to all" not in response.content
     assert NAME not in page.text
+
+
+def test_nothing_is_done_while_nothing_can_be_recorded(world: World) -> None:
+    value = f"440106-{next(world.counter):06d}"
+    with logging_to(world, Broken()):
+        body = {"scheme": "yunshang", "value": value, "name": "未记录大厦"}
+        assert world.client.post("/api/v1/buildings", json=body).status_code == 503
+    assert world.get(f"/buildings?q={value}")["items"] == []
 
 
 def test_nobody_is_answered_with_what_another_one_created(world: World) -> None:
