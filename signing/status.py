@@ -34,16 +34,19 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 from signing import der
 from signing.certificates import P256_ORDER, UNREADABLE, OrganisationCertificate, load_p256_certificate
 from signing.errors import MalformedError, MismatchError, NotFoundError, PolicyError
+from signing.personal import PersonalCertificate
 from signing.revocation import Revocation, RevocationReason
 
 __all__ = [
     "MAX_STATUS_BYTES",
     "CertificateStatus",
+    "RevocationList",
     "StatusMethod",
     "find_issuer",
     "names_status",
     "normalise_status",
     "ocsp_request",
+    "read_list",
     "read_status",
 ]
 
@@ -53,6 +56,7 @@ MAX_STATUS_BYTES = 1 << 16
 _ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 _BASIC_RESPONSE = bytes.fromhex("06092b0601050507300101")
 _SUCCESSFUL = bytes.fromhex("0a0100")
+_Issued = OrganisationCertificate | PersonalCertificate
 _DIGESTS = {"sha1": hashlib.sha1, "sha256": hashlib.sha256}
 
 
@@ -80,6 +84,21 @@ class CertificateStatus:
     revocation: Revocation | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationList:
+    """A CRL, its signature checked: whom it names, before anybody in particular is looked for.
+
+    Attributes:
+        this_update: up to when it speaks, aware UTC.
+        next_update: when a newer one is to be expected, aware UTC, or None.
+        serial_numbers: of the certificates it names.
+    """
+
+    this_update: datetime.datetime
+    next_update: datetime.datetime | None
+    serial_numbers: frozenset[int]
+
+
 def names_status(certificate: OrganisationCertificate) -> bool:
     """Whether a certificate says that its authority publishes revocations, by CRL or OCSP."""
     extensions = certificate.x509.extensions
@@ -93,7 +112,7 @@ def names_status(certificate: OrganisationCertificate) -> bool:
     return False
 
 
-def find_issuer(certificate: OrganisationCertificate, authorities: Iterable[bytes]) -> bytes | None:
+def find_issuer(certificate: _Issued, authorities: Iterable[bytes]) -> bytes | None:
     """Return the first of some authorities' certificates (DER) that issued a certificate, or None."""
     for authority in authorities:
         try:
@@ -104,9 +123,7 @@ def find_issuer(certificate: OrganisationCertificate, authorities: Iterable[byte
     return None
 
 
-def read_status(
-    data: bytes, method: StatusMethod, *, certificate: OrganisationCertificate, issuer: bytes
-) -> CertificateStatus:
+def read_status(data: bytes, method: StatusMethod, *, certificate: _Issued, issuer: bytes) -> CertificateStatus:
     """Read what an authority says of a certificate; the steps are those of the module's docstring.
 
     Args:
@@ -124,6 +141,24 @@ def read_status(
     if method is StatusMethod.CRL:
         return _crl_status(_read_crl(bytes(data), bytes(issuer)), certificate)
     return _read_ocsp(bytes(data), certificate, bytes(issuer))
+
+
+def read_list(data: bytes, *, issuer: bytes) -> RevocationList:
+    """Read whom a CRL names; what it says of each is `read_status`'s to read.
+
+    Args:
+        data: as `read_status` takes it.
+        issuer: DER of the authority, believed by the caller.
+
+    Raises:
+        MalformedError, MismatchError, PolicyError: as `read_status`.
+    """
+    crl, _ = _read_crl(bytes(data), bytes(issuer))
+    return RevocationList(
+        this_update=crl.last_update_utc,
+        next_update=crl.next_update_utc,
+        serial_numbers=frozenset(entry.serial_number for entry in crl),
+    )
 
 
 def normalise_status(data: bytes, method: StatusMethod) -> bytes:
@@ -153,7 +188,7 @@ def normalise_status(data: bytes, method: StatusMethod) -> bytes:
     return _wrap_basic(der.encode(der.SEQUENCE, *parts))
 
 
-def ocsp_request(certificate: OrganisationCertificate, issuer: bytes) -> bytes:
+def ocsp_request(certificate: _Issued, issuer: bytes) -> bytes:
     """Return a request for a certificate's status, DER, its CertID made with SHA-1 as responders expect it."""
     authority = x509.load_der_x509_certificate(issuer)
     builder = ocsp.OCSPRequestBuilder().add_certificate(certificate.x509, authority, hashes.SHA1())  # noqa: S303
@@ -193,7 +228,7 @@ def _read_crl(data: bytes, issuer_der: bytes) -> tuple[x509.CertificateRevocatio
 
 
 def _crl_status(
-    read: tuple[x509.CertificateRevocationList, x509.Certificate], certificate: OrganisationCertificate
+    read: tuple[x509.CertificateRevocationList, x509.Certificate], certificate: _Issued
 ) -> CertificateStatus:
     crl, issuer = read
     if certificate.x509.issuer != issuer.subject:  # (3)
@@ -242,7 +277,7 @@ def _reason(flag: x509.ReasonFlags) -> RevocationReason:
 # OCSP
 
 
-def _read_ocsp(data: bytes, certificate: OrganisationCertificate, issuer_der: bytes) -> CertificateStatus:
+def _read_ocsp(data: bytes, certificate: _Issued, issuer_der: bytes) -> CertificateStatus:
     _check_size(data, "ocsp")
     der.check_canonical(data, where="ocsp")  # (1)
     basic = _basic_response(data)
@@ -348,7 +383,7 @@ def _key_hash(key: ec.EllipticCurvePublicKey, algorithm: str) -> bytes:
 
 def _same_certificate(
     answer: ocsp.OCSPSingleResponse,
-    certificate: OrganisationCertificate,
+    certificate: _Issued,
     issuer: x509.Certificate,
     issuer_key: ec.EllipticCurvePublicKey,
 ) -> bool:
