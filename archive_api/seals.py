@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.errors import PolicyError
+from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.services import Services
 from archive_api.submissions.schemas import SealValue
 from ledger import fields
@@ -82,6 +83,7 @@ class SealJudge:
     """
 
     def __init__(self, session: Session, services: Services) -> None:
+        self._session = session
         self._services = services
         self._certificates = CertificateRepository(session)
 
@@ -132,7 +134,10 @@ class SealJudge:
                 code="certificate_not_registered",
                 certificate_id=certificate_id,
             )
-        if known[0].revocation_job_id is not None:
+        revoked = IssuerRevocations(self._session).effective(
+            certificate_id, not_before=known[0].not_before, at=self._services.now()
+        )
+        if revoked or known[0].revocation_job_id is not None:
             raise PolicyError(
                 f"expected a certificate that is not revoked, got {certificate_id}",
                 code="certificate_revoked",

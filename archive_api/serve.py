@@ -29,6 +29,7 @@ from archive_api.home import ContractSite, Home, write_private
 from archive_api.protection.connections import guarded
 from archive_api.seal_status.collector import SealStatusCollector
 from archive_api.seal_status.sources import HttpSources
+from archive_api.seal_status.watch import RevocationWatch
 from archive_api.settings import ANCHOR_SECONDS, Settings
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
@@ -92,6 +93,9 @@ def run(
         stack.callback(keeper.stop)
         sources = HttpSources.of(settings)
         stack.callback(sources.close)
+        watch = RevocationWatch(services, sources)
+        watch.start()
+        stack.callback(watch.stop)
         collector = SealStatusCollector(services, sources)
         collector.start()
         stack.callback(collector.stop)

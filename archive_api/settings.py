@@ -59,6 +59,8 @@ class Settings(BaseSettings):
             certificates of other issuers are not asked about.
         timestamp_url: the RFC 3161 authority; the trust file says whose timestamps are believed. None: no timestamps.
         status_timeout_seconds: how long a responder or timestamp authority may take.
+        status_poll_seconds: how often issuers with a source are asked what they revoked, of seals and of persons.
+        status_grace_hours: how long people whose certificate's issuer could not be asked may still sign in.
         status_refresh_hours: how old the newest status of a certificate with seals may become.
         rpc_url: the node; loopback for the embedded one.
         archive_name: the archive's name as in its certificates.
@@ -111,6 +113,8 @@ class Settings(BaseSettings):
     status_sources: dict[str, StatusSource] = Field(default_factory=dict)
     timestamp_url: str | None = None
     status_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
+    status_poll_seconds: Annotated[float, Field(gt=0)] = 60.0
+    status_grace_hours: Annotated[int, Field(gt=0)] = 24
     status_refresh_hours: Annotated[int, Field(gt=0)] = 24
     rpc_url: str
     archive_name: str

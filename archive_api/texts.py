@@ -21,6 +21,10 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "certificate_not_yet_valid": ("证书尚未生效", "The certificate is not valid yet"),
     "certificate_registered": ("该证书已登记", "The certificate is registered already"),
     "certificate_revoked": ("证书已吊销", "The certificate is revoked"),
+    "certificate_status_unknown": (
+        "近期无法向发证机构查询证书是否吊销，请稍后再试",
+        "The issuer could not be asked lately whether the certificate is revoked: try later",
+    ),
     "chain_constraints_failure": ("证书链不符合要求", "The certificate's path breaks a rule"),
     "challenge_expired": ("登录质询已过期，请重新登录", "The challenge has expired: sign in again"),
     "challenge_unknown": ("登录质询无效", "The challenge was not drawn here for this certificate"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
@@ -59,6 +60,11 @@ class CertificateRepository:
     def by_key(self, public_key: str) -> CertificateRow | None:
         """The certificate with this public key (hex of x‖y)."""
         return self._session.exec(select(CertificateRow).where(CertificateRow.public_key == public_key)).one_or_none()
+
+    def issued_by(self, issuer: str) -> Sequence[CertificateRow]:
+        """Certificates that bear an issuer's name (hex of its DER), oldest first."""
+        query = select(CertificateRow).where(CertificateRow.issuer == issuer).order_by(col(CertificateRow.id))
+        return self._session.exec(query).all()
 
     def search(self, organisation: str | None) -> SelectOfScalar[CertificateRow]:
         """All certificates, or an organisation's."""

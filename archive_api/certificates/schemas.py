@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from archive_api.http import ChainStatus
 
-__all__ = ["CertificateIn", "CertificateOut", "OrganisationOut", "RevocationIn", "RevocationOut"]
+__all__ = ["CertificateIn", "CertificateOut", "IssuerRevocationOut", "OrganisationOut", "RevocationIn", "RevocationOut"]
 
 ReasonName = Literal[
     "unspecified",
@@ -54,6 +54,17 @@ class RevocationOut(ChainStatus):
     reason: str
 
 
+class IssuerRevocationOut(BaseModel):
+    """That the certificate's own issuer revoked it."""
+
+    revoked_at: datetime
+    reason: str
+    invalidity_time: datetime | None = Field(description="Since when the issuer thinks the key compromised.")
+    method: Literal["crl", "ocsp"] = Field(description="Where the issuer says so.")
+    as_of: datetime = Field(description="thisUpdate of that list or answer.")
+    chain: ChainStatus | None = Field(description="Relaying the list; null: nothing was sent from here.")
+
+
 class CertificateOut(ChainStatus):
     """A sealing certificate."""
 
@@ -64,4 +75,5 @@ class CertificateOut(ChainStatus):
     not_after: datetime
     certificate: str = Field(description="base64 of the DER.")
     revocation: RevocationOut | None
+    issuer_revocation: IssuerRevocationOut | None
     created_at: datetime

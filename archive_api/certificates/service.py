@@ -11,19 +11,22 @@ from archive_api.certificates.repository import CertificateRepository
 from archive_api.certificates.schemas import (
     CertificateIn,
     CertificateOut,
+    IssuerRevocationOut,
     OrganisationOut,
     RevocationIn,
     RevocationOut,
 )
 from archive_api.errors import ConflictError
-from archive_api.http import registration
+from archive_api.http import ChainStatus, registration
 from archive_api.outbox.repository import JobRepository, anchor_state
+from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.services import Services
 from ledger import fields
 from ledger.anchoring import Phase, Retried, step
 from ledger.identifiers import validate_uscc
 from signing.certificates import OrganisationCertificate, parse_certificate
 from signing.paths import TrustRoots, validate_path
+from signing.status import StatusMethod
 from signing.verification import RevocationReason
 
 __all__ = ["CertificateService"]
@@ -40,6 +43,7 @@ class CertificateService:
     def __init__(self, session: Session, services: Services) -> None:
         self._services = services
         self._certificates = CertificateRepository(session)
+        self._issuers = IssuerRevocations(session)
         self._jobs = JobRepository(session)
 
     def register(self, wanted: CertificateIn) -> CertificateOut:
@@ -109,8 +113,23 @@ class CertificateService:
             not_after=row.not_after,
             certificate=row.der,
             revocation=revocation,
+            issuer_revocation=self._by_issuer(row),
             created_at=row.created_at,
             **registration(self._jobs.get(row.job_id)),
+        )
+
+    def _by_issuer(self, row: CertificateRow) -> IssuerRevocationOut | None:
+        revoked = self._issuers.of(row.certificate_id)
+        if revoked is None:
+            return None
+        job = None if revoked.job_id is None else self._jobs.get(revoked.job_id)
+        return IssuerRevocationOut(
+            revoked_at=revoked.revoked_at,
+            reason=RevocationReason(revoked.reason).name.lower(),
+            invalidity_time=revoked.invalidity_time,
+            method="crl" if revoked.method == StatusMethod.CRL else "ocsp",
+            as_of=revoked.this_update,
+            chain=None if job is None else ChainStatus(**registration(job)),
         )
 
     def _refuse_known(self, parsed: OrganisationCertificate) -> None:

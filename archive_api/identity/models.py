@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-__all__ = ["PersonCertificateRow", "PersonRow", "SessionRow"]
+__all__ = ["PersonCertificateRow", "PersonCertificateStatusRow", "PersonRow", "SessionRow"]
 
 
 class PersonRow(SQLModel, table=True):
@@ -43,6 +43,21 @@ class PersonCertificateRow(SQLModel, table=True):
     der: str = Field(sa_type=Text)
     revoked_at: datetime | None = None
     created_at: datetime
+
+
+class PersonCertificateStatusRow(SQLModel, table=True):
+    """What the issuer says of a personal certificate, where it is asked; `checked_at`: until when it vouched for that.
+
+    `revoked_at` and `reason` (RFC 5280's CRLReason) are None while it is not revoked.
+    """
+
+    __tablename__ = "person_certificate_statuses"
+
+    person_certificate_pk: int = Field(foreign_key="person_certificates.id", primary_key=True)
+    this_update: datetime
+    checked_at: datetime
+    revoked_at: datetime | None = None
+    reason: int | None = None
 
 
 class SessionRow(SQLModel, table=True):

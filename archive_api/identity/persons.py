@@ -171,12 +171,16 @@ class PersonService:
                     serial=certificate.serial,
                     not_before=certificate.not_before,
                     not_after=certificate.not_after,
-                    revoked_at=certificate.revoked_at,
+                    revoked_at=certificate.revoked_at or self._revoked_by_issuer(certificate),
                 )
                 for certificate in certificates
             ],
             created_at=row.created_at,
         )
+
+    def _revoked_by_issuer(self, certificate: PersonCertificateRow) -> datetime | None:
+        status = self._persons.status(certificate)
+        return None if status is None else status.revoked_at
 
     def _read(self, text: str) -> PersonalCertificate:
         parsed = parse_personal_certificate(fields.base64_bytes(text, "certificate"), validate_code=validate_uscc)

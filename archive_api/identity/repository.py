@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import exists
@@ -10,7 +11,12 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from archive_api.certificates.models import CertificateRow
 from archive_api.errors import NotFoundError
-from archive_api.identity.models import PersonCertificateRow, PersonRow, SessionRow
+from archive_api.identity.models import (
+    PersonCertificateRow,
+    PersonCertificateStatusRow,
+    PersonRow,
+    SessionRow,
+)
 
 __all__ = ["PersonRepository"]
 
@@ -37,16 +43,22 @@ class PersonRepository:
             raise NotFoundError("expected a person, got none with this id")
         return row
 
-    def by_certificate(self, certificate_id: str) -> tuple[PersonRow, PersonCertificateRow, bool] | None:
-        """Who has a certificate (hex id), the certificate, and whether its key is registered for sealing; one query."""
+    def by_certificate(
+        self, certificate_id: str
+    ) -> tuple[PersonRow, PersonCertificateRow, PersonCertificateStatusRow | None, bool] | None:
+        """Who has a certificate (hex id), the certificate, what its issuer says, whether its key seals; one query."""
         for_sealing = exists().where(col(CertificateRow.public_key) == col(PersonCertificateRow.public_key))
         query = (
-            select(PersonRow, PersonCertificateRow, for_sealing)
+            select(PersonRow, PersonCertificateRow, PersonCertificateStatusRow, for_sealing)
             .join(PersonCertificateRow, col(PersonCertificateRow.person_pk) == PersonRow.id)
+            .outerjoin(
+                PersonCertificateStatusRow,
+                col(PersonCertificateStatusRow.person_certificate_pk) == PersonCertificateRow.id,
+            )
             .where(PersonCertificateRow.certificate_id == certificate_id)
         )
         found = self._session.exec(query).one_or_none()
-        return (found[0], found[1], bool(found[2])) if found else None
+        return (found[0], found[1], found[2], bool(found[3])) if found else None
 
     def by_oidc(self, issuer: str, subject: str) -> PersonRow | None:
         """Who is known by this name at a unified identity."""
@@ -57,6 +69,19 @@ class PersonRepository:
         """A person's certificates, oldest first."""
         query = select(PersonCertificateRow).where(PersonCertificateRow.person_pk == person_pk)
         return list(self._session.exec(query.order_by(col(PersonCertificateRow.id))).all())
+
+    def status(self, certificate: PersonCertificateRow) -> PersonCertificateStatusRow | None:
+        """What the issuer says of a certificate, where it is asked."""
+        return self._session.get(PersonCertificateStatusRow, certificate.id)
+
+    def issued_by(self, issuer: str, *, now: datetime) -> Sequence[PersonCertificateRow]:
+        """Certificates that bear an issuer's name (hex of its DER), not expired nor revoked here."""
+        query = select(PersonCertificateRow).where(
+            PersonCertificateRow.issuer == issuer,
+            col(PersonCertificateRow.revoked_at).is_(None),
+            col(PersonCertificateRow.not_after) >= now,
+        )
+        return self._session.exec(query.order_by(col(PersonCertificateRow.id))).all()
 
     def same_certificate(self, issuer: str, serial: str, public_key: str) -> PersonCertificateRow | None:
         """A certificate with this issuer and serial number (hex), or with this key (hex of x‖y)."""

@@ -2,7 +2,7 @@
 
 A token is 32 random bytes; the catalogue has its digest alone. A session ends when it is told to, when it was not used
 for `session_seconds`, `session_max_seconds` after it began, or as soon as its person is disabled or its certificate is
-expired, revoked or registered for sealing.
+expired, revoked (here or by its issuer) or registered for sealing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ from archive_api.certificates.models import CertificateRow
 from archive_api.db.engine import Database
 from archive_api.errors import ForbiddenError, UnauthenticatedError
 from archive_api.identity.challenges import derived_key
-from archive_api.identity.models import PersonCertificateRow, PersonRow, SessionRow
+from archive_api.identity.models import (
+    PersonCertificateRow,
+    PersonCertificateStatusRow,
+    PersonRow,
+    SessionRow,
+)
 from archive_api.settings import Settings
 
 __all__ = ["CSRF_HEADER", "CSRF_PARAMETER", "OpenedSession", "SessionStore", "SignedIn"]
@@ -209,6 +214,10 @@ class SessionStore:
             return None
         now = self._now()
         for_sealing = exists().where(col(CertificateRow.public_key) == col(PersonCertificateRow.public_key))
+        by_issuer = exists().where(
+            col(PersonCertificateStatusRow.person_certificate_pk) == PersonCertificateRow.id,
+            col(PersonCertificateStatusRow.revoked_at).is_not(None),
+        )
         query = (
             select(SessionRow, PersonRow, PersonCertificateRow)
             .join(PersonRow, col(PersonRow.id) == SessionRow.person_pk)
@@ -217,7 +226,8 @@ class SessionStore:
                 (col(PersonCertificateRow.id) == SessionRow.person_certificate_pk)
                 & col(PersonCertificateRow.revoked_at).is_(None)
                 & (col(PersonCertificateRow.not_after) >= now)
-                & ~for_sealing,
+                & ~for_sealing
+                & ~by_issuer,
             )
             .where(
                 SessionRow.token_sha256 == _digest(token),

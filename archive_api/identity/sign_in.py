@@ -6,15 +6,19 @@ What is checked, cheapest first:
  3. the origin signed is this server's, so that nobody can pass on what was signed for another;
  4. the signature is the certificate's key's over `yunshang-signin/v1`, origin and both nonces;
  5. the certificate has a path to a root for personal certificates and is valid now;
- 6. it is a person's, not revoked, the person is not disabled, the key not registered for sealing;
+ 6. it is a person's, not revoked here nor by its issuer, which was asked lately where a source is configured for it;
+    the person is not disabled, the key not registered for sealing;
  7. the challenge was not answered before.
 """
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime, timedelta
+
 from archive_api.errors import UnauthenticatedError
 from archive_api.identity.challenges import Challenge
-from archive_api.identity.models import PersonCertificateRow, PersonRow
+from archive_api.identity.models import PersonCertificateRow, PersonCertificateStatusRow, PersonRow
 from archive_api.identity.repository import PersonRepository
 from archive_api.identity.schemas import SessionIn
 from archive_api.identity.sessions import OpenedSession
@@ -64,10 +68,11 @@ class SignInService:
         except PolicyError as error:
             raise UnauthenticatedError(str(error), code=error.code) from error
         self._check_signature(wanted, certificate, challenge, origins)  # (3) (4)
-        self._check_path(certificate)  # (5)
+        issuer = self._check_path(certificate)  # (5)
         with self._services.database.transaction() as session:
             found = PersonRepository(session).by_certificate(certificate.certificate_id.hex())  # (6)
-            person, row = _entitled(found)
+            person, row, status = _entitled(found)
+            self._check_status(row, status, issuer=issuer, now=now)
             opened = self._services.sessions.open(  # (7)
                 session,
                 person_pk=row.person_pk,
@@ -99,26 +104,49 @@ class SignInService:
         except MismatchError as error:
             raise UnauthenticatedError(str(error), code=error.code) from error
 
-    def _check_path(self, certificate: PersonalCertificate) -> None:
+    def _check_path(self, certificate: PersonalCertificate) -> bytes:
+        """Return the issuer's certificate, DER."""
         try:
-            validate_path(certificate, self._services.personal_roots(), at=self._services.now())
+            return validate_path(certificate, self._services.personal_roots(), at=self._services.now())[1]
         except (NotFoundError, PolicyError) as error:
             raise UnauthenticatedError(str(error), code=error.code) from error
 
+    def _check_status(
+        self,
+        row: PersonCertificateRow,
+        status: PersonCertificateStatusRow | None,
+        *,
+        issuer: bytes,
+        now: datetime,
+    ) -> None:
+        """The issuer is asked in the background (`seal_status.watch`); nobody waits for it here."""
+        settings = self._services.settings
+        if hashlib.sha256(issuer).hexdigest() not in settings.status_sources:
+            return
+        checked_at = row.created_at if status is None else max(status.checked_at, row.created_at)
+        if now - checked_at > timedelta(hours=settings.status_grace_hours):
+            raise UnauthenticatedError(
+                "expected a certificate whose issuer could be asked lately, got one it could not be asked about",
+                code="certificate_status_unknown",
+            )
 
-def _entitled(found: tuple[PersonRow, PersonCertificateRow, bool] | None) -> tuple[PersonRow, PersonCertificateRow]:
-    """The person and certificate, where nothing stands against a session."""
+
+_Found = tuple[PersonRow, PersonCertificateRow, PersonCertificateStatusRow | None, bool]
+
+
+def _entitled(found: _Found | None) -> tuple[PersonRow, PersonCertificateRow, PersonCertificateStatusRow | None]:
+    """The person, the certificate and its status, where nothing stands against a session."""
     if found is None:
         raise UnauthenticatedError(
             "expected a person's certificate, got an unknown one; an administrator can add it", code="person_unknown"
         )
-    person, row, is_for_sealing = found
+    person, row, status, is_for_sealing = found
     if is_for_sealing:
         raise UnauthenticatedError(
             "expected a key that seals nothing, got one registered for sealing", code="certificate_for_sealing"
         )
-    if row.revoked_at is not None:
+    if row.revoked_at is not None or (status is not None and status.revoked_at is not None):
         raise UnauthenticatedError("expected a certificate in use, got a revoked one", code="certificate_revoked")
     if person.disabled_at is not None:
         raise UnauthenticatedError("expected a person who may sign in, got a disabled one", code="person_disabled")
-    return person, row
+    return person, row, status

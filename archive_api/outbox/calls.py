@@ -12,6 +12,7 @@ from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.outbox.models import Job
 from archive_api.projects.repository import ProjectRepository
+from archive_api.seal_status.revocations import RELAY_JOB, relay_call
 from archive_api.seals import core_seal
 from archive_api.submissions.repository import SubmissionRepository
 from ledger.canonical import parse_canonical
@@ -49,6 +50,8 @@ class CallBuilder:
         """The call of a job."""
         if job.kind == ANCHOR_JOB:
             return append_checkpoint(self._session, job)
+        if job.kind == RELAY_JOB:
+            return relay_call(self._session, job)
         return self._builders[job.kind](job.subject)
 
     def _register_certificate(self, subject: str) -> calls.LedgerCall:

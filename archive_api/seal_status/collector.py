@@ -26,6 +26,7 @@ from archive_api.errors import ApiError, TransportError
 from archive_api.outbox.repository import JobRepository
 from archive_api.seal_status.models import CertificateStatusRow, Occasion, TimestampRow
 from archive_api.seal_status.repository import SealStatusRepository
+from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.seal_status.sources import StatusSources
 from archive_api.services import Services
 from archive_api.submissions.models import SealRow, StatementRow
@@ -215,6 +216,7 @@ class SealStatusCollector:
         )
         with self._services.database.transaction() as session:
             is_new = SealStatusRepository(session).add_status(row)
+            IssuerRevocations(session).keep(identifier, status, data, now=row.created_at)
         if not is_new:
             self._put_off(identifier, f"status of certificate {identifier}: nothing newer than {status.this_update}")
             return False

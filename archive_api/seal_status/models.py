@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-__all__ = ["CertificateStatusRow", "Occasion", "SettledStatementRow", "TimestampRow"]
+__all__ = ["CertificateStatusRow", "IssuerRevocationRow", "Occasion", "SettledStatementRow", "TimestampRow"]
 
 
 class Occasion(StrEnum):
@@ -32,6 +32,27 @@ class CertificateStatusRow(SQLModel, table=True):
     revoked: bool
     data: str = Field(sa_type=Text)
     occasion: str = Field(max_length=8)
+    created_at: datetime
+
+
+class IssuerRevocationRow(SQLModel, table=True):
+    """That an issuer revoked a sealing certificate, with the CRL or OCSP answer (base64 in `data`) that says so.
+
+    `job_id` is of the job that relays this CRL to the chain; `reason` is RFC 5280's CRLReason.
+    """
+
+    __tablename__ = "issuer_revocations"
+    __table_args__ = (UniqueConstraint("certificate_id", "this_update", "method"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    certificate_id: str = Field(max_length=64)
+    method: str = Field(max_length=4)
+    this_update: datetime
+    revoked_at: datetime
+    reason: int
+    invalidity_time: datetime | None = None
+    data: str = Field(sa_type=Text)
+    job_id: int | None = Field(default=None, foreign_key="jobs.id", index=True)
     created_at: datetime
 
 

@@ -17,13 +17,16 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from archive_api.errors import TransportError
 from signing.certificates import OrganisationCertificate
 from signing.errors import SigningError
+from signing.personal import PersonalCertificate
 from signing.status import MAX_STATUS_BYTES, StatusMethod, normalise_status, ocsp_request
 from signing.timestamps import MAX_TOKEN_BYTES, timestamp_request, timestamp_token
 
 if TYPE_CHECKING:
     from archive_api.settings import Settings
 
-__all__ = ["HttpSources", "StatusSource", "StatusSources", "check_address"]
+__all__ = ["HttpSources", "Issued", "StatusSource", "StatusSources", "check_address"]
+
+Issued = OrganisationCertificate | PersonalCertificate
 
 _MAX_TIMESTAMP_BYTES = 4 * MAX_TOKEN_BYTES
 
@@ -79,7 +82,11 @@ class StatusSources(Protocol):
         """Whether something is configured for an issuer, by its certificate's DER."""
         ...
 
-    def status(self, certificate: OrganisationCertificate, issuer: bytes) -> tuple[StatusMethod, bytes]:
+    def crl(self, issuer: bytes) -> bytes | None:
+        """Return the issuer's CRL, in evidence's spelling, not verified yet; None: it is configured without one."""
+        ...
+
+    def status(self, certificate: Issued, issuer: bytes) -> tuple[StatusMethod, bytes]:
         """Return what the issuer says now, in evidence's spelling, not verified yet."""
         ...
 
@@ -139,7 +146,17 @@ class HttpSources:
         """See the protocol."""
         return self._timestamp_url is not None
 
-    def status(self, certificate: OrganisationCertificate, issuer: bytes) -> tuple[StatusMethod, bytes]:
+    def crl(self, issuer: bytes) -> bytes | None:
+        """See the protocol."""
+        source = self._sources.get(hashlib.sha256(issuer).hexdigest())
+        if source is None or source.crl is None:
+            return None
+        try:
+            return normalise_status(self._read_crl(source.crl), StatusMethod.CRL)
+        except SigningError as error:
+            raise TransportError(f"expected a CRL, got {error}", code="status_unusable") from error
+
+    def status(self, certificate: Issued, issuer: bytes) -> tuple[StatusMethod, bytes]:
         """See the protocol; the CRL is asked where the responder can't be reached."""
         source = self._sources.get(hashlib.sha256(issuer).hexdigest())
         if source is None:
@@ -172,7 +189,7 @@ class HttpSources:
         except SigningError as error:
             raise TransportError(f"expected a timestamp, got {error}", code="timestamp_unusable") from error
 
-    def _ask_responder(self, address: str, certificate: OrganisationCertificate, issuer: bytes) -> bytes:
+    def _ask_responder(self, address: str, certificate: Issued, issuer: bytes) -> bytes:
         request = ocsp_request(certificate, issuer)
         return self._exchange(address, request, "application/ocsp-request", limit=MAX_STATUS_BYTES)
 

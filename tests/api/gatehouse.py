@@ -132,8 +132,8 @@ def new_authority(name: str = "测试根证书") -> DevelopmentAuthority:
 
 @contextmanager
 def open_gatehouse(root: Path, **settings: Any) -> Iterator[Gatehouse]:
-    """Build one in a folder, with settings of the test's own."""
-    authority = new_authority()
+    """Build one in a folder, with settings, and perhaps an authority, of the test's own."""
+    authority = settings.pop("authority", None) or new_authority()
     desk = authority.issue_personal_key(name="开发工作台", **dates())
     trust = TrustFile(
         ca_roots=(authority.root_certificate,),

@@ -16,7 +16,7 @@ from sqlalchemy import delete
 
 from archive_api.errors import TransportError
 from archive_api.seal_status.collector import SealStatusCollector
-from archive_api.seal_status.models import CertificateStatusRow
+from archive_api.seal_status.models import CertificateStatusRow, IssuerRevocationRow
 from archive_api.seal_status.sources import HttpSources, StatusSource
 from ledger.cli.seals import CadesSeals
 from ledger.identifiers import validate_uscc
@@ -26,45 +26,14 @@ from ledger.types import ROLES, Role
 from ledger.verify import Outcome, verify_bundle
 from signing.authority import DevelopmentAuthority
 from signing.authority_services import AuthorityServices, record_revocation
-from signing.certificates import OrganisationCertificate
 from signing.revocation import Revocation, RevocationReason
-from signing.status import MAX_STATUS_BYTES, StatusMethod, normalise_status, ocsp_request
-from signing.timestamps import timestamp_request, timestamp_token
+from signing.status import MAX_STATUS_BYTES, StatusMethod
 
+from .simulated import Simulated
 from .world import Prepared, World, organisation_code
 
 SECOND = datetime.timedelta(seconds=1)
 DAY = datetime.timedelta(days=1)
-
-
-class Simulated:
-    """An authority that can be away, without sockets."""
-
-    def __init__(self, services: AuthorityServices, world: World) -> None:
-        self.services = services
-        self.world = world
-        self.is_away = False
-        self.stamps = True
-        self.asked = 0
-
-    def has_source(self, issuer: bytes) -> bool:
-        return issuer == self.world.authority.root_certificate
-
-    def status(self, certificate: OrganisationCertificate, issuer: bytes) -> tuple[StatusMethod, bytes]:
-        self._ask()
-        answer = self.services.ocsp(ocsp_request(certificate, issuer), now=self.world.clock.now())
-        assert answer is not None
-        return StatusMethod.OCSP, normalise_status(answer, StatusMethod.OCSP)
-
-    def timestamp(self, signatures: tuple[bytes, ...]) -> bytes:
-        self._ask()
-        request = timestamp_request(signatures)
-        return timestamp_token(self.services.timestamp(request.as_bytes(), now=self.world.clock.now()), request)
-
-    def _ask(self) -> None:
-        self.asked += 1
-        if self.is_away:
-            raise TransportError("expected an answer, got none")
 
 
 @dataclasses.dataclass
@@ -136,6 +105,7 @@ def office(world: World, published: tuple[Path, dict[Role, object]]) -> Iterator
     (directory / "revoked.json").unlink(missing_ok=True)
     with world.services.database.transaction() as session:  # the next test's clock may be before these
         session.execute(delete(CertificateStatusRow))
+        session.execute(delete(IssuerRevocationRow))
     world.parties.update(former)
 
 
