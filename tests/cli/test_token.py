@@ -166,9 +166,7 @@ def test_a_key_is_a_file_or_a_token(arguments: dict[str, Any]) -> None:
 
 
 def test_reads_a_token_uri() -> None:
-    place = parse_token_uri(
-        "pkcs11:token=%E4%BA%91;serial=15ef?module-path=/usr/lib/m.so&pin-source=file:/pin"
-    )
+    place = parse_token_uri("pkcs11:token=%E4%BA%91;serial=15ef?module-path=/usr/lib/m.so&pin-source=file:/pin")
     assert (place.label, place.serial, place.module) == ("云", "15ef", Path("/usr/lib/m.so"))
     assert place.pin_file == Path("/pin")
 
