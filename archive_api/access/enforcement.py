@@ -146,6 +146,8 @@ def _decide(request: Request, access: Access, names: Mapping[str, str]) -> None:
         may = access.principal.has_somewhere(rule.roles)
         access.verdict = Verdict.ALLOWED if may else decide(rule, access.principal, None)
         if may and isinstance(error, MalformedError):
+            if rule.is_page:  # a person follows a link: there is no such page
+                raise NotFoundError("expected a page, got none under this name") from error
             raise
         return
     access.verdict = decide(rule, access.principal, access.target)

@@ -242,7 +242,8 @@ def test_rewritten_history_does_not_lead_to_the_anchored_head(
     copy: Desk, capsys: pytest.CaptureFixture[str], index: int, what: str
 ) -> None:
     entries = _entries(copy)
-    other = entries[index].replace(b"granted", b"denied ".strip())
+    other = entries[index].replace(b'"status":', b'"status":1')
+    assert other != entries[index]
     changed = {"removed": [], "altered": [other], "inserted": [entries[index], entries[index]]}[what]
     _rewrite(copy, entries[:index] + changed + entries[index + 1 :])
     code, document = audit(copy, capsys)

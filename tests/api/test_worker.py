@@ -182,10 +182,10 @@ def test_sends_again_what_a_killed_node_forgot(world: World, acknowledged: bool)
 
 
 def test_shows_what_the_contract_refused_and_why(world: World) -> None:
-    prepared = world.frozen(seal_in=2)
+    prepared = world.frozen(seal_in=8)
     for role in ROLES:
         world.seal(prepared, role)
-    time.sleep(3.2)
+    time.sleep(max(0.0, prepared.statement.seal_by + 1.2 - time.time()))
     world.settle()
     shown = world.show(prepared)
     assert shown["state"] == "anchor_refused"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from archive_api.cli import archivist, chain, sealing
+from archive_api.cli import archivist, chain, keys, sealing
 from archive_api.cli.app import main
 from archive_api.cli.failures import CommandError
 from archive_api.cli.review import require_open, stated
@@ -52,10 +52,10 @@ def test_takes_the_own_ledger() -> None:
 def test_every_sealing_command_refuses_another_ledger(
     command: str, domain: dict[str, object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(keys, "Pkcs12KeyStore", lambda *_arguments: key_store("archive"))
+    monkeypatch.setattr(keys, "read_passphrase", lambda _file: "x")
     for module in (sealing, archivist):
-        monkeypatch.setattr(module, "Pkcs12KeyStore", lambda *_arguments: key_store("archive"))
         monkeypatch.setattr(module, "connect", lambda *_arguments: Archive(document(**domain)))
-        monkeypatch.setattr(module, "read_passphrase", lambda _file: "x")
     words = {
         "seal": ["submission", "seal", REF, "--role", "owner"],
         "decline": ["submission", "decline", REF, "--role", "owner", "--reason", "缺页"],

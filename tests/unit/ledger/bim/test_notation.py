@@ -303,10 +303,10 @@ def test_refuses_what_is_nested_deeper_than_allowed(opening: str) -> None:
 def test_takes_time_linear_in_the_length(piece: str) -> None:
     def seconds(times: int) -> float:
         text = "(" + piece * times
-        began = time.perf_counter()
+        began = time.process_time()
         with pytest.raises(MalformedError):
             parse_value(text)
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     small = min(seconds(2_000) for _ in range(3))
     assert min(seconds(40_000) for _ in range(3)) < 20 * max(small, 1e-3) * 4
