@@ -124,6 +124,8 @@ class PersonService:
                 self._services.sessions.end(self._session, person_pk=_pk(row))
         if wanted.oidc is not None:
             self._set_oidc(row, wanted.oidc)
+            # Whoever signed in as this person before may be somebody else now.
+            self._services.sessions.end(self._session, person_pk=_pk(row))
         self._persons.add(row)
         return self.show(row)
 

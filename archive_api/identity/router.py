@@ -148,18 +148,28 @@ def _persons(routes: APIRouter) -> None:
 
     @routes.patch("/persons/{person_id}", response_model=PersonOut, dependencies=[Depends(require_json)])
     def change_person(
-        person_id: PersonPath, body: PersonChange, services: ServicesDep, signed_in: MaybeSignedInDep
+        request: Request,
+        person_id: PersonPath,
+        body: PersonChange,
+        services: ServicesDep,
+        signed_in: MaybeSignedInDep,
     ) -> PersonOut:
         """Disable or enable somebody (their sessions are over at once), or set their unified identity."""
         by = signed_in.person_id if signed_in else None
+        note(request, detail={"changed": sorted(body.model_fields_set)})
         with services.database.transaction() as session:
             return PersonService(session, services).change(person_id, body, by=by)
 
     @routes.post("/persons/{person_id}/certificates", status_code=201, response_model=PersonOut)
     def add_certificate(
-        person_id: PersonPath, body: CertificateAddition, services: ServicesDep, creation: CreationDep
+        request: Request,
+        person_id: PersonPath,
+        body: CertificateAddition,
+        services: ServicesDep,
+        creation: CreationDep,
     ) -> Response:
         """Add a person's further certificate, such as the next one."""
+        note(request, detail={"changed": ["certificates"]})
         return creation.run(
             lambda session: PersonService(session, services).add_certificate(person_id, body.certificate)
         )

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlmodel import select
 
 from archive_api.access_log.events import PROMISE_HEADER, AccessEvent, Promise
 from archive_api.errors import TransportError
+from archive_api.identity.models import PersonRow, SessionRow
 
 from .world import JSON, World
 
@@ -133,6 +135,21 @@ def test_administration_and_sign_ins_name_who_and_what(world: World, watched: Wa
     signed_in = watched.events[2].subject
     assert signed_in is not None
     assert signed_in["person_id"] == given.detail["person_id"]
+
+
+def test_a_changed_identity_ends_sessions_and_is_recorded_as_such(world: World, watched: Watched) -> None:
+    client = world.person({"role": "auditor"})
+    person = client.get("/api/v1/sessions/current").json()["person_id"]
+    world.call(
+        "PATCH", f"/persons/{person}", 200, json={"oidc": {"issuer": "https://id.example.cn", "subject": "u-77"}}
+    )
+    assert watched.events[-1].action == "person.change"
+    assert watched.events[-1].detail["changed"] == ["oidc"]
+    with world.services.database.reading() as session:
+        found = session.exec(select(PersonRow).where(PersonRow.person_id == person)).one()
+        rows = session.exec(select(SessionRow).where(SessionRow.person_pk == found.id)).all()
+    assert rows
+    assert [row for row in rows if row.ended_at is None] == []
 
 
 def test_nothing_is_given_that_cannot_be_recorded(world: World, accepted: JSON) -> None:
