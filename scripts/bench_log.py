@@ -122,7 +122,7 @@ def build(folder: Path, signer: LogSigner, count: int) -> list[AnchoredCheckpoin
                 _entry(number, now, clear_commitment(salt, clear)) for number, salt in zip(numbers, salts, strict=True)
             ]
             head = log.append([LogRecord(entry) for entry in entries])
-            heads.append(AnchoredCheckpoint(head.size, head.root, block_number=len(heads), block_time=0))
+            heads.append(AnchoredCheckpoint(head.size, head.root, block_number=len(heads), block_time=int(time.time())))
             rows = [
                 {"entry_index": number, "time": 0, "salt": salt.hex(), "clear": clear.decode()}
                 for number, salt in zip(numbers, salts, strict=True)
