@@ -240,5 +240,7 @@ def test_an_index_written_in_another_way_is_none(levelled: Levelled, written: st
 
 @pytest.mark.parametrize("name", ["0x", "0xZZ", "0x" + "5D" * 32, "0x" + "5d" * 31, "5d5d"])
 def test_a_name_that_can_be_none_reaches_no_route(levelled: Levelled, name: str) -> None:
-    for path in (f"/api/v1/evidence/{name}/0", f"/api/v1/buildings/{name}", f"/buildings/{name}"):
-        assert levelled.clients[None, True].get(path).status_code == 422, path
+    anybody = levelled.clients[None, True]
+    for path in (f"/api/v1/evidence/{name}/0", f"/api/v1/buildings/{name}"):
+        assert anybody.get(path).status_code == 422, path
+    assert anybody.get(f"/buildings/{name}").status_code == 404
