@@ -33,8 +33,8 @@ from signing.certificates import (
     load_p256_certificate,
     organisation_subject,
 )
-from signing.errors import MalformedError, MismatchError, PolicyError
-from signing.keystore import load_pkcs12
+from signing.errors import MalformedError, MismatchError
+from signing.keystore import load_pkcs12, require_own_key
 
 __all__ = [
     "KEY_AGREEMENT",
@@ -132,7 +132,7 @@ def _parse(der_bytes: bytes) -> EncryptionCertificate:
             organisation_name=name,
             serial_number=certificate.serial_number,
             issuer=issuer_name(der_bytes),
-            public_key=_point(key)[1:],
+            public_key=key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:],
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
             x509=certificate,
@@ -163,10 +163,6 @@ def _info(certificate: bytes, commitment: bytes) -> bytes:
         if len(value) != _SECRET_BYTES:
             raise MalformedError(f"expected {_SECRET_BYTES} bytes, got {len(value)}", where=name)
     return b"yunshang-wrap/v1\x00" + certificate + commitment
-
-
-def _point(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
 class EncryptionKey(Protocol):
@@ -211,10 +207,7 @@ class InMemoryEncryptionKey:
     __slots__ = ("_certificate", "_key")
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: EncryptionCertificate) -> None:
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise PolicyError("expected a P-256 key, got another kind", code="key_curve", where="key")
-        if _point(key.public_key())[1:] != certificate.public_key:
-            raise MismatchError("expected the certificate of this key, got another one's", where="certificate")
+        require_own_key(key, certificate.public_key)
         self._key = key
         self._certificate = certificate
 

@@ -20,7 +20,7 @@ from signing.cades import normalise_signature, signed_attributes
 from signing.certificates import OrganisationCertificate, parse_certificate
 from signing.errors import MalformedError, MismatchError, NotFoundError, PolicyError, TransportError
 
-__all__ = ["InMemoryKeyStore", "KeyStore", "Pkcs12KeyStore", "encode_pkcs12", "load_pkcs12"]
+__all__ = ["InMemoryKeyStore", "KeyStore", "Pkcs12KeyStore", "encode_pkcs12", "load_pkcs12", "require_own_key"]
 
 
 class KeyStore(Protocol):
@@ -67,11 +67,7 @@ class InMemoryKeyStore:
     __slots__ = ("_certificate", "_key")
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: OrganisationCertificate) -> None:
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise PolicyError("expected a P-256 key, got another kind", code="key_curve", where="key")
-        point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
-        if point != certificate.public_key:
-            raise MismatchError("expected the certificate of this key, got another one's", where="certificate")
+        require_own_key(key, certificate.public_key)
         self._key = key
         self._certificate = certificate
 
@@ -118,6 +114,23 @@ class Pkcs12KeyStore(InMemoryKeyStore):
     def __init__(self, path: Path, passphrase: str) -> None:
         key, certificate = load_pkcs12(path, passphrase)
         super().__init__(key, parse_certificate(certificate))
+
+
+def require_own_key(key: ec.EllipticCurvePrivateKey, public_key: bytes) -> None:
+    """Refuse a key that is not P-256, or not the one of a certificate.
+
+    Args:
+        key: the private key.
+        public_key: of the certificate: x‖y, 64 bytes.
+
+    Raises:
+        PolicyError: another curve.
+        MismatchError: the certificate of another key.
+    """
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise PolicyError("expected a P-256 key, got another kind", code="key_curve", where="key")
+    if key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:] != public_key:
+        raise MismatchError("expected the certificate of this key, got another one's", where="certificate")
 
 
 def load_pkcs12(path: Path, passphrase: str) -> tuple[ec.EllipticCurvePrivateKey, bytes]:

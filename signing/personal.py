@@ -42,7 +42,7 @@ from signing.certificates import (
     load_p256_certificate,
 )
 from signing.errors import MalformedError, MismatchError, PolicyError
-from signing.keystore import load_pkcs12
+from signing.keystore import load_pkcs12, require_own_key
 
 __all__ = [
     "CLIENT_AUTH",
@@ -170,11 +170,7 @@ class InMemoryPersonalKey:
     __slots__ = ("_certificate", "_key")
 
     def __init__(self, key: ec.EllipticCurvePrivateKey, certificate: PersonalCertificate) -> None:
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise PolicyError("expected a P-256 key, got another kind", code="key_curve", where="key")
-        point = key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:]
-        if point != certificate.public_key:
-            raise MismatchError("expected the certificate of this key, got another one's", where="certificate")
+        require_own_key(key, certificate.public_key)
         self._key = key
         self._certificate = certificate
 
