@@ -172,7 +172,18 @@ class Worker:
                 final_block_number=final,
             )
             return _Seen(observation=found, block=receipt.block, gas_used=receipt.gas_used)
-        return self._recorded(job) or _Seen(observation=anchoring.Absent(next_nonce))
+        recorded = self._recorded(job)
+        if recorded is not None:
+            return recorded
+        if (
+            state.transaction_hash is not None
+            and state.nonce is not None
+            and next_nonce > state.nonce
+            and chain.is_known(state.transaction_hash)
+        ):
+            # Being mined: the node counts its nonce already and shows no receipt yet.
+            return _Seen(observation=anchoring.Unreachable())
+        return _Seen(observation=anchoring.Absent(next_nonce))
 
     def _recorded(self, job: Job) -> _Seen | None:
         """Whether the ledger has the job's effect already, by whatever transaction."""

@@ -7,7 +7,7 @@ state, `step` what an observation makes of it.
 Legal transitions (observation in brackets; anything else leaves the state as it is or is refused as illegal):
 
     queued    → signed     [Prepared]  simulated, signed and journalled under a nonce
-              → refused    [Refused]   the contract refuses, and nothing in flight could change its mind
+              → refused    [Refused]   the contract refuses, and neither time nor what is in flight changes its mind
               → mined      [Recorded]  it is on the chain already, whoever sent it
     signed    → broadcast  [Sent, NotTaken] the node has it, or has another with its nonce: to be looked for
     signed, broadcast
@@ -30,7 +30,8 @@ A job has one live transaction at a time, and its nonce is given up only when th
 is on the chain at most once; every state but refused has an action that leads on, so it is never lost.
 
 Duties of the worker: ask for the next nonce before asking for the receipt (otherwise a transaction mined in between
-looks like a stolen nonce); for `Submit` ask the ledger for the submission first and report `Recorded`.
+looks like a stolen nonce), and report `Unreachable`, not `Absent`, while the nonce is used and the node still knows the
+transaction (it is being mined); for `Submit` ask the ledger for the submission first and report `Recorded`.
 """
 
 from __future__ import annotations
@@ -224,6 +225,9 @@ _RESUME = {
     Phase.REFUSED: Action.NONE,
 }
 _SENDABLE = (Phase.SIGNED, Phase.BROADCAST)
+# What the contract refuses until the chain's clock, which may lag behind the issuer's, has come that far. Lists of a
+# time that is still to come for the server itself never become jobs.
+_NOT_YET = frozenset({"ListInFuture"})
 
 
 def resume(state: AnchorState, *, in_flight: int = 0) -> Action:
@@ -299,7 +303,7 @@ def _simulated(state: AnchorState, observation: Prepared | Refused) -> Step:
             state, phase=Phase.SIGNED, transaction_hash=observation.transaction_hash, nonce=observation.nonce
         )
         return Step(signed, Action.BROADCAST)
-    if observation.in_flight:
+    if observation.in_flight or observation.code in _NOT_YET:
         return Step(state, Action.WAIT)
     return _refuse(state, observation.code, observation.values)
 

@@ -44,7 +44,8 @@ class JsonRpc:
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             connection.request("POST", "/", body, {"Content-Type": "application/json"})
-            answer = json.loads(connection.getresponse().read())
+            with connection.getresponse() as response:
+                answer = json.loads(response.read())
             if "result" in answer:
                 return answer["result"]
             if refusal is not None:

@@ -139,7 +139,8 @@ class _Handler(BaseHTTPRequestHandler):
                     self._close_node()  # the one to a node that was started again elsewhere
                     self._node = http.client.HTTPConnection(gate.host, port, timeout=_ANSWER_SECONDS)
                 self._node.request("POST", "/", body, {"Content-Type": "application/json"})
-                answer = self._node.getresponse().read()
+                with self._node.getresponse() as response:
+                    answer = response.read()
         except (OSError, http.client.HTTPException):
             self._close_node()
             self._answer(503, b"")

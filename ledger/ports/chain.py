@@ -270,6 +270,14 @@ class AnchorChain(Protocol):
         """Return the receipt from the present canonical chain, or None while the transaction is in no block of it."""
         ...
 
+    def is_known(self, transaction_hash: bytes) -> bool:
+        """Whether the node has the transaction at all, waiting or in a block.
+
+        MUST be true from `broadcast` until the receipt is there or the transaction can never be mined any more: a node
+        that counts a nonce before it shows the receipt (anvil does) would else make it look stolen.
+        """
+        ...
+
     def head(self) -> BlockRef:
         """Return the newest block."""
         ...

@@ -228,6 +228,31 @@ def test_a_refusal_counts_only_once_everything_beside_it_is_final(world: World) 
     anchored_once(world, prepared)
 
 
+def test_a_transaction_that_is_being_mined_is_not_given_up(world: World) -> None:
+    building = world.new_building()
+
+    class Mining:
+        """A node that has counted the nonce of what it mines, and shows no receipt yet, as anvil for a moment does."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.services.chain, name)
+
+        def next_nonce(self) -> int:
+            return world.services.chain.next_nonce() + 1
+
+        def receipt(self, transaction_hash: bytes) -> None:
+            return None
+
+    worker = Worker(dataclasses.replace(world.services, chain=Mining()), WorkerMonitor())
+    for _ in range(5):
+        worker.round()
+    world.settle()
+    with world.services.database.reading() as session:
+        job = session.exec(select(Job).where(Job.subject == building["building_key"])).one()
+        journalled = session.exec(select(JournalRow).where(JournalRow.job_id == job.id)).all()
+    assert (job.phase, job.refusal, len(journalled)) == (Phase.FINAL, None, 1)
+
+
 def test_withdraws_on_chain_what_was_refused_and_makes_the_draft_free_again(world: World) -> None:
     prepared = world.frozen(seal_in=2)
     for role in ROLES:

@@ -320,9 +320,12 @@ def test_simulates_after_what_is_under_way(engine: Engine) -> None:
 
 def test_sending_again_is_a_success_pooled_or_mined(engine: Engine) -> None:
     transaction = engine.chain.prepare(RegisterBuilding(new_unit_project().building), engine.chain.next_nonce())
+    assert not engine.chain.is_known(transaction.transaction_hash)
     engine.chain.broadcast(transaction.raw)
     engine.chain.broadcast(transaction.raw)
+    assert engine.chain.is_known(transaction.transaction_hash)
     receipt = engine.wait(transaction.transaction_hash)
+    assert engine.chain.is_known(transaction.transaction_hash)
     engine.chain.broadcast(transaction.raw)
     assert engine.chain.receipt(transaction.transaction_hash) == receipt
 
@@ -335,6 +338,7 @@ def test_a_nonce_used_by_another_is_told_apart(engine: Engine) -> None:
         engine.chain.broadcast(loser.raw)
     assert caught.value.code == "nonce_used"
     assert engine.chain.receipt(loser.transaction_hash) is None
+    assert not engine.chain.is_known(loser.transaction_hash)
 
 
 def test_filling_a_nonce_frees_what_waits_behind_it(engine: Engine) -> None:
@@ -404,6 +408,7 @@ def test_a_node_that_is_down_is_a_transport_error_without_the_address(engine: En
         lambda: down.prepare(RegisterBuilding(new_unit_project().building), 0),
         lambda: down.broadcast(b"\x01"),
         lambda: down.receipt(ZERO),
+        lambda: down.is_known(ZERO),
         down.head,
         down.final_block_number,
         down.next_nonce,

@@ -104,6 +104,10 @@ class EvmChain(EvmLedgerReader):
         """See `AnchorChain.receipt`."""
         return transaction_receipt(self._node, transaction_hash)
 
+    def is_known(self, transaction_hash: bytes) -> bool:
+        """See `AnchorChain.is_known`."""
+        return self._node.ask("eth_getTransactionByHash", to_hex(transaction_hash)) is not None
+
     def head(self) -> BlockRef:
         """See `AnchorChain.head`."""
         return self._node.head()

@@ -110,6 +110,10 @@ def test_refuses_an_observation_that_does_not_fit(state: AnchorState, observatio
     assert caught.value.code == "illegal_transition"
 
 
+def test_what_the_chains_clock_is_behind_waits() -> None:
+    assert step(QUEUED, Refused("ListInFuture")) == Step(QUEUED, Action.WAIT)
+
+
 def test_follows_a_reorganisation_into_the_other_block() -> None:
     assert step(MINED, found(OTHER_BLOCK)).state.block == OTHER_BLOCK
 
