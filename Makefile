@@ -7,12 +7,12 @@ HOME_DIR ?= var/demo
 PYTEST_WORKERS ?= 2
 export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
 
-.PHONY: help audit setup native softhsm run test lint contracts bench lock clean
+.PHONY: help audit setup native epcis softhsm run test lint contracts bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-setup: .venv/.installed node_modules/.installed native softhsm ## install everything into .venv and node_modules
+setup: .venv/.installed node_modules/.installed native epcis softhsm ## install everything into .venv and node_modules
 	@echo "== ready: $(BIN)/yunshang and $(BIN)/yunshang-verify"
 
 .venv/.installed: requirements.lock pyproject.toml scripts/link_node.py
@@ -34,6 +34,10 @@ node_modules/.installed: package-lock.json .venv/.installed
 # Always asked, since it knows by itself whether the library fits the sources; a failure costs speed only.
 native: .venv/.installed
 	@$(BIN)/python scripts/build_native.py
+
+# Always asked, since it knows by itself whether the schema is there.
+epcis: .venv/.installed
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/epcis_schema.py
 
 # Always asked, since what is installed outside may go; a failure costs the tests of tokens only.
 softhsm: .venv/.installed

@@ -6,6 +6,7 @@ document all follow from it. Source: EIP-712, docs/formats.md section 6.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
@@ -25,6 +26,7 @@ __all__ = [
     "PAYLOAD_BYTES",
     "Acceptance",
     "Anchored",
+    "Capture",
     "LedgerDomain",
     "Return",
     "ReturnReason",
@@ -51,6 +53,7 @@ _DOMAIN_TYPE = (
     ("verifyingContract", "address"),
 )
 _MAX_UINT64 = 2**64 - 1
+_STREAM = re.compile(r"[a-z]{1,40}\Z")
 
 
 def _encode_type(name: str, members: Sequence[tuple[str, str]]) -> bytes:
@@ -290,7 +293,37 @@ class Anchored(_Struct):
     block_time: int
 
 
-Statement: TypeAlias = SubmissionStatement | Acceptance | Return | Withdrawal | Anchored
+@dataclass(frozen=True, slots=True)
+class Capture(_Struct):
+    """A party reports records (supply events, payments, data sets) into a stream; off chain.
+
+    Attributes:
+        building_key: of the building that the stream is about, 32 bytes; zero: the archive's own stream.
+        stream: its name, such as `supply`; 1 to 40 signs of a-z.
+        records_root: RFC 9162 root over the records' canonical bytes, 32 bytes.
+        record_count: at least 1.
+    """
+
+    primary_type: ClassVar[str] = "Capture"
+    members: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("buildingKey", "bytes32"),
+        ("stream", "string"),
+        ("recordsRoot", "bytes32"),
+        ("recordCount", "uint64"),
+    )
+    building_key: bytes
+    stream: str
+    records_root: bytes
+    record_count: int
+
+    def __post_init__(self) -> None:
+        _Struct.__post_init__(self)
+        fields.integer(self.record_count, "Capture.recordCount", low=1)
+        if not _STREAM.match(self.stream):
+            raise MalformedError("expected 1 to 40 signs of a-z, got others", where="Capture.stream")
+
+
+Statement: TypeAlias = SubmissionStatement | Acceptance | Return | Withdrawal | Anchored | Capture
 
 
 def submission_id(payload: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""Supply chains: EPCIS events, the construction profile, traces and findings."""
