@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.services import LedgerChain, Services
 from archive_api.settings import Settings
+from archive_api.streams.registry import Streams
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.clock import SystemClock
 from ledger.adapters.model_process import ModelProcesses
@@ -66,7 +68,8 @@ def build_services(
         closing.append(evm_chain.close)
     clock = clock or SystemClock()
     access_log = _access_log(settings, trust, database, clock)
-    closing.insert(0, access_log.close)
+    streams = _streams(settings, trust, clock)
+    closing = [streams.close, access_log.close, *closing]
     secret = settings.secret.get_secret_value().encode()
     services = Services(
         settings=settings,
@@ -82,6 +85,7 @@ def build_services(
         sessions=SessionStore(database, settings, clock.now),
         oidc=_oidc(settings),
         access_log=access_log,
+        streams=streams,
         on_close=tuple(closing),
     )
     ensure_desk(services)
@@ -98,13 +102,27 @@ def _oidc(settings: Settings) -> OidcSignIn | None:
 
 def _access_log(settings: Settings, trust: TrustFile, database: Database, clock: Clock) -> AccessStream:
     return open_access_stream(
-        settings.logs_dir or settings.uploads_dir.with_name("logs"),
+        _logs_dir(settings),
         signer=LogSigner.from_seed(_key(settings.log_key, "log")),
         trust=trust,
         database=database,
         clock=clock,
         publish_seconds=settings.log_publish_seconds,
     )
+
+
+def _streams(settings: Settings, trust: TrustFile, clock: Clock) -> Streams:
+    return Streams(
+        _logs_dir(settings),
+        signer=LogSigner.from_seed(_key(settings.log_key, "log")),
+        trust=trust,
+        clock=clock,
+        publish_seconds=settings.log_publish_seconds,
+    )
+
+
+def _logs_dir(settings: Settings) -> Path:
+    return settings.logs_dir or settings.uploads_dir.with_name("logs")
 
 
 def _key(secret: SecretStr, name: str) -> bytes:

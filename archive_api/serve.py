@@ -20,7 +20,6 @@ from typing import Final
 import uvicorn
 
 from archive_api.access_log.keeper import LogKeeper
-from archive_api.access_log.streams import ledger_origin
 from archive_api.app import create_app
 from archive_api.bim.indexer import ModelIndexer
 from archive_api.composition import build_services
@@ -31,6 +30,7 @@ from archive_api.seal_status.collector import SealStatusCollector
 from archive_api.seal_status.sources import HttpSources
 from archive_api.seal_status.watch import RevocationWatch
 from archive_api.settings import ANCHOR_SECONDS, Settings
+from archive_api.streams.keys import ledger_origin
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.log.keys import LogSigner

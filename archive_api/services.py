@@ -18,6 +18,7 @@ from archive_api.identity.sessions import SessionStore
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.settings import Settings
+from archive_api.streams.registry import Streams
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import AnchorChain, Clock, LedgerReader
 from ledger.trust import TrustFile
@@ -51,6 +52,7 @@ class Services:
         sessions: tells who asks.
         oidc: sign-in by the city's unified identity, or None.
         access_log: where every access is recorded before it is answered.
+        streams: the logs of what parties report.
         seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
     """
@@ -68,6 +70,7 @@ class Services:
     sessions: SessionStore
     oidc: OidcSignIn | None = None
     access_log: AccessStream
+    streams: Streams
     seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()
 

@@ -7,10 +7,10 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from archive_api.access_log.anchoring import HeadAnchoring
 from archive_api.access_log.events import AccessEvent, Outcome
 from archive_api.errors import ApiError
 from archive_api.services import Services
+from archive_api.streams.anchoring import HeadAnchoring
 from ledger.errors import LedgerError, MismatchError
 
 __all__ = ["LogKeeper"]

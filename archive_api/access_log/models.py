@@ -1,13 +1,11 @@
-"""Rows beside the access log: clear text that can be erased, and heads sent to the chain."""
+"""Rows beside the access log: clear text that can be erased."""
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from sqlalchemy import BigInteger, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Text
 from sqlmodel import Field, SQLModel
 
-__all__ = ["ClearRow", "HeadRow"]
+__all__ = ["ClearRow"]
 
 
 class ClearRow(SQLModel, table=True):
@@ -21,19 +19,3 @@ class ClearRow(SQLModel, table=True):
     salt: str | None = Field(default=None, max_length=64)
     clear: str | None = Field(default=None, sa_type=Text)
     erased_by: int | None = Field(default=None, sa_type=BigInteger)
-
-
-class HeadRow(SQLModel, table=True):
-    """A checkpoint that was sent to CheckpointLog, with the consistency proof from the head before it."""
-
-    __tablename__ = "log_heads"
-    __table_args__ = (UniqueConstraint("origin", "size"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    origin: str = Field(max_length=200)
-    size: int = Field(sa_type=BigInteger)
-    root: str = Field(max_length=64)
-    proof: str = Field(sa_type=Text)
-    checkpoint: str = Field(sa_type=Text)
-    job_id: int = Field(foreign_key="jobs.id")
-    created_at: datetime

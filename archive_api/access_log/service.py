@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from sqlmodel import Session, col, select
 
-from archive_api.access_log.anchoring import heads
 from archive_api.access_log.events import ACCESS_STREAM
 from archive_api.access_log.models import ClearRow
 from archive_api.access_log.schemas import ConsistencyOut, HeadOut, LogOut, ProofOut, RecordOut, RecordsOut
 from archive_api.errors import MalformedError, NotFoundError
 from archive_api.services import Services
+from archive_api.streams.anchoring import heads
 from ledger.adapters.log_writer import LogWriter
 from ledger.canonical import parse_canonical
 from ledger.log.access import ClearText

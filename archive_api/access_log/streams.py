@@ -1,4 +1,4 @@
-"""The streams a server writes: their origins, and the access log's own way of writing entries."""
+"""The access log's own way of writing entries."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from archive_api.access_log.events import ACCESS_STREAM, AccessEvent, Outcome
 from archive_api.access_log.models import ClearRow
 from archive_api.db.engine import Database
 from archive_api.errors import ApiError, MalformedError, TransportError
+from archive_api.streams.keys import ARCHIVE, stream_origin
 from ledger.adapters.log_files import LogFiles
 from ledger.adapters.log_writer import LogWriter
 from ledger.canonical import canonical_bytes
@@ -32,7 +33,7 @@ from ledger.ports.chain import Clock
 from ledger.ports.log import LogRecord, LogStore
 from ledger.trust import TrustFile
 
-__all__ = ["AccessStream", "ClearNote", "ledger_origin", "open_access_stream", "stream_origin"]
+__all__ = ["AccessStream", "ClearNote", "open_access_stream"]
 
 _LOG = logging.getLogger(__name__)
 _ACTION: Final = re.compile(r"[a-z0-9_.]{1,64}\Z")
@@ -41,27 +42,6 @@ _TEXT_LIMIT: Final = 4096
 _DETAIL_LIMIT: Final = 48 << 10
 _TIME_BYTES: Final = 8
 _ROWS: Final = 1000
-
-
-def ledger_origin(chain_id: int, checkpoint_log: bytes) -> str:
-    """What every origin of one ledger begins with, a slash at its end.
-
-    Args:
-        chain_id: of the chain.
-        checkpoint_log: address of CheckpointLog, 20 bytes.
-    """
-    return f"yunshang/{chain_id}/0x{checkpoint_log.hex()}/"
-
-
-def stream_origin(trust: TrustFile, owner: str, stream: str) -> str:
-    """The origin line of a stream.
-
-    Args:
-        trust: names chain and contract.
-        owner: `archive`, or the building key of the building the stream is about.
-        stream: the stream's name.
-    """
-    return f"{ledger_origin(trust.chain_id, trust.contracts['checkpoint_log'].address)}{owner}/{stream}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +193,7 @@ def open_access_stream(
     """
     store = LogFiles(folder / ACCESS_STREAM)
     try:
-        origin = stream_origin(trust, "archive", ACCESS_STREAM)
+        origin = stream_origin(trust, ARCHIVE, ACCESS_STREAM)
         writer = LogWriter(
             store,
             origin,

@@ -15,7 +15,6 @@ import typer
 from archive_api.access_log.audit import Audit, AuditReport, in_processes
 from archive_api.access_log.events import ACCESS_STREAM
 from archive_api.access_log.sources import ApiLog, ClearTexts, open_home_log
-from archive_api.access_log.streams import stream_origin
 from archive_api.cli.chain import open_reader
 from archive_api.cli.context import connect
 from archive_api.cli.failures import COULD_NOT_CHECK, FAILED, OK, USAGE, CommandError
@@ -24,6 +23,7 @@ from archive_api.cli.output import Output
 from archive_api.cli.review import load_trust
 from archive_api.db.engine import Database
 from archive_api.home import load_home
+from archive_api.streams.keys import stream_origin
 from ledger.errors import MalformedError, TransportError
 from ledger.hashing import keccak256
 from ledger.log.checkpoint import SignedCheckpoint

@@ -16,6 +16,7 @@ from archive_api.identity import models as identity
 from archive_api.outbox import models as outbox
 from archive_api.projects import models as projects
 from archive_api.seal_status import models as seal_status
+from archive_api.streams import models as streams
 from archive_api.submissions import models as submissions
 from archive_api.submissions import quotas
 
@@ -33,6 +34,7 @@ MODELS = (
     outbox,
     projects,
     seal_status,
+    streams,
     submissions,
     quotas,
 )

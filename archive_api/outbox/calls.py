@@ -7,13 +7,13 @@ from hashlib import sha256
 
 from sqlmodel import Session
 
-from archive_api.access_log.anchoring import ANCHOR_JOB, append_checkpoint
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.outbox.models import Job
 from archive_api.projects.repository import ProjectRepository
 from archive_api.seal_status.revocations import RELAY_JOB, relay_call
 from archive_api.seals import core_seal
+from archive_api.streams.anchoring import ANCHOR_JOB, append_checkpoint
 from archive_api.submissions.repository import SubmissionRepository
 from ledger.canonical import parse_canonical
 from ledger.cid import cid_to_bytes

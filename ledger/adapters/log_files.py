@@ -205,8 +205,7 @@ class LogFiles(LogStore):
             self._is_broken = True
             raise os_error(e, "publishing a checkpoint", self._folder) from e
         self._published = size
-        if size == self._head.size:
-            self._journal.rotate()
+        self._journal.rotate()  # so that what is published can be deleted, whether or not more was appended meanwhile
         self._drop_segments()
 
     def notes(self, limit: int) -> Sequence[tuple[int, bytes]]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
+from ledger.adapters.signed_log import Cosign, SignedLog
 from ledger.errors import LedgerError, TransportError
-from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
+from ledger.log.checkpoint import Checkpoint
 from ledger.log.keys import LogKey, LogSigner
 from ledger.log.promise import Promise
 from ledger.log.tiles import encode_entries
@@ -51,6 +52,7 @@ class LogWriter:
         clock: the time.
         publish_seconds: how long an entry waits for a checkpoint at most, in normal operation.
         not_before: time of the newest entry there is, or None.
+        cosign: asks witnesses for their signatures under each checkpoint, or None.
 
     Attributes:
         last_error: why it could not write last, or None since it could.
@@ -68,14 +70,13 @@ class LogWriter:
         clock: Clock,
         publish_seconds: float = 1.0,
         not_before: datetime | None = None,
+        cosign: Cosign | None = None,
     ) -> None:
         self.store = store
         self.origin = origin
-        self._signer = signer
+        self._log = SignedLog(store, origin, signer=signer, cosign=cosign)
         self._clock = clock
         self._publish_seconds = publish_seconds
-        note = store.checkpoint()
-        self._published = Checkpoint(origin, 0, store.head().root) if note is None else self._own(note)
         self._condition = threading.Condition()
         self._waiting: list[_Waiting] = []
         self._last_time = not_before or datetime.min.replace(tzinfo=UTC)
@@ -88,7 +89,7 @@ class LogWriter:
     @property
     def published(self) -> Checkpoint:
         """The newest checkpoint that was published; of size 0 before the first."""
-        return self._published
+        return self._log.published
 
     @property
     def is_alive(self) -> bool:
@@ -98,7 +99,7 @@ class LogWriter:
     @property
     def key(self) -> LogKey:
         """The log's public key."""
-        return self._signer.key
+        return self._log.key
 
     def submit(self, make: MakeRecord) -> Future[Promise]:
         """Queue a record; the future is done once it is durable.
@@ -128,9 +129,9 @@ class LogWriter:
         """
         size = self.store.head().size
         with self._advanced:
-            if not self._advanced.wait_for(lambda: self._published.size >= size, timeout_seconds):
+            if not self._advanced.wait_for(lambda: self.published.size >= size, timeout_seconds):
                 raise TransportError("expected a checkpoint in time, got none", code="log_unusable")
-            return self._published
+            return self.published
 
     def close(self) -> None:
         """Write what is queued, publish it, end the thread."""
@@ -138,9 +139,6 @@ class LogWriter:
             self._is_closed = True
             self._condition.notify()
         self._thread.join()
-
-    def _own(self, note: bytes) -> Checkpoint:
-        return SignedCheckpoint.parse(note).verify(self._signer.key, self.origin)
 
     def _run(self) -> None:
         group: list[_Waiting] = []
@@ -150,26 +148,22 @@ class LogWriter:
                 group = self._take(publish_at)
                 if group:
                     self._append(group)
-                if self._is_behind and (time.monotonic() >= publish_at or self._is_closed):
+                if self._log.is_behind and (time.monotonic() >= publish_at or self._is_closed):
                     self._publish()
                     publish_at = time.monotonic() + self._publish_seconds
         finally:
             self._end(group)
 
-    @property
-    def _is_behind(self) -> bool:
-        return self._published.size < self.store.head().size
-
     def _take(self, publish_at: float) -> list[_Waiting]:
         with self._condition:
             if not self._waiting and not self._is_closed:
-                self._condition.wait(max(0.0, publish_at - time.monotonic()) if self._is_behind else None)
+                self._condition.wait(max(0.0, publish_at - time.monotonic()) if self._log.is_behind else None)
             group, self._waiting = self._waiting[:_GROUP], self._waiting[_GROUP:]
         return group
 
     def _append(self, group: list[_Waiting]) -> None:
         try:
-            head = self.store.append([waiting.record for waiting in group])
+            head = self._log.append([waiting.record for waiting in group])
         except LedgerError as error:
             self._failed(error)
             for waiting in group:
@@ -178,19 +172,16 @@ class LogWriter:
         self.last_error = None
         for index, waiting in enumerate(group, head.size - len(group)):
             leaf = leaf_hash(waiting.record.entry)
-            promise = Promise.sign(self._signer, self.origin, index, leaf_hash=leaf, time=waiting.time)
+            promise = Promise.sign(self._log.signer, self.origin, index, leaf_hash=leaf, time=waiting.time)
             waiting.done.set_result(promise)
 
     def _publish(self) -> None:
-        head = self.store.head()
-        checkpoint = Checkpoint(self.origin, head.size, head.root)
         try:
-            self.store.publish(checkpoint.sign(self._signer), head.size)
+            self._log.publish()
         except LedgerError as error:
             self._failed(error)
             return
         with self._advanced:
-            self._published = checkpoint
             self._advanced.notify_all()
 
     def _failed(self, error: LedgerError) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from archive_api.access_log.anchoring import HeadAnchoring
 from archive_api.access_log.audit import HEARTBEAT_SECONDS, Audit
 from archive_api.access_log.erasure import Erasure, Erasures
 from archive_api.access_log.events import AccessEvent, Outcome
 from archive_api.access_log.sources import ApiLog
 from archive_api.cli import main
 from archive_api.client import Connection
+from archive_api.streams.anchoring import HeadAnchoring
 from ledger.adapters.log_files import LogFiles
 from ledger.hashing import keccak256
 from ledger.log.checkpoint import Checkpoint

@@ -9,10 +9,10 @@ from datetime import timedelta
 from sqlmodel import Session, col, select
 
 from archive_api.access_log.audit import HEARTBEAT_SECONDS
-from archive_api.access_log.models import HeadRow
 from archive_api.outbox.models import Job
 from archive_api.outbox.repository import JobRepository
 from archive_api.services import Services
+from archive_api.streams.models import HeadRow
 from ledger.adapters.log_writer import LogWriter
 from ledger.anchoring import Phase
 from ledger.errors import MismatchError
