@@ -32,6 +32,7 @@ class Target:
 
     Attributes:
         place: where it belongs; None for a building, which may have several.
+        places: the unit projects of a building, where a role in any of them counts.
         is_known: whether the principal may know of it.
         is_cleared: whether the principal may know of the document named, or of all documents where all are spoken of.
         unit_project_key: 0x-hex, for the access log.
@@ -41,6 +42,7 @@ class Target:
     is_known: bool
     is_cleared: bool = True
     unit_project_key: str | None = None
+    places: tuple[Place, ...] = ()
 
 
 def decide(rule: Rule, principal: Principal, target: Target | None) -> Verdict:
@@ -61,7 +63,12 @@ def decide(rule: Rule, principal: Principal, target: Target | None) -> Verdict:
         return Verdict.HIDDEN
     if not target.is_cleared and (rule.scope is Scope.DOCUMENT or rule.method == "GET"):
         return Verdict.HIDDEN
-    place = target.place
-    may = principal.has_everywhere(rule.roles) if place is None else principal.has_on(rule.roles, place)
     allowed = Verdict.ALLOWED if target.is_cleared else Verdict.NOT_CLEARED
-    return allowed if may else Verdict.FORBIDDEN
+    return allowed if _has(rule, principal, target) else Verdict.FORBIDDEN
+
+
+def _has(rule: Rule, principal: Principal, target: Target) -> bool:
+    if target.place is not None:
+        return principal.has_on(rule.roles, target.place)
+    in_one = any(principal.has_on(rule.roles, place) for place in target.places)
+    return in_one or principal.has_everywhere(rule.roles)

@@ -23,6 +23,8 @@ class Scope(StrEnum):
     """Many projects: a role counts wherever somebody has it; what is answered is filtered by `Visibility`."""
     BUILDING = "building"
     """`building_key`; as `NONE`, of a building that is known."""
+    BUILDING_MEMBER = "building_member"
+    """`building_key`; a role counts that somebody has in any unit project of a building that is known."""
     UNIT_PROJECT = "unit_project"
     """`unit_project_key`."""
     PROJECT_IN_BODY = "project_in_body"

@@ -131,6 +131,8 @@ class TargetFinder:
                 return None
             case Scope.BUILDING:
                 return self._building(hex32(names["building_key"]))
+            case Scope.BUILDING_MEMBER:
+                return self._building(hex32(names["building_key"]), with_places=True)
             case Scope.UNIT_PROJECT:
                 return self._unit_project(hex32(names["unit_project_key"]), project_rosters())
             case Scope.PROJECT_IN_BODY:  # what is new is for the parties of now
@@ -139,12 +141,26 @@ class TargetFinder:
             case Scope.SUBMISSION | Scope.WHOLE_SUBMISSION | Scope.DOCUMENT:
                 return self._submission(rule.scope, names)
 
-    def _building(self, building_key: str) -> Target | None:
+    def _building(self, building_key: str, *, with_places: bool = False) -> Target | None:
         row = self._projects.find_building(building_key)
         if row is None:
             return None
         query = select(col(Building.id)).where(col(Building.id) == row.id, self._seen.buildings())
-        return Target(place=None, is_known=self._session.scalar(query) is not None)
+        places = self._places(number(row.id)) if with_places else ()
+        return Target(place=None, is_known=self._session.scalar(query) is not None, places=places)
+
+    def _places(self, building_id: int) -> tuple[Place, ...]:
+        """The unit projects of a building, each with the organisations on its current rosters."""
+        ids = self._session.scalars(select(col(UnitProject.id)).where(col(UnitProject.building_id) == building_id))
+        parties: dict[int, set[str]] = {unit_project_id: set() for unit_project_id in ids if unit_project_id is not None}
+        query = (
+            select(col(UnitProject.id), col(RosterOrganisation.organisation_code))
+            .join(RosterOrganisation, project_rosters())
+            .where(col(UnitProject.building_id) == building_id)
+        )
+        for unit_project_id, code in self._session.execute(query):
+            parties[unit_project_id].add(code)
+        return tuple(Place(unit_project_id, frozenset(codes)) for unit_project_id, codes in parties.items())
 
     def _unit_project(self, unit_project_key: str, rosters: ColumnElement[bool]) -> Target | None:
         row = self._projects.find_unit_project(unit_project_key)

@@ -140,7 +140,7 @@ def test_every_route_answers_as_the_table_says(city: City, role: AccessRole | No
     client = city.world.anonymous() if role is None else city.local[role]
     for rule in used(city):
         check(city, rule, client, city.mine, verdict_of(rule, role, is_wide=False, is_mine=True))
-        if role is not None and rule.scope in (Scope.NONE, Scope.BUILDING):
+        if role is not None and rule.scope in (Scope.NONE, Scope.BUILDING, Scope.BUILDING_MEMBER):
             expected = verdict_of(rule, role, is_wide=True, is_mine=True)
             check(city, rule, city.wide[role], city.mine, expected)
 

@@ -35,6 +35,7 @@ def test_lines_are_well_formed(rule: Rule) -> None:
     named = set(re.findall(r"\{(\w+)\}", rule.path))
     needed = {
         Scope.BUILDING: {"building_key"},
+        Scope.BUILDING_MEMBER: {"building_key"},
         Scope.UNIT_PROJECT: {"unit_project_key"},
         Scope.DOCUMENT: {"index"},
     }.get(rule.scope, set())
@@ -76,3 +77,17 @@ def test_decisions() -> None:
     narrowed = Principal(person_id="a", grants=(Grant(AccessRole.ADMINISTRATOR, 1),))
     assert decide(building, narrowed, target(None)) is Verdict.FORBIDDEN
     assert decide(building, DESK, target(None)) is Verdict.ALLOWED
+
+
+def test_a_role_in_one_unit_project_counts_for_its_building() -> None:
+    sealers = rule(AccessRole.PARTY_SEALER, scope=Scope.BUILDING_MEMBER)
+
+    def building(*places: Place, is_known: bool = True) -> Target:
+        return Target(place=None, is_known=is_known, places=places)
+
+    assert decide(sealers, SEALER, building(ELSEWHERE, HERE)) is Verdict.ALLOWED
+    assert decide(sealers, SEALER, building(ELSEWHERE)) is Verdict.FORBIDDEN
+    assert decide(sealers, SEALER, building()) is Verdict.FORBIDDEN
+    assert decide(sealers, DESK, building()) is Verdict.ALLOWED
+    assert decide(sealers, SEALER, building(HERE, is_known=False)) is Verdict.HIDDEN
+    assert decide(sealers, ANONYMOUS, building(HERE)) is Verdict.UNAUTHENTICATED
