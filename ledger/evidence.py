@@ -16,7 +16,8 @@ from ledger.bim.element import UnknownFormatError
 from ledger.bim.item import ElementItem
 from ledger.canonical import canonical_bytes, parse_canonical
 from ledger.entries import DocumentEntry
-from ledger.errors import LedgerError, MalformedError
+from ledger.errors import MalformedError
+from ledger.items import UnknownItemError, inclusion_item, inclusion_json, one_item, sorted_items
 from ledger.merkle import InclusionProof
 from ledger.seal_status import MAX_STATUSES, RevocationStatus, timestamp_token
 from ledger.statement import Acceptance, Anchored, LedgerDomain, SubmissionStatement, seals_hash, submission_id
@@ -51,12 +52,6 @@ _ITEMS: Mapping[str, tuple[int, int]] = {
     "element": (0, 1),
 }
 _SEAL = ("signing_time", "signature", "certificate")
-
-
-class UnknownItemError(LedgerError):
-    """The bundle holds an item or has a version that this reader does not know: could not check."""
-
-    default_code = "unknown_item"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +244,7 @@ class EvidenceBundle:
         """Return the bundle's JSON object."""
         items: list[dict[str, Any]] = [
             {"type": "entry", "entry": self.entry.to_json()},
-            {
-                "type": "inclusion_proof",
-                "leaf_index": self.proof.leaf_index,
-                "tree_size": self.proof.tree_size,
-                "path": [item.hex() for item in self.proof.path],
-            },
+            inclusion_json("inclusion_proof", self.proof),
             {
                 "type": "statement",
                 "chain_id": self.domain.chain_id,
@@ -313,22 +303,14 @@ class EvidenceBundle:
             if version.startswith("yunshang-evidence/"):
                 raise UnknownItemError(f"expected {EVIDENCE_FORMAT}, got {version!r}", code="unknown_format")
             raise MalformedError(f"expected {EVIDENCE_FORMAT}, got {version!r}", where="bundle.format")
-        items = _sorted_items(fields.sequence_of(root["items"], "items"))
-        proof = _one(items, "inclusion_proof", ("leaf_index", "tree_size", "path"))
-        statement = _one(items, "statement", ("chain_id", "verifying_contract", "message"))
-        building = _one(items, "building", ("scheme", "value"))
-        unit_project = _one(items, "unit_project", ("code",))
-        roster = _one(items, "roster", ("organisations", "joint_appointments"))
+        items = sorted_items(fields.sequence_of(root["items"], "items"), _ITEMS)
+        statement = one_item(items, "statement", ("chain_id", "verifying_contract", "message"))
+        building = one_item(items, "building", ("scheme", "value"))
+        unit_project = one_item(items, "unit_project", ("code",))
+        roster = one_item(items, "roster", ("organisations", "joint_appointments"))
         return cls(
-            DocumentEntry.from_json(_one(items, "entry", ("entry",))["entry"]),
-            InclusionProof(
-                fields.integer(proof["leaf_index"], "inclusion_proof.leaf_index"),
-                fields.integer(proof["tree_size"], "inclusion_proof.tree_size", low=1),
-                tuple(
-                    fields.hex_bytes(item, f"inclusion_proof.path[{index}]")
-                    for index, item in enumerate(fields.sequence_of(proof["path"], "inclusion_proof.path"))
-                ),
-            ),
+            DocumentEntry.from_json(one_item(items, "entry", ("entry",))["entry"]),
+            inclusion_item(items, "inclusion_proof"),
             domain=LedgerDomain(
                 fields.integer(statement["chain_id"], "statement.chain_id", low=1),
                 fields.prefixed_bytes(statement["verifying_contract"], "statement.verifying_contract", length=20),
@@ -350,41 +332,6 @@ class EvidenceBundle:
             anchor=_anchor(items),
             element=_element(items),
         )
-
-
-def _sorted_items(values: list[Any]) -> dict[str, list[dict[str, Any]]]:
-    """Group items by type after checking types, order and counts; the `type` member is taken off."""
-    items: dict[str, list[dict[str, Any]]] = {name: [] for name in _ITEMS}
-    types = []
-    for index, value in enumerate(values):
-        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-            raise MalformedError("expected an object with a type", where=f"items[{index}]")
-        types.append(value["type"])
-        if types[-1] in items:
-            items[types[-1]].append({name: member for name, member in value.items() if name != "type"})
-    for index, name in enumerate(types):
-        if name not in items:
-            raise UnknownItemError(
-                f"expected an item of {', '.join(_ITEMS)}, got {name!r}", where=f"items[{index}]", actual=name
-            )
-    for name, (low, high) in _ITEMS.items():
-        count = len(items[name])
-        if not low <= count <= high:
-            raise MalformedError(
-                f"expected {low if low == high else f'{low} to {high}'} of {name}, got {count}",
-                code="missing_item" if count < low else "repeated_item",
-                where="items",
-                expected=high,
-                actual=count,
-            )
-    order = list(_ITEMS)
-    if types != sorted(types, key=order.index):
-        raise MalformedError(f"expected the order {', '.join(order)}", code="misplaced_item", where="items")
-    return items
-
-
-def _one(items: Mapping[str, list[dict[str, Any]]], name: str, members: tuple[str, ...]) -> dict[str, Any]:
-    return dict(fields.members(items[name][0], members, name))
 
 
 def _seals(values: list[dict[str, Any]]) -> tuple[Seal, ...]:
@@ -412,7 +359,7 @@ def _certificates(values: list[dict[str, Any]]) -> dict[bytes, bytes]:
 def _acceptance(items: Mapping[str, list[dict[str, Any]]]) -> AcceptanceItem | None:
     if not items["acceptance"]:
         return None
-    item = _one(items, "acceptance", ("accession_number", "seal"))
+    item = one_item(items, "acceptance", ("accession_number", "seal"))
     return AcceptanceItem(
         fields.text(item["accession_number"], "acceptance.accession_number"),
         Seal.from_json(item["seal"], "acceptance.seal", role=None),
@@ -423,7 +370,7 @@ def _anchor(items: Mapping[str, list[dict[str, Any]]]) -> AnchorAttestation | No
     where = "anchor_attestation"
     if not items[where]:
         return None
-    item = _one(items, where, ("seals_hash", "block_number", "block_hash", "block_time", "seal"))
+    item = one_item(items, where, ("seals_hash", "block_number", "block_hash", "block_time", "seal"))
     return AnchorAttestation(
         fields.prefixed_bytes(item["seals_hash"], f"{where}.seals_hash"),
         block_number=fields.integer(item["block_number"], f"{where}.block_number"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from ledger import fields
 from ledger.errors import LedgerError, MismatchError
 from ledger.evidence import EvidenceBundle
 from ledger.ports.chain import CertificateRecord, ChainIdentity, RecordedSubmission, SubmissionStatus
@@ -21,15 +22,19 @@ from ledger.types import Seal
 
 __all__ = [
     "CLOCK_TOLERANCE",
+    "CertificateWitness",
     "ChainWitness",
     "Observation",
     "SealCheck",
     "SealChecker",
     "TimestampCheck",
     "block_time",
+    "chain_difference",
     "check_archive_seal",
     "check_attestation",
+    "judge_seal",
     "observe",
+    "revocations",
 ]
 
 CLOCK_TOLERANCE = timedelta(seconds=300)
@@ -101,19 +106,23 @@ class SealChecker(Protocol):
         ...
 
 
-class ChainWitness(Protocol):
-    """The part of `ledger.ports.chain.LedgerReader` that a verifier asks; same MUSTs."""
+class CertificateWitness(Protocol):
+    """The part of `ledger.ports.chain.LedgerReader` that tells of chain and certificates; same MUSTs."""
 
     def identity(self) -> ChainIdentity:
         """Return chain id, genesis hash and contracts as the node has them."""
         ...
 
-    def submission(self, submission_id: bytes) -> RecordedSubmission | None:
-        """Return a submission as recorded, or None."""
-        ...
-
     def certificate(self, certificate_id: bytes) -> CertificateRecord | None:
         """Return a certificate as registered, or None."""
+        ...
+
+
+class ChainWitness(CertificateWitness, Protocol):
+    """The part that a verifier of documents asks; same MUSTs."""
+
+    def submission(self, submission_id: bytes) -> RecordedSubmission | None:
+        """Return a submission as recorded, or None."""
         ...
 
 
@@ -170,6 +179,59 @@ def check_archive_seal(
     )
 
 
+def judge_seal(
+    checker: SealChecker,
+    payload: bytes,
+    seal: Seal,
+    certificate: bytes,
+    *,
+    trust: TrustFile,
+    organisation: str,
+    organisation_name: str | None,
+    at: datetime,
+    now: datetime,
+    status: RevocationStatus | None,
+    revoked_from: Mapping[bytes, datetime],
+) -> tuple[Finding, datetime | None]:
+    """Judge a seal at a proven time, with what is known of revocation. Source: docs/formats.md section 11.
+
+    Args:
+        checker: judges the seal itself.
+        payload: the 66 bytes that had to be sealed.
+        seal: the seal.
+        certificate: its certificate, DER.
+        trust: whose roots count.
+        organisation: code of who had to seal.
+        organisation_name: the name that the certificate must bear, or None.
+        at: the proven time, or now.
+        now: present time, aware UTC.
+        status: what the issuer says of the certificate, or None.
+        revoked_from: `revocations` of the verifier's own node; empty where none was asked.
+
+    Returns:
+        The finding, and up to when the issuer's word speaks, or None.
+    """
+    judged = checker.check(
+        payload,
+        seal,
+        certificate,
+        roots=trust.ca_roots,
+        organisation=organisation,
+        organisation_name=organisation_name,
+        at=at,
+        status=status,
+        asks_status=True,
+    )
+    finding = judged.finding()
+    reach = revoked_from.get(seal.certificate_id)
+    if finding.outcome is Outcome.PASSED and reach is not None and reach <= at:
+        finding = Finding.of("revoked_on_chain", time=fields.utc_text(reach))
+    # RFC 6960 section 4.2.2.1: what is of a later time than now is unreliable.
+    elif finding.outcome is Outcome.PASSED and judged.status_time and judged.status_time > now + CLOCK_TOLERANCE:
+        finding = Finding.of("status_in_future", fields.utc_text(judged.status_time))
+    return finding, judged.status_time
+
+
 def check_attestation(
     bundle: EvidenceBundle, *, trust: TrustFile, checker: SealChecker, now: datetime
 ) -> Finding | None:
@@ -209,7 +271,7 @@ def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, 
         record = _recorded(witness, bundle, trust)
         if isinstance(record, Finding):
             return record
-        revoked = _revocations(witness, (seal.certificate_id for seal in bundle.seals))
+        revoked = revocations(witness, (seal.certificate_id for seal in bundle.seals))
     except MismatchError as error:
         return Finding.of("wrong_chain", str(error))
     except LedgerError as error:  # whatever a node answers, it is no answer about the bundle
@@ -228,7 +290,7 @@ def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, 
 
 
 def _recorded(witness: ChainWitness, bundle: EvidenceBundle, trust: TrustFile) -> RecordedSubmission | Finding:
-    difference = _chain_difference(witness.identity(), trust)
+    difference = chain_difference(witness.identity(), trust)
     if difference:
         return Finding.of("wrong_chain", difference)
     record = witness.submission(bundle.submission_id)
@@ -240,7 +302,8 @@ def _recorded(witness: ChainWitness, bundle: EvidenceBundle, trust: TrustFile) -
     return Finding.of("record_differs", difference) if difference else record
 
 
-def _chain_difference(identity: ChainIdentity, trust: TrustFile) -> str:
+def chain_difference(identity: ChainIdentity, trust: TrustFile) -> str:
+    """Say where a node's chain is not the trusted one; empty: it is."""
     if identity.chain_id != trust.chain_id:
         return f"expected chain id {trust.chain_id}, got {identity.chain_id}"
     if identity.genesis_hash != trust.genesis_hash:
@@ -266,7 +329,8 @@ def _record_difference(record: RecordedSubmission, bundle: EvidenceBundle) -> st
     return ""
 
 
-def _revocations(witness: ChainWitness, certificate_ids: Iterable[bytes]) -> dict[bytes, datetime]:
+def revocations(witness: CertificateWitness, certificate_ids: Iterable[bytes]) -> dict[bytes, datetime]:
+    """Return from when certificates are revoked or stopped, as the registry has it; those that aren't are left out."""
     revoked = {}
     for certificate_id in set(certificate_ids):
         record = witness.certificate(certificate_id)

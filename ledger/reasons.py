@@ -258,5 +258,109 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "无法判定：模型指纹的规则版本不为本程序所知。",
             "Could not check: the fingerprint of the model follows rules unknown to this program.",
         ),
+        # Record evidence (ledger.record_verify): (3) record
+        "record_ok": (
+            _P,
+            "记录是该次报送的第 {number} 条（共 {count} 条）。",
+            "The record is number {number} of {count} in what was reported.",
+        ),
+        "record_count": (
+            _F,
+            "证明中的记录总数与声明不符。",
+            "The proof's tree size differs from the sealed record count.",
+        ),
+        "records_root": (_F, "记录不在已签章的报送内容中。", "The record is not part of what was sealed."),
+        # (4) entry
+        "entry_ok": (_P, "日志条目所指就是这条记录。", "The log's entry is about this record."),
+        "entry_differs": (
+            _F,
+            "日志条目所指的不是这条记录（{member}）。",
+            "The log's entry is about something else ({member}).",
+        ),
+        # (5) log
+        "log_ok": (
+            _P,
+            "条目是日志的第 {number} 号，在有 {size} 条的检查点之下；检查点由受信任的日志密钥签发。",
+            "The entry has index {number} in the log of {size} entries, whose checkpoint the trusted key signed.",
+        ),
+        "log_origin": (
+            _F,
+            "检查点属于另一条日志。",
+            "The checkpoint is that of another log.",
+        ),
+        "log_inclusion": (_F, "条目不在检查点之下的日志中。", "The entry is not in the log of the checkpoint."),
+        "later_inconsistent": (
+            _F,
+            "较新的检查点不是由这个检查点增长而来：日志被改写。",
+            "The later checkpoint does not begin with this one: the log was rewritten.",
+        ),
+        "checkpoint_refused": (
+            _F,
+            "检查点不是由受信任的日志密钥签发，或已被改动。",
+            "The checkpoint is not signed by the trusted key of the log, or was changed.",
+        ),
+        "no_log_key": (
+            _I,
+            "无法判定：信任文件中没有这条日志的公钥。",
+            "Could not check: the trust file does not know the key of this log.",
+        ),
+        "cosignature_refused": (
+            _F,
+            "检查点上有受信任见证方的联署，但无效。",
+            "A co-signature of a trusted witness on the checkpoint does not hold.",
+        ),
+        "witness_quorum": (
+            _I,
+            "无法判定：联署检查点的受信任见证方不足。",
+            "Could not check: too few of the trusted witnesses co-signed the checkpoint.",
+        ),
+        # (6) anchor of a log's head
+        "head_observed": (
+            _P,
+            "经您自己的节点查得：日志头已记入第 {block} 块（{time}）。",
+            "Seen through your own node: the log's head is recorded in block {block} ({time}).",
+        ),
+        "head_attested": (
+            _P,
+            "{count} 个受信任的见证方联署了检查点（至 {time} 已足数）。",
+            "{count} of the trusted witnesses co-signed the checkpoint; there were enough by {time}.",
+        ),
+        "head_none": (
+            _I,
+            "无法判定：没有查询节点，也没有受信任见证方的联署；请用 --rpc 指定自己的节点。",
+            "Could not check: no node was asked and no trusted witness co-signed; name your own node with --rpc.",
+        ),
+        "head_not_recorded": (
+            _I,
+            "无法判定：您的节点上没有这个日志头的记录；可能尚未上链，请稍后索取新的证据包。",
+            "Could not check: your node has no record of this head; it may not be anchored yet, ask for a new bundle.",
+        ),
+        "head_differs": (
+            _F,
+            "链上记录的日志头与证据包不符：日志被改写。",
+            "The head recorded on the chain differs from the bundle's: the log was rewritten.",
+        ),
+        "witness_in_future": (
+            _I,
+            "无法判定：见证方联署的时间在将来，请检查本机时钟。",
+            "Could not check: the co-signatures are of a time in the future; check this machine's clock.",
+        ),
+        # (8) event
+        "event_ok": (
+            _P,
+            "重新计算的事件哈希（CBV 2.0）与日志条目一致。",
+            "The event's hash (CBV 2.0), computed again, is that of the entry.",
+        ),
+        "event_differs": (
+            _F,
+            "重新计算的事件哈希与日志条目不符。",
+            "The event's hash, computed again, is not that of the entry.",
+        ),
+        "event_refused": (_F, "记录不是一个 EPCIS 事件。", "The record is no EPCIS event."),
+        "event_uncheckable": (
+            _I,
+            "无法判定：本机没有安装计算事件哈希的组件（yunshang[supply]）。",
+            "Could not check: what computes event hashes is not installed here (extra `supply`).",
+        ),
     }
 )

@@ -12,12 +12,15 @@ from ledger import fields
 from ledger.canonical import parse_json
 from ledger.errors import MalformedError
 from ledger.identifiers.uscc import validate_uscc
+from ledger.log.keys import LogKey
+from ledger.log.witness import WitnessKey, check_witnesses
 from ledger.statement import LedgerDomain
 
 __all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "ContractPin", "LogPin", "TrustFile", "ValidatorSet"]
 
 TRUST_FORMAT = "yunshang-trust/v1"
 _OPTIONAL = ("logs", "timestamp_authorities")
+_WITNESSED = ("witnesses", "witness_quorum")
 CONTRACT_NAMES = (
     *("archive_ledger", "project_registry", "seal_registry", "authority_registry", "p256_suite"),
     "checkpoint_log",
@@ -49,11 +52,21 @@ class LogPin:
         origin: a stream's origin line, or one that ends with a slash: every stream below it.
         key: Ed25519, 32 bytes.
         anchor_seconds: how often its head is to be anchored at least, while it grows.
+        witnesses: those whose co-signatures count; none: checkpoints need none.
+        witness_quorum: how many of them a checkpoint needs; 0 where there are none.
+
+    Raises:
+        MalformedError: see `check_witnesses`.
     """
 
     origin: str
     key: bytes
     anchor_seconds: int
+    witnesses: tuple[WitnessKey, ...] = field(default=(), kw_only=True)
+    witness_quorum: int = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_witnesses(self.witnesses, self.witness_quorum, log=LogKey(self.key), where="trust.logs.witnesses")
 
     def covers(self, origin: str) -> bool:
         """Whether it says how a stream is signed."""
@@ -101,6 +114,16 @@ class TrustFile:
         """The domain in which everything of this ledger is sealed."""
         return LedgerDomain(self.chain_id, self.contracts["archive_ledger"].address)
 
+    def origin(self, owner: str, stream: str) -> str:
+        """The origin line of a stream of this ledger. Source: docs/access-log.md section 2.
+
+        Args:
+            owner: `archive`, or a building key as 0x-hex.
+            stream: the stream's name.
+        """
+        contract = fields.prefixed_hex(self.contracts["checkpoint_log"].address)
+        return f"yunshang/{self.chain_id}/{contract}/{owner}/{stream}"
+
     def log(self, origin: str) -> LogPin | None:
         """Return what is pinned about a stream; the longest origin that covers it, or None."""
         pins = [pin for pin in self.logs if pin.covers(origin)]
@@ -136,10 +159,7 @@ class TrustFile:
             },
         }
         if self.logs:
-            document["logs"] = [
-                {"origin": pin.origin, "key": fields.base64_text(pin.key), "anchor_seconds": pin.anchor_seconds}
-                for pin in self.logs
-            ]
+            document["logs"] = [_log_json(pin) for pin in self.logs]
         if self.timestamp_authorities:
             document["timestamp_authorities"] = [fields.base64_text(der) for der in self.timestamp_authorities]
         return (json.dumps(document, indent=2) + "\n").encode("ascii")
@@ -208,10 +228,29 @@ def _validator_set(value: Any, where: str) -> ValidatorSet:
     )
 
 
+def _log_json(pin: LogPin) -> dict[str, Any]:
+    item: dict[str, Any] = {
+        "origin": pin.origin,
+        "key": fields.base64_text(pin.key),
+        "anchor_seconds": pin.anchor_seconds,
+    }
+    if pin.witnesses:
+        item |= {
+            "witnesses": [witness.verifier_key for witness in pin.witnesses],
+            "witness_quorum": pin.witness_quorum,
+        }
+    return item
+
+
 def _log_pin(value: Any, where: str) -> LogPin:
-    item = fields.members(value, ("origin", "key", "anchor_seconds"), where)
+    witnessed = isinstance(value, dict) and not value.keys().isdisjoint(_WITNESSED)
+    item = fields.members(value, ("origin", "key", "anchor_seconds", *(_WITNESSED if witnessed else ())), where)
+    keys = fields.sequence_of(item["witnesses"], f"{where}.witnesses") if witnessed else []
     return LogPin(
         fields.text(item["origin"], f"{where}.origin"),
         fields.base64_bytes(item["key"], f"{where}.key", length=32),
         fields.integer(item["anchor_seconds"], f"{where}.anchor_seconds", low=1),
+        witnesses=tuple(WitnessKey.parse(key, f"{where}.witnesses[{index}]") for index, key in enumerate(keys)),
+        # Named at all, witnesses are wanted: a list without any would say nothing.
+        witness_quorum=fields.integer(item["witness_quorum"], f"{where}.witness_quorum", low=1) if witnessed else 0,
     )

@@ -47,6 +47,7 @@ from ledger.levels import (
     block_time,
     check_archive_seal,
     check_attestation,
+    judge_seal,
     observe,
 )
 from ledger.merkle import verify_inclusion
@@ -296,27 +297,21 @@ def _proof(block: datetime | None, stamp: datetime | None) -> _Proof:
 def _parties(check: _Check, anchor: _Anchor, proof: _Proof) -> tuple[PartyVerdict, ...]:
     bundle, payload = check.bundle, check.bundle.payload
     revoked = {} if anchor.observation is None else anchor.observation.revoked_from
-    at, latest = proof.time or check.now, check.now + CLOCK_TOLERANCE
     verdicts = []
     for member, seal in zip(bundle.roster.organisations, bundle.seals, strict=True):
-        judged = check.checker.check(
+        finding, status_time = judge_seal(
+            check.checker,
             payload,
             seal,
             bundle.certificate_of(seal),
-            roots=check.trust.ca_roots,
+            trust=check.trust,
             organisation=member.code,
             organisation_name=member.name,
-            at=at,
+            at=proof.time or check.now,
+            now=check.now,
             status=bundle.status_of(seal),
-            asks_status=True,
+            revoked_from=revoked,
         )
-        finding = judged.finding()
-        reach = revoked.get(seal.certificate_id)
-        if finding.outcome is Outcome.PASSED and reach is not None and reach <= at:
-            finding = Finding.of("revoked_on_chain", time=fields.utc_text(reach))
-        # RFC 6960 section 4.2.2.1: what is of a later time than now is unreliable.
-        elif finding.outcome is Outcome.PASSED and judged.status_time and judged.status_time > latest:
-            finding = Finding.of("status_in_future", fields.utc_text(judged.status_time))
         verdicts.append(
             PartyVerdict(
                 member.role,
@@ -325,7 +320,7 @@ def _parties(check: _Check, anchor: _Anchor, proof: _Proof) -> tuple[PartyVerdic
                 name=member.name,
                 signing_time=seal.signing_time,
                 certificate_id=seal.certificate_id,
-                status_time=judged.status_time,
+                status_time=status_time,
             )
         )
     return tuple(verdicts)

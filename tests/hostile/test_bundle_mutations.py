@@ -7,9 +7,7 @@ canonical form, so that only what it means can betray it.
 from __future__ import annotations
 
 import base64
-import copy
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,66 +25,22 @@ from ledger.report import Outcome
 from ledger.trust import TrustFile
 from ledger.verify import verify_bundle
 
+from .mutating import Path_, nodes, other_values, replaced, with_other_items, with_other_members
+
 FOLDER = Path(__file__).resolve().parents[1] / "vectors/evidence"
 GOOD = (FOLDER / "bundle.json").read_bytes()
 ELEMENT = (FOLDER / "element.json").read_bytes()
 STATUS = (FOLDER / "status.json").read_bytes()
 TRUST = TrustFile.parse((FOLDER / "trust.json").read_bytes())
 NOW = utc_time("2026-11-23T08:00:00Z", "now")
-Path_ = tuple[Any, ...]
 
 
 def outcome(data: bytes) -> Outcome:
     return verify_bundle(data, TRUST, seal_checker=CadesSeals(), now=NOW).outcome
 
 
-def nodes(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
-    """Yield every value within, containers included, with its path."""
-    yield path, value
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from nodes(child, (*path, key))
-
-
-def at(document: Any, path: Path_) -> Any:
-    for key in path:
-        document = document[key]
-    return document
-
-
 def changed(path: Path_, value: Any, good: bytes) -> bytes:
-    document = parse_canonical(good)
-    at(document, path[:-1])[path[-1]] = value
-    return canonical_bytes(document)
-
-
-def flipped_base64(text: str) -> Iterator[str]:
-    raw = base64.b64decode(text)
-    for place in {0, 1, len(raw) // 3, len(raw) // 2, len(raw) - 1}:
-        yield base64.b64encode(raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]).decode()
-
-
-def other_texts(text: str) -> Iterator[str]:
-    """Yield texts of the same kind that differ in one place, and some that differ in form."""
-    digits = "0123456789abcdef"
-    for place in sorted({2, len(text) // 2, len(text) - 1}):
-        if place < len(text) and text[place] in digits:
-            yield text[:place] + digits[(digits.index(text[place]) + 1) % 16] + text[place + 1 :]
-    if len(text) > 80 and text.isascii():
-        yield from flipped_base64(text)
-    yield from ("", text + "x", text + " ", text[:-1], text.upper() if text.upper() != text else text.lower() + "X")
-    yield text[::-1] if text[::-1] != text else text + text
-
-
-def other_values(value: Any) -> Iterator[Any]:
-    if isinstance(value, str):
-        yield from (other for other in other_texts(value) if other != value)
-    elif isinstance(value, bool) or value is None:
-        yield from (1, "x", [], {})
-    elif isinstance(value, int):
-        yield from (value + 1, value - 1, value + 60, 0 if value else 2, -value if value else 3, str(value))
-    if value is not None:
-        yield None
+    return replaced(parse_canonical(good), path, value)
 
 
 Node = tuple[Path_, Any, bytes]
@@ -138,34 +92,15 @@ def test_every_leaf_is_bound(leaf: Node) -> None:
 
 @pytest.mark.parametrize("node", OBJECTS, ids=label)
 def test_every_member_is_bound(node: Node) -> None:
-    path, value, good = node
-    for name in value:
-        for edit in ("rename", "delete", "add"):
-            document = parse_canonical(good)
-            parent = at(document, path)
-            if edit == "add":
-                parent[f"{name}2"] = copy.deepcopy(parent[name])
-            elif edit == "rename":
-                parent[f"{name}2"] = parent.pop(name)
-            else:
-                del parent[name]
-            assert outcome(canonical_bytes(document)) is not Outcome.PASSED, (name, edit)
+    path, _, good = node
+    for what, document in with_other_members(parse_canonical(good), path):
+        assert outcome(canonical_bytes(document)) is not Outcome.PASSED, what
 
 
 @pytest.mark.parametrize("node", ARRAYS, ids=label)
 def test_every_item_is_bound(node: Node) -> None:
     path, value, good = node
-    edits: list[list[Any]] = [[*value, "x"], [*value, {}], [[], *value]]
-    for index in range(len(value)):
-        edits.append(value[:index] + value[index + 1 :])
-        edits.append([*value[:index], value[index], *value[index:]])
-        edits.extend([*value[:index], empty, *value[index + 1 :]] for empty in (None, {}, [], ""))
-        for other in range(index):
-            swapped = list(value)
-            swapped[index], swapped[other] = swapped[other], swapped[index]
-            if swapped != value:
-                edits.append(swapped)
-    for items in edits:
+    for items in with_other_items(value):
         data = canonical_bytes(items) if not path else changed(path, items, good)
         assert outcome(data) is not Outcome.PASSED
 
