@@ -1,0 +1,134 @@
+"""The official EPCIS 2.0 JSON Schema, and its complaints as findings that name the field.
+
+The schema is a resource that `make epcis` puts into the package; validation is jsonschema-rs, with formats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+from ledger.errors import NotFoundError
+from ledger.supply.refusal import DocumentFinding, pointer_of
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft7Validator, ValidationError
+
+__all__ = ["epcis_schema", "schema_findings"]
+
+_MAX_FINDINGS = 20
+_MAX_ERRORS = 200
+_SHOWN_CHARACTERS = 160
+_CHOICES: Final = frozenset({"anyOf", "oneOf"})
+_CODES: Final = {"enum": "schema_word", "type": "schema_type", "format": "schema_format", "pattern": "schema_format"}
+
+
+@cache
+def epcis_schema() -> dict[str, Any]:
+    """The schema as published by GS1.
+
+    Raises:
+        NotFoundError: the package lacks it (code `epcis_schema_missing`): `make epcis` was not run.
+    """
+    resource = files("ledger.supply") / "standard" / "EPCIS-JSON-Schema.json"
+    if not resource.is_file():
+        raise NotFoundError("expected the EPCIS JSON Schema, got none; run make epcis", code="epcis_schema_missing")
+    schema: dict[str, Any] = json.loads(resource.read_bytes())
+    return schema
+
+
+@cache
+def _validator() -> Draft7Validator:
+    from jsonschema_rs import Draft7Validator
+
+    return Draft7Validator(epcis_schema(), validate_formats=True)
+
+
+def schema_findings(document: Any) -> tuple[DocumentFinding, ...]:
+    """Judge a document or a bare event by the schema.
+
+    Args:
+        document: JSON, as `parse_record` gives it.
+
+    Returns:
+        Nothing where it is valid; otherwise at most twenty findings, each place once.
+
+    Raises:
+        NotFoundError: see `epcis_schema`.
+    """
+    validator = _validator()
+    if validator.is_valid(document):
+        return ()
+    found: dict[str, DocumentFinding] = {}
+    choices: list[ValidationError] = []
+    for number, error in enumerate(validator.iter_errors(document)):
+        if error.kind.name in _CHOICES:
+            choices.append(error)
+        else:
+            finding = _told(error)
+            found.setdefault(finding.pointer, finding)
+        if len(found) >= _MAX_FINDINGS or number >= _MAX_ERRORS:
+            break
+    for error in choices:
+        for finding in _chosen(error, found):
+            found.setdefault(finding.pointer, finding)
+    return tuple(found.values())[:_MAX_FINDINGS]
+
+
+def _told(error: ValidationError) -> DocumentFinding:
+    path = list(error.instance_path)
+    kind = error.kind
+    match kind.name:
+        case "required":
+            return _finding([*path, str(kind.property)], "schema_required", "expected this member, got none")
+        case "additionalProperties":
+            name = str(kind.unexpected[0])
+            return _finding([*path, name], "schema_member", "expected a member that EPCIS 2.0 has, got another")
+        case "propertyNames":
+            name = str(kind.error.instance)
+            text = "expected a member that EPCIS 2.0 has, or a URI, got another"
+            return _finding([*path, name], "schema_member", text)
+        case name:
+            return _finding(path, _CODES.get(name, "schema"), _text(error))
+
+
+def _chosen(error: ValidationError, known: Mapping[str, DocumentFinding]) -> list[DocumentFinding]:
+    """Say why no branch of a choice fits, unless a place within it is known to be wrong already."""
+    branches = [list(_leaves(branch)) for branch in error.kind.context]
+    path = list(error.instance_path)
+    leaves = [leaf for branch in branches for leaf in branch]
+    if any(len(leaf.instance_path) > len(path) and _told(leaf).pointer in known for leaf in leaves):
+        return []
+    lacking = [
+        str(leaf.kind.property) for leaf in leaves if leaf.kind.name == "required" and leaf.instance_path == path
+    ]
+    if lacking:
+        names = ", ".join(dict.fromkeys(lacking))
+        return [_finding(path, "schema_required", f"expected at least one of the members {names}, got too few")]
+    # The branch whose complaints lie deepest came closest; of several the last, which lists the standard's words.
+    depths = [min((len(leaf.instance_path) for leaf in branch), default=0) for branch in branches]
+    best = max(range(len(branches)), key=lambda index: (depths[index], index))
+    return [_told(leaf) for leaf in branches[best]] or [_finding(path, "schema", _text(error))]
+
+
+def _leaves(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
+    for error in errors:
+        if error.kind.name in _CHOICES:
+            for branch in error.kind.context:
+                yield from _leaves(branch)
+        else:
+            yield error
+
+
+def _text(error: ValidationError) -> str:
+    message = error.message
+    if len(message) > _SHOWN_CHARACTERS:
+        message = message[: _SHOWN_CHARACTERS - 1] + "…"
+    return f"expected what EPCIS 2.0 says, got {message}"
+
+
+def _finding(path: list[str | int], code: str, text: str) -> DocumentFinding:
+    return DocumentFinding(pointer_of(path), code, text)
