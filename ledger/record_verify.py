@@ -8,10 +8,11 @@ The steps; each is answered even where an earlier one failed, as far as its valu
                is who has to have sealed in step 7
  5. log        the entry's path leads to the checkpoint's root at the checkpoint's size; its origin is that of this
                ledger, building and stream; the pinned log key signed it, and no co-signature of a pinned witness in it
-               is invalid. A later checkpoint has the same origin, key and witnesses, and begins with this one
+               is invalid; where witnesses are pinned enough of them co-signed. All this holds of a later checkpoint
+               too, which begins with this one
  6. anchor     observed: the verifier's own node, found on the trusted chain, knows the head of the checkpoint, or of
-               the later one; attested: enough pinned witnesses co-signed one of both. The proven time is the earlier
-               of the block time and the time by which enough witnesses had co-signed
+               the later one; attested: pinned witnesses co-signed. The proven time is the earlier of the block time
+               and the time by which enough witnesses had co-signed
  7. seal       the seal is over the statement's payload, by the organisation that the entry names, at the proven time;
                revocation as in step 6 of `ledger.verify`
  8. event      of the streams of events: the record's hash id, computed again, is that of the entry
@@ -274,6 +275,7 @@ def _within(bundle: RecordEvidence, heads: tuple[Checkpoint, ...]) -> Finding | 
 
 
 def _witnesses(pin: LogPin, notes: list[SignedCheckpoint], log: _Log) -> _Log:
+    """Enough of the pinned witnesses on each checkpoint: so that none can be changed unnoticed."""
     times: list[datetime] = []
     names: dict[str, None] = {}
     for note in notes:
@@ -281,13 +283,13 @@ def _witnesses(pin: LogPin, notes: list[SignedCheckpoint], log: _Log) -> _Log:
             found = cosigned_by(note, pin.witnesses)
         except MismatchError as error:
             return _Log(Finding.of("cosignature_refused", str(error)))
+        if len(found) < pin.witness_quorum:
+            text = f"expected {pin.witness_quorum} of the pinned witnesses at {note.checkpoint.size} entries"
+            return _Log(Finding.of("witness_quorum", f"{text}, got {len(found)}"), log.heads)
         names |= dict.fromkeys(item.witness.name for item in found)
-        if pin.witnesses and len(found) >= pin.witness_quorum:
+        if found:
             # By then enough had co-signed; one more co-signature never makes it later.
             times.append(found[pin.witness_quorum - 1].time)
-    if pin.witnesses and not times:
-        text = f"expected {pin.witness_quorum} of the pinned witnesses, got {len(names)}"
-        return _Log(Finding.of("witness_quorum", text), log.heads, witnesses=tuple(names))
     return _Log(log.finding, log.heads, min(times, default=None), tuple(names))
 
 

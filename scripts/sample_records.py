@@ -119,14 +119,13 @@ class Reported:
     Attributes:
         records: what was sealed.
         record_ids: what they are called.
-        stream, owner: as in the origin line; `building_key` is in the statement.
+        stream, building_key: of the log; zero: the archive's own.
         key: of who reports.
         domain, sealed_domain: stated, and sealed if another one.
         edit_entry: members of the entry that differ.
         origin: the checkpoint's, if another one.
         signer: of the log.
         witnesses: who co-signs, at `witnessed`.
-        entry_at: index in the log at which the capture begins.
     """
 
     records: tuple[bytes, ...] = tuple(canonical_record(event(index)) for index in range(3))
@@ -142,7 +141,6 @@ class Reported:
     signer: LogSigner = LOG
     witnesses: tuple[Witness, ...] = WITNESSES
     witnessed: datetime = WITNESSED
-    statuses: tuple[RevocationStatus, ...] = ()
 
     @cached_property
     def store(self) -> InMemoryKeyStore:
@@ -175,11 +173,19 @@ class Reported:
         own = [leaf_hash(entry.canonical()) for entry in self.entries]
         return (*others[:FIRST_INDEX], *own, *others[FIRST_INDEX + len(own) :])
 
-    def note(self, size: int) -> bytes:
-        """The signed and co-signed checkpoint of a size."""
+    @property
+    def origin_line(self) -> str:
+        """The origin of the log's checkpoints."""
         owner = "0x" + self.building_key.hex() if any(self.building_key) else "archive"
-        origin = self.origin or trust_file().origin(owner, self.stream)
-        note = Checkpoint(origin, size, root_hash(self.leaves[:size])).sign(self.signer)
+        return self.origin or trust_file().origin(owner, self.stream)
+
+    def checkpoint(self, size: int) -> Checkpoint:
+        """The checkpoint of a size."""
+        return Checkpoint(self.origin_line, size, root_hash(self.leaves[:size]))
+
+    def note(self, size: int) -> bytes:
+        """The same, signed and co-signed."""
+        note = self.checkpoint(size).sign(self.signer)
         time = int(self.witnessed.timestamp())
         return note + b"".join(witness.line(note, time) for witness in self.witnesses)
 

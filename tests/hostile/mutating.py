@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from ledger.canonical import canonical_record
 __all__ = ["Path_", "at", "nodes", "other_values", "replaced", "with_other_items", "with_other_members"]
 
 Path_ = tuple[Any, ...]
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}\Z")
 
 
 def nodes(value: Any, path: Path_ = ()) -> Iterator[tuple[Path_, Any]]:
@@ -46,7 +48,7 @@ def other_texts(text: str) -> Iterator[str]:
     for place in sorted({2, len(text) // 2, len(text) - 1}):
         if place < len(text) and text[place] in digits:
             yield text[:place] + digits[(digits.index(text[place]) + 1) % 16] + text[place + 1 :]
-    if len(text) > 80 and text.isascii():
+    if len(text) > 80 and _BASE64.match(text):
         yield from flipped_base64(text)
     yield from ("", text + "x", text + " ", text[:-1], text.upper() if text.upper() != text else text.lower() + "X")
     yield text[::-1] if text[::-1] != text else text + text
