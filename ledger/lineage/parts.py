@@ -35,7 +35,7 @@ __all__ = [
 DATASET: Final = "dataset"
 ACTIVITY: Final = "activity"
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]{0,399}\Z")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/?#\[\]!$&'()*+,;=%-]{0,127}\Z")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,1999}\Z")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
@@ -66,7 +66,7 @@ class DatasetRef:
     """A data set's version by name.
 
     Attributes:
-        dataset: a URI or another name of 1 to 400 ASCII signs that URIs may have, without `@`.
+        dataset: a URI or another name of 1 to 128 ASCII signs that URIs may have, without `@`.
         version: 1 to 64 letters, digits, `.`, `_`, `+`, `-`, beginning with a letter or digit.
     """
 

@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[JSON, str, str]] = {
     "a name with @": ({"dataset": "a@b"}, "dataset_name", "dataset.dataset"),
     "a name with a space": ({"dataset": "a b"}, "dataset_name", "dataset.dataset"),
     "an empty name": ({"dataset": ""}, "dataset_name", "dataset.dataset"),
-    "a name that is too long": ({"dataset": "a" * 401}, "dataset_name", "dataset.dataset"),
+    "a name that is too long": ({"dataset": "a" * 129}, "dataset_name", "dataset.dataset"),
     "a name with a line": ({"dataset": "a\n"}, "dataset_name", "dataset.dataset"),
     "a version with a slash": ({"version": "1/2"}, "dataset_version", "dataset.version"),
     "a version of dots": ({"version": ".."}, "dataset_version", "dataset.version"),
