@@ -166,6 +166,11 @@ class TracedEvent:
         return value if isinstance(value, str) else None
 
     @property
+    def names(self) -> frozenset[str]:
+        """What others call it by; of a declaration, what the event that it is about is called by."""
+        return frozenset({self.hash_id, self.event_id or self.hash_id})
+
+    @property
     def corrective_ids(self) -> tuple[str, ...]:
         """Ids of the events that correct the one declared to be in error."""
         declared = self.record.get("errorDeclaration")

@@ -25,6 +25,7 @@ from ledger.supply.follow import (
     lot_step,
     names,
     onward,
+    references,
 )
 from ledger.supply.mentions import Mention
 
@@ -190,7 +191,10 @@ class TraceGraph:
 
 
 Fetch = Callable[[Sequence[Thing]], Iterable[TracedEvent]]
-"""Gives every event that one of some things leads to (see `Look`), in any order; more do no harm."""
+"""Gives every event that one of some things leads to (see `Look`) and the declarations about it, in any order.
+
+More do no harm, as long as what declares them to be in error is among them.
+"""
 
 _EDGES: Final[Mapping[str, tuple[EdgeKind, bool]]] = {  # and whether the edge comes from the thing
     "epc": (EdgeKind.OBSERVED, True),
@@ -263,7 +267,8 @@ class _Walk:
             given = {key: event for key, event in given.items() if key not in dropped}
         for key in given.keys() - self._known.keys():
             if given[key].is_declaration:
-                self._declared.setdefault(given[key].hash_id, []).append(given[key])
+                for name in given[key].names:
+                    self._declared.setdefault(name, []).append(given[key])
         self._known |= given
         for thing in wanted:
             self._found[thing] = [event for event in given.values() if names(event, thing)]
@@ -276,8 +281,9 @@ class _Walk:
                 following = onward(event, step)
                 if following is None:
                     continue
-                following |= self._carriers(event, step)
-                led.setdefault(event.key, set()).update(following)
+                led.setdefault(event.key, set()).update(following | self._carriers(event, step))
+                for declaration in self._about(event):
+                    led.setdefault(declaration.key, set()).update(references(declaration))
         fresh = sorted((self._known[key] for key in led if key not in self._kept), key=lambda event: event.order)
         room = self._limits.max_events - len(self._kept)
         if len(fresh) > room:
@@ -341,9 +347,13 @@ class _Walk:
     def _is_annulled(self, key: tuple[str, str]) -> bool:
         """Whether an event's own reporter declared it to be in error; nobody else can take it out of a story."""
         event = self._known[key]
-        return not event.is_declaration and any(
-            _annuls(other, event) for other in self._declared.get(event.hash_id, ())
-        )
+        return any(_annuls(declaration, event) for declaration in self._about(event))
+
+    def _about(self, event: TracedEvent) -> Iterable[TracedEvent]:
+        """What declares an event to be in error."""
+        if event.is_declaration:
+            return ()
+        return {other.key: other for name in event.names for other in self._declared.get(name, ())}.values()
 
     def _graph(self) -> TraceGraph:
         events = tuple(sorted(self._kept.values(), key=lambda event: event.order))
@@ -414,14 +424,14 @@ def _between(events: Sequence[TracedEvent]) -> Iterator[Edge]:
     by_id: dict[str, list[str]] = {}
     for event in events:
         if not event.is_declaration:
-            for name in {event.hash_id, event.event_id or event.hash_id}:
+            for name in event.names:
                 by_id.setdefault(name, []).append(event_node_id(event))
     for event in events:
         own = event_node_id(event)
         for name in event.named("event"):
             yield from (Edge(own, covered, EdgeKind.COVERS) for covered in by_id.get(name, ()))
         if event.is_declaration:
-            for declared in by_id.get(event.hash_id, ()):
+            for declared in sorted({node for name in event.names for node in by_id.get(name, ())}):
                 yield Edge(own, declared, EdgeKind.DECLARES_ERROR)
                 for name in event.corrective_ids:
                     yield from (Edge(corrective, declared, EdgeKind.CORRECTS) for corrective in by_id.get(name, ()))

@@ -288,7 +288,8 @@ def _shuffled(project: Project, seed: int) -> Callable[[Sequence[Thing]], Iterab
 
     def fetch(things: Sequence[Thing]) -> Iterable[TracedEvent]:
         found = list(project.fetch(things))
-        found += draw.sample(project.events, draw.randrange(len(project.events)))  # more do no harm
+        more = draw.sample(project.events, draw.randrange(len(project.events)))  # does no harm
+        found += more + project.declarations(more)
         draw.shuffle(found)
         return found
 

@@ -81,7 +81,13 @@ class Project:
 
     def fetch(self, things: Sequence[Thing]) -> Iterable[TracedEvent]:
         """What a store gives."""
-        return [event for event in self.events if any(names(event, thing) for thing in things)]
+        found = [event for event in self.events if any(names(event, thing) for thing in things)]
+        return found + self.declarations(found)
+
+    def declarations(self, found: Iterable[TracedEvent]) -> list[TracedEvent]:
+        """What declares some events to be in error."""
+        known = {name for event in found for name in event.names}
+        return [event for event in self.events if event.is_declaration and not known.isdisjoint(event.names)]
 
 
 def transactions(**given: str) -> list[dict[str, str]]:
