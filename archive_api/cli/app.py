@@ -30,6 +30,7 @@ from archive_api.cli import (
     party,
     person,
     submission,
+    supply,
     token,
     verification,
 )
@@ -70,6 +71,7 @@ bim.app.command("stages")(bim_stages.stages)
 bim.app.command("changes")(bim_stages.changes)
 bim.app.command("elements")(bim_stages.elements)
 app.add_typer(bim.app, name="bim")
+app.add_typer(supply.app, name="supply")
 app.command("cid")(cid.cid)
 app.command("bench")(bench.bench)
 

@@ -21,8 +21,10 @@ __all__ = ["epcis_schema", "schema_findings"]
 
 _MAX_FINDINGS = 20
 _MAX_ERRORS = 200
-_SHOWN_CHARACTERS = 160
+_SHOWN_CHARACTERS = 80
+_SHOWN_WORDS = 6
 _CHOICES: Final = frozenset({"anyOf", "oneOf"})
+_FORMATS: Final = {"uri": "a URI", "date-time": "a time by RFC 3339 with an offset"}
 _CODES: Final = {"enum": "schema_word", "type": "schema_type", "format": "schema_format", "pattern": "schema_format"}
 
 
@@ -124,10 +126,29 @@ def _leaves(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
 
 
 def _text(error: ValidationError) -> str:
-    message = error.message
-    if len(message) > _SHOWN_CHARACTERS:
-        message = message[: _SHOWN_CHARACTERS - 1] + "…"
-    return f"expected what EPCIS 2.0 says, got {message}"
+    kind = error.kind
+    match kind.name:
+        case "enum":
+            words = [str(word) for word in kind.options]
+            wanted = "one of " + ", ".join(words[:_SHOWN_WORDS]) + (" …" if len(words) > _SHOWN_WORDS else "")
+        case "type":
+            wanted = f"a value of type {', '.join(map(str, kind.types))}"
+        case "format":
+            wanted = _FORMATS.get(kind.format, kind.format)
+        case "pattern":
+            wanted = f"text that matches {kind.pattern}"
+        case "minItems":
+            wanted = f"at least {kind.limit} of them"
+        case "uniqueItems":
+            wanted = "each of them once"
+        case "not":
+            wanted = "no such member here"
+        case name:
+            wanted = f"what the schema says ({name})"
+    met = json.dumps(error.instance, ensure_ascii=False, default=str)
+    if len(met) > _SHOWN_CHARACTERS:
+        met = met[: _SHOWN_CHARACTERS - 1] + "…"
+    return f"expected {wanted}, got {met}"
 
 
 def _finding(path: list[str | int], code: str, text: str) -> DocumentFinding:
