@@ -20,9 +20,11 @@ from archive_api.pagination import Cursors
 from archive_api.services import LedgerChain, Services
 from archive_api.settings import Settings
 from archive_api.streams.registry import Streams
+from archive_api.streams.witnesses import HttpWitnesses
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.clock import SystemClock
 from ledger.adapters.model_process import ModelProcesses
+from ledger.adapters.signed_log import Cosign
 from ledger.log.keys import LogSigner
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import Clock
@@ -67,9 +69,10 @@ def build_services(
         chain = evm_chain = _evm_chain(settings, trust, final_block)
         closing.append(evm_chain.close)
     clock = clock or SystemClock()
-    access_log = _access_log(settings, trust, database, clock)
-    streams = _streams(settings, trust, clock)
-    closing = [streams.close, access_log.close, *closing]
+    witnesses = _witnesses(settings, clock)
+    access_log = _access_log(settings, trust, database, clock, witnesses)
+    streams = _streams(settings, trust, clock, witnesses)
+    closing = [streams.close, access_log.close, *([] if witnesses is None else [witnesses.close]), *closing]
     secret = settings.secret.get_secret_value().encode()
     services = Services(
         settings=settings,
@@ -100,7 +103,15 @@ def _oidc(settings: Settings) -> OidcSignIn | None:
     return OidcSignIn(settings)
 
 
-def _access_log(settings: Settings, trust: TrustFile, database: Database, clock: Clock) -> AccessStream:
+def _witnesses(settings: Settings, clock: Clock) -> HttpWitnesses | None:
+    if not settings.log_witnesses:
+        return None
+    return HttpWitnesses(settings.log_witnesses, quorum=settings.log_witness_quorum, clock=clock)
+
+
+def _access_log(
+    settings: Settings, trust: TrustFile, database: Database, clock: Clock, cosign: Cosign | None
+) -> AccessStream:
     return open_access_stream(
         _logs_dir(settings),
         signer=LogSigner.from_seed(_key(settings.log_key, "log")),
@@ -108,16 +119,18 @@ def _access_log(settings: Settings, trust: TrustFile, database: Database, clock:
         database=database,
         clock=clock,
         publish_seconds=settings.log_publish_seconds,
+        cosign=cosign,
     )
 
 
-def _streams(settings: Settings, trust: TrustFile, clock: Clock) -> Streams:
+def _streams(settings: Settings, trust: TrustFile, clock: Clock, cosign: Cosign | None) -> Streams:
     return Streams(
         _logs_dir(settings),
         signer=LogSigner.from_seed(_key(settings.log_key, "log")),
         trust=trust,
         clock=clock,
         publish_seconds=settings.log_publish_seconds,
+        cosign=cosign,
     )
 
 

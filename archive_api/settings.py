@@ -16,6 +16,9 @@ from archive_api.home import Home
 from archive_api.protection.rates import Allowance
 from archive_api.protection.secrets import SecretFiles, is_guessable
 from archive_api.seal_status.sources import StatusSource, check_address
+from archive_api.streams.witnesses import WitnessSource
+from ledger.errors import MalformedError
+from ledger.log.witness import check_witnesses
 
 __all__ = ["ANCHOR_SECONDS", "Settings", "is_tls_or_loopback"]
 
@@ -55,6 +58,8 @@ class Settings(BaseSettings):
         logs_dir: entries and tiles of logs; None: `logs` beside the uploads.
         log_publish_seconds: how long an entry waits for a checkpoint at most.
         log_anchor_seconds, log_anchor_entries: a head is anchored when so much time or so many entries have passed.
+        log_witnesses: JSON, `[{"key": verifier key, "url": submission prefix}, …]`: C2SP witnesses that are asked to
+            co-sign each checkpoint. `log_witness_quorum`: how many have to before it is published; 0 without any.
         status_sources: JSON, by SHA-256 of an issuer's certificate (hex): `{"ocsp": address, "crl": address or file}`;
             certificates of other issuers are not asked about.
         timestamp_url: the RFC 3161 authority; the trust file says whose timestamps are believed. None: no timestamps.
@@ -110,6 +115,8 @@ class Settings(BaseSettings):
     log_publish_seconds: Annotated[float, Field(gt=0, le=2)] = 1.0
     log_anchor_seconds: Annotated[int, Field(gt=0)] = ANCHOR_SECONDS
     log_anchor_entries: Annotated[int, Field(gt=0)] = 10_000
+    log_witnesses: tuple[WitnessSource, ...] = ()
+    log_witness_quorum: Annotated[int, Field(ge=0)] = 0
     status_sources: dict[str, StatusSource] = Field(default_factory=dict)
     timestamp_url: str | None = None
     status_timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
@@ -244,6 +251,15 @@ class Settings(BaseSettings):
             raise ValueError("expected no development desk on a public server: it has every role everywhere")
         if (self.oidc_issuer is None) != (self.oidc_client_id is None):
             raise ValueError("expected an issuer and a client id of the unified identity together, got one")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_witnesses(self) -> Self:
+        keys = [source.witness for source in self.log_witnesses]
+        try:
+            check_witnesses(keys, self.log_witness_quorum, log=None, where="log_witnesses")
+        except MalformedError as error:
+            raise ValueError(str(error)) from error
         return self
 
     @property

@@ -24,6 +24,7 @@ from archive_api.errors import ApiError, MalformedError, TransportError
 from archive_api.streams.keys import ARCHIVE, stream_origin
 from ledger.adapters.log_files import LogFiles
 from ledger.adapters.log_writer import LogWriter
+from ledger.adapters.signed_log import Cosign
 from ledger.canonical import canonical_bytes
 from ledger.log.access import SALT_BYTES, AccessEntry, ClearText, clear_commitment
 from ledger.log.keys import LogSigner
@@ -96,7 +97,7 @@ class AccessStream:
         """Why the log cannot be written, taken over or anchored at present; None: it can."""
         if not self.writer.is_alive:
             return "the writer has ended"
-        return self.writer.last_error or self.keeping_error
+        return self.writer.last_error or self.writer.witness_error or self.keeping_error
 
     def require_writable(self) -> None:
         """Look whether an entry could be written now; see `AccessLog.require_writable`."""
@@ -175,6 +176,7 @@ def open_access_stream(
     database: Database,
     clock: Clock,
     publish_seconds: float,
+    cosign: Cosign | None = None,
 ) -> AccessStream:
     """Open the access log of a server; what was recorded before a crash is found again.
 
@@ -185,6 +187,7 @@ def open_access_stream(
         database: the catalogue.
         clock: the time.
         publish_seconds: how long an entry waits for a checkpoint at most.
+        cosign: asks witnesses for their signatures under each checkpoint, or None.
 
     Raises:
         MismatchError: the files do not belong together, or are not signed by this key: somebody changed them.
@@ -201,6 +204,7 @@ def open_access_stream(
             clock=clock,
             publish_seconds=publish_seconds,
             not_before=_last_time(store),
+            cosign=cosign,
         )
     except BaseException:
         store.close()

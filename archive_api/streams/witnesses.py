@@ -10,10 +10,10 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -89,6 +89,14 @@ class _Question:
         return ("\n".join(lines) + "\n\n").encode() + self.note
 
 
+class _Pause(NamedTuple):
+    """Until when a witness is left alone, by the monotonic clock, how long that was, and why."""
+
+    until: float
+    seconds: float
+    why: str
+
+
 class HttpWitnesses:
     """A `ledger.adapters.signed_log.Cosign`: all witnesses at once, each a bounded time.
 
@@ -130,7 +138,7 @@ class HttpWitnesses:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="witness")
         self._lock = threading.Lock()
         self._sizes: dict[tuple[str, str], int] = {}
-        self._pauses: dict[tuple[str, str], tuple[float, float]] = {}
+        self._pauses: dict[tuple[str, str], _Pause] = {}
         self._asking: set[tuple[str, str]] = set()
 
     def close(self) -> None:
@@ -151,26 +159,35 @@ class HttpWitnesses:
         """
         question = _Question(SignedCheckpoint.parse(note).checkpoint, note, store)
         asked = {self._threads.submit(self._ask, witness, question): witness for witness in self._due(question)}
-        lines: list[bytes] = []
-        failures: list[str] = []
+        lines: dict[str, bytes] = {}
         for done in self._answers(set(asked), lines):
             try:
-                lines.append(done.result())
+                lines[asked[done].name] = done.result()
             except MismatchError:
                 raise
-            except LedgerError as error:
-                failures.append(f"{asked[done].name}: {error}")
+            except LedgerError:
+                continue  # kept as the reason why it is put off
         if len(lines) < self._quorum:
-            waiting = f"; {len(self._addresses) - len(asked)} not asked again yet" if len(asked) < self._quorum else ""
             raise TransportError(
-                f"expected {self._quorum} co-signatures, got {len(lines)}: "
-                f"{'; '.join(failures) or 'no answer'}{waiting}",
+                f"expected {self._quorum} co-signatures, got {len(lines)}: {self._reasons(question, lines)}",
                 code="witness_quorum",
                 where=question.checkpoint.origin,
                 expected=self._quorum,
                 actual=len(lines),
             )
-        return note + b"".join(lines)
+        return note + b"".join(lines[name] for name in sorted(lines))
+
+    def _reasons(self, question: _Question, lines: Mapping[str, bytes]) -> str:
+        """Why the others did not co-sign; the same text until something changes."""
+        with self._lock:
+            reasons = []
+            for witness in self._addresses:
+                put_off = [
+                    self._pauses[place].why for place in self._places(witness, question) if place in self._pauses
+                ]
+                if witness.name not in lines:
+                    reasons.append(put_off[0] if put_off else f"{witness.name} has not answered in time")
+        return "; ".join(reasons)
 
     def _due(self, question: _Question) -> list[WitnessKey]:
         """Those who are not paused, and not still busy with an earlier question."""
@@ -179,12 +196,14 @@ class HttpWitnesses:
         with self._lock:
             for witness in self._addresses:
                 places = self._places(witness, question)
-                if places[0] not in self._asking and all(self._pauses.get(one, (0.0,))[0] <= now for one in places):
+                if places[0] not in self._asking and all(
+                    self._pauses[one].until <= now for one in places if one in self._pauses
+                ):
                     self._asking.add(places[0])
                     due.append(witness)
         return due
 
-    def _answers(self, pending: set[Future[bytes]], lines: list[bytes]) -> Iterator[Future[bytes]]:
+    def _answers(self, pending: set[Future[bytes]], lines: Mapping[str, bytes]) -> Iterator[Future[bytes]]:
         """Answers as they come, until all are there, or enough and a moment more, or the time is over."""
         end = time.monotonic() + self._timeout
         while pending and (left := end - time.monotonic()) > 0:
@@ -217,8 +236,9 @@ class HttpWitnesses:
 
     def _put_off(self, place: tuple[str, str], why: str) -> None:
         with self._lock:
-            pause = min(2 * self._pauses.get(place, (0.0, self._pause / 2))[1], _LONGEST_PAUSE_SECONDS)
-            self._pauses[place] = (time.monotonic() + pause, pause)
+            former = self._pauses.get(place)
+            pause = self._pause if former is None else min(2 * former.seconds, _LONGEST_PAUSE_SECONDS)
+            self._pauses[place] = _Pause(time.monotonic() + pause, pause, why)
         _LOG.warning("witness %s is asked again in %.0f s: %s", place[0], pause, why)
 
     def _cosignature(self, witness: WitnessKey, question: _Question) -> bytes:

@@ -6,13 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from ledger.adapters.signed_log import Cosign, SignedLog
-from ledger.errors import LedgerError, TransportError
+from ledger.errors import LedgerError, MismatchError, TransportError
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.keys import LogKey, LogSigner
 from ledger.log.promise import Promise
@@ -52,10 +52,12 @@ class LogWriter:
         clock: the time.
         publish_seconds: how long an entry waits for a checkpoint at most, in normal operation.
         not_before: time of the newest entry there is, or None.
-        cosign: asks witnesses for their signatures under each checkpoint, or None.
+        cosign: asks witnesses for their signatures under each checkpoint, or None. It is called in a thread of its own:
+            publishing waits for them, appending does not.
 
     Attributes:
         last_error: why it could not write last, or None since it could.
+        witness_error: why too few witnesses co-signed last, or None since enough did.
 
     Raises:
         MismatchError: the store's checkpoint is another log's, or not signed by this key.
@@ -83,6 +85,9 @@ class LogWriter:
         self._is_closed = False
         self._advanced = threading.Condition()
         self.last_error: str | None = None
+        self.witness_error: str | None = None
+        self._publisher = None if cosign is None else ThreadPoolExecutor(1, f"publish-{origin.rpartition('/')[2]}")
+        self._publishing: Future[None] | None = None
         self._thread = threading.Thread(target=self._run, name=f"log-{origin.rpartition('/')[2]}", daemon=True)
         self._thread.start()
 
@@ -149,7 +154,7 @@ class LogWriter:
                 if group:
                     self._append(group)
                 if self._log.is_behind and (time.monotonic() >= publish_at or self._is_closed):
-                    self._publish()
+                    self._publish_in_turn()
                     publish_at = time.monotonic() + self._publish_seconds
         finally:
             self._end(group)
@@ -175,14 +180,37 @@ class LogWriter:
             promise = Promise.sign(self._log.signer, self.origin, index, leaf_hash=leaf, time=waiting.time)
             waiting.done.set_result(promise)
 
+    def _publish_in_turn(self) -> None:
+        """Publish here, or beside appending where witnesses are asked, one checkpoint at a time."""
+        if self._publisher is None:
+            self._publish()
+        elif self._is_closed:
+            self._publisher.shutdown()  # what is under way first
+            self._publish()
+        elif self._publishing is None or self._publishing.done():
+            if self._publishing is not None:
+                self._publishing.result()  # an error that is none of ours ends the writer, as it would here
+            self._publishing = self._publisher.submit(self._publish)
+
     def _publish(self) -> None:
         try:
             self._log.publish()
         except LedgerError as error:
-            self._failed(error)
+            if error.code.startswith("witness_"):  # entries go on being written, and wait
+                self._unwitnessed(error)
+            else:
+                self._failed(error)
             return
+        self.witness_error = None
         with self._advanced:
             self._advanced.notify_all()
+
+    def _unwitnessed(self, error: LedgerError) -> None:
+        text = str(error)
+        if text != self.witness_error:  # once, not at every try
+            level = logging.CRITICAL if isinstance(error, MismatchError) else logging.WARNING
+            _log.log(level, "log %s is not published: %s", self.origin, text)
+        self.witness_error = text
 
     def _failed(self, error: LedgerError) -> None:
         self.last_error = str(error)
@@ -192,6 +220,8 @@ class LogWriter:
         with self._condition:
             self._is_closed = True
             left, self._waiting = group + self._waiting, []
+        if self._publisher is not None:
+            self._publisher.shutdown()
         for waiting in left:
             if not waiting.done.done():
                 waiting.done.set_exception(_not_durable("log_closed"))
