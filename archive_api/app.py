@@ -30,8 +30,10 @@ from archive_api.protection.headers import ResponseHeaders
 from archive_api.protection.rates import TokenBuckets
 from archive_api.services import Services, services_for
 from archive_api.settings import Settings
+from archive_api.streams.router import router as streams
 from archive_api.submissions.router import router as submissions
 from archive_api.submissions.uploads import DurableUploads, uploads_router
+from archive_api.supply.router import router as supply
 from archive_api.verification.router import router as verification
 from archive_api.web.router import install
 from archive_api.web.source import ServicePages
@@ -51,6 +53,8 @@ _FEATURES = (
     documents,
     encryption,
     evidence,
+    streams,
+    supply,
     logs,
     verification,
 )

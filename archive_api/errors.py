@@ -16,7 +16,9 @@ __all__ = [
     "HouseError",
     "MalformedError",
     "MismatchError",
+    "NotAcceptableError",
     "NotFoundError",
+    "NotOfferedError",
     "PolicyError",
     "QuotaError",
     "StorageFullError",
@@ -24,6 +26,7 @@ __all__ = [
     "TooManyError",
     "TransportError",
     "UnauthenticatedError",
+    "UnsupportedMediaError",
     "status_of",
 ]
 
@@ -94,6 +97,24 @@ class TooLargeError(ApiError):
     default_code = "too_large"
 
 
+class UnsupportedMediaError(ApiError):
+    """The body is of a media type that is not read here."""
+
+    default_code = "media_type"
+
+
+class NotAcceptableError(ApiError):
+    """The answer can't be given as it is asked for."""
+
+    default_code = "not_acceptable"
+
+
+class NotOfferedError(ApiError):
+    """A part of a standard that is not offered here."""
+
+    default_code = "not_offered"
+
+
 class TooManyError(ApiError):
     """Too many requests at a time; `retry_after_seconds` says when the next one is taken."""
 
@@ -130,6 +151,9 @@ STATUS_BY_ERROR: Final[Mapping[type[Exception], HTTPStatus]] = {
     UnauthenticatedError: HTTPStatus.UNAUTHORIZED,
     ForbiddenError: HTTPStatus.FORBIDDEN,
     TooLargeError: HTTPStatus(413),
+    UnsupportedMediaError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NotAcceptableError: HTTPStatus.NOT_ACCEPTABLE,
+    NotOfferedError: HTTPStatus.NOT_IMPLEMENTED,
     TooManyError: HTTPStatus.TOO_MANY_REQUESTS,
     QuotaError: HTTPStatus(413),
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,

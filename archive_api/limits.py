@@ -10,6 +10,8 @@ from typing import Final
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from archive_api.supply.exceptions import CAPTURE_BODY_BYTES, is_capture_path
+
 __all__ = ["MAX_BODY_BYTES", "MAX_LIST_BYTES", "MAX_STATEMENT_BYTES", "BodyLimit"]
 
 MAX_BODY_BYTES: Final = 4 << 20
@@ -72,6 +74,8 @@ def _limit(path: str) -> int | None:
         return None
     if path.endswith("/statement"):
         return MAX_STATEMENT_BYTES
+    if is_capture_path(path):
+        return CAPTURE_BODY_BYTES
     return MAX_LIST_BYTES if _LISTS.fullmatch(path) else MAX_BODY_BYTES
 
 

@@ -97,6 +97,25 @@ class Cursors:
             raise MalformedError("expected a cursor of this list, got another", code="cursor_malformed")
         return int.from_bytes(body, "big")
 
+    def write_text(self, scope: str, last: str) -> str:
+        """The cursor of a place in a list of texts: what the list showed last, in clear."""
+        body = last.encode()
+        return base64.urlsafe_b64encode(self._mac(scope, body) + body).decode().rstrip("=")
+
+    def read_text(self, scope: str, cursor: str) -> str:
+        """The text of a cursor that `write_text` made.
+
+        Raises:
+            MalformedError: it is not one of this list.
+        """
+        try:
+            raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        except (binascii.Error, ValueError) as error:
+            raise MalformedError("expected a cursor, got something else", code="cursor_malformed") from error
+        if not hmac.compare_digest(raw[:12], self._mac(scope, raw[12:])):
+            raise MalformedError("expected a cursor of this list, got another", code="cursor_malformed")
+        return raw[12:].decode()
+
     def _masked(self, body: bytes, mac: bytes) -> bytes:
         """Mask or unmask 8 bytes: the MAC is another one for each number, and with it the mask."""
         mask = hmac.new(self._secret, b"cursor mask\0" + mac, hashlib.sha256).digest()

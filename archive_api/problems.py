@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from archive_api.errors import ApiError, HouseError, StorageFullError, TooManyError, UnauthenticatedError, status_of
+from archive_api.supply.exceptions import standard_refusal
 from archive_api.texts import title_of
 from ledger.errors import LedgerError
 from signing.errors import SigningError
@@ -27,6 +28,7 @@ _CODE_BY_STATUS: Final[Mapping[int, str]] = {
     400: "malformed",
     404: "not_found",
     405: "method_not_allowed",
+    406: "not_acceptable",
     408: "too_slow",
     409: "conflict",
     410: "upload_gone",
@@ -131,9 +133,10 @@ def problem_response(
         values: the same as JSON values.
         headers: further headers.
     """
+    status, kind, more = standard_refusal(request.url.path, status, code)
     zh, en = title_of(code, status)
     document = Problem(
-        type=f"urn:yunshang:problem:{code}",
+        type=kind or f"urn:yunshang:problem:{code}",
         title=f"{zh} / {en}",
         title_zh=zh,
         title_en=en,
@@ -143,7 +146,7 @@ def problem_response(
         instance=request.url.path,
         values=dict(values or {}),
     )
-    return _ProblemResponse(document.model_dump(), status_code=status, headers=dict(headers) if headers else None)
+    return _ProblemResponse(document.model_dump(), status_code=status, headers={**(headers or {}), **more})
 
 
 def _house_error(request: Request, error: Exception) -> JSONResponse:
@@ -174,6 +177,8 @@ def _shown(value: object) -> Any:
         return value
     if isinstance(value, bytes):
         return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {str(name): _shown(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_shown(item) for item in value][:50]
     return str(value)[:_SHOWN_CHARACTERS]

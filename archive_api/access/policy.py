@@ -218,6 +218,88 @@ _LOGS: Final[tuple[Rule, ...]] = (
     _api("GET /logs/{stream}/records", "log.records", _OVERSEERS, Scope.NONE, Log.ADMINISTER),
     _api("POST /logs/{stream}/erasures", "log.erase", _ADMINISTRATORS, Scope.NONE, Log.ADMINISTER),
 )
+_STREAMS: Final[tuple[Rule, ...]] = (
+    _api("GET /buildings/{building_key}/logs", "log.list", EVERYBODY, Scope.BUILDING, Log.NONE),
+    _api(
+        "GET /buildings/{building_key}/logs/{stream}/checkpoint", "log.checkpoint", EVERYBODY, Scope.BUILDING, Log.NONE
+    ),
+    _api(
+        "GET /buildings/{building_key}/logs/{stream}/tile/entries/{path}",
+        "log.entries",
+        MEMBERS,
+        Scope.BUILDING_MEMBER,
+    ),
+    _api("GET /buildings/{building_key}/logs/{stream}/tile/{path}", "log.tile", EVERYBODY, Scope.BUILDING, Log.NONE),
+    _api(
+        "GET /buildings/{building_key}/logs/{stream}/entries/{index}/proof",
+        "log.record_proof",
+        MEMBERS,
+        Scope.BUILDING_MEMBER,
+    ),
+    _api(
+        "GET /buildings/{building_key}/logs/{stream}/consistency",
+        "log.consistency",
+        EVERYBODY,
+        Scope.BUILDING,
+        Log.NONE,
+    ),
+    _api("GET /buildings/{building_key}/captures", "capture.list", MEMBERS, Scope.BUILDING_MEMBER),
+    _api(
+        "GET /buildings/{building_key}/captures/{capture_id}",
+        "capture.download",
+        MEMBERS,
+        Scope.BUILDING_MEMBER,
+        Log.DOWNLOAD,
+    ),
+    _api("GET /buildings/{building_key}/captures/{capture_id}/places", "capture.view", MEMBERS, Scope.BUILDING_MEMBER),
+    _api(
+        "GET /buildings/{building_key}/captures/{capture_id}/promises",
+        "capture.promises",
+        MEMBERS,
+        Scope.BUILDING_MEMBER,
+    ),
+)
+
+
+def _epcis(route: str, action: str, roles: frozenset[AccessRole] = MEMBERS, log: Log = Log.VIEW) -> Rule:
+    method, _, path = route.partition(" ")
+    return _api(f"{method} /buildings/{{building_key}}/epcis{path}", action, roles, Scope.BUILDING_MEMBER, log)
+
+
+_WORDS: Final = ("eventTypes", "epcs", "bizSteps", "bizLocations", "readPoints", "dispositions")
+_EPCIS: Final[tuple[Rule, ...]] = (
+    _epcis("GET ", "supply_event.resources", log=Log.NONE),
+    _epcis("POST /capture", "supply_event.capture", _OPERATORS, Log.CHANGE),
+    _epcis("GET /capture", "supply_event.captures"),
+    _epcis("GET /capture/{capture_id}", "supply_event.capture_view"),
+    _epcis("POST /events", "supply_event.capture", _OPERATORS, Log.CHANGE),
+    _epcis("GET /events", "supply_event.search", log=Log.SEARCH),
+    _epcis("GET /events/{event_id}", "supply_event.view"),
+    *(_epcis(f"GET /{word}", "supply_event.words") for word in _WORDS),
+    *(_epcis(f"GET /{word}/{{name}}", "supply_event.words") for word in _WORDS),
+    *(_epcis(f"GET /{word}/{{name}}/events", "supply_event.search", log=Log.SEARCH) for word in _WORDS),
+    _epcis("GET /queries", "supply_query.list"),
+    _epcis("POST /queries", "supply_query.add", PARTIES | ARCHIVISTS, Log.CHANGE),
+    _epcis("GET /queries/{query_name}", "supply_query.view"),
+    _epcis("DELETE /queries/{query_name}", "supply_query.remove", PARTIES | ARCHIVISTS, Log.CHANGE),
+    _epcis("GET /queries/{query_name}/events", "supply_event.search", log=Log.SEARCH),
+    _epcis("GET /queries/{query_name}/subscriptions", "supply_query.subscriptions"),
+    _epcis("POST /queries/{query_name}/subscriptions", "supply_query.subscribe"),
+    *(
+        _epcis(f"OPTIONS {path}", "supply_event.discover", log=Log.NONE)
+        for path in (
+            "",
+            "/capture",
+            "/capture/{capture_id}",
+            "/events",
+            "/events/{event_id}",
+            "/queries",
+            "/queries/{query_name}",
+            "/queries/{query_name}/events",
+            *(f"/{word}{rest}" for word in _WORDS for rest in ("", "/{name}", "/{name}/events")),
+        )
+    ),
+)
 _WRAPS: Final[tuple[Rule, ...]] = (
     _api(
         "POST /encryption-certificates",
@@ -263,5 +345,7 @@ POLICY: Final[tuple[Rule, ...]] = (
     *_WRAPS,
     *_SEAL_STATUS,
     *_LOGS,
+    *_STREAMS,
+    *_EPCIS,
     *_PAGES,
 )

@@ -19,6 +19,7 @@ from archive_api.seal_status import models as seal_status
 from archive_api.streams import models as streams
 from archive_api.submissions import models as submissions
 from archive_api.submissions import quotas
+from archive_api.supply import models as supply
 
 __all__ = ["MODELS", "metadata"]
 
@@ -37,6 +38,7 @@ MODELS = (
     streams,
     submissions,
     quotas,
+    supply,
 )
 
 
