@@ -30,7 +30,9 @@ from archive_api.seal_status.collector import SealStatusCollector
 from archive_api.seal_status.sources import HttpSources
 from archive_api.seal_status.watch import RevocationWatch
 from archive_api.settings import ANCHOR_SECONDS, Settings
+from archive_api.streams.keeper import StreamKeeper
 from archive_api.streams.keys import ledger_origin
+from archive_api.streams.sequencer import Sequencer
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.log.keys import LogSigner
@@ -91,6 +93,12 @@ def run(
         keeper = LogKeeper(services)
         keeper.start()
         stack.callback(keeper.stop)
+        sequencer = Sequencer(services)
+        sequencer.start()
+        stack.callback(sequencer.stop)
+        stream_keeper = StreamKeeper(services)
+        stream_keeper.start()
+        stack.callback(stream_keeper.stop)
         sources = HttpSources.of(settings)
         stack.callback(sources.close)
         watch = RevocationWatch(services, sources)

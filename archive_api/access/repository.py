@@ -152,7 +152,7 @@ class TargetFinder:
     def _places(self, building_id: int) -> tuple[Place, ...]:
         """The unit projects of a building, each with the organisations on its current rosters."""
         ids = self._session.scalars(select(col(UnitProject.id)).where(col(UnitProject.building_id) == building_id))
-        parties: dict[int, set[str]] = {unit_project_id: set() for unit_project_id in ids if unit_project_id is not None}
+        parties: dict[int | None, set[str]] = {unit_project_id: set() for unit_project_id in ids}
         query = (
             select(col(UnitProject.id), col(RosterOrganisation.organisation_code))
             .join(RosterOrganisation, project_rosters())
@@ -160,7 +160,7 @@ class TargetFinder:
         )
         for unit_project_id, code in self._session.execute(query):
             parties[unit_project_id].add(code)
-        return tuple(Place(unit_project_id, frozenset(codes)) for unit_project_id, codes in parties.items())
+        return tuple(Place(number(unit_project_id), frozenset(codes)) for unit_project_id, codes in parties.items())
 
     def _unit_project(self, unit_project_key: str, rosters: ColumnElement[bool]) -> Target | None:
         row = self._projects.find_unit_project(unit_project_key)

@@ -7,6 +7,7 @@ import threading
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from archive_api.access_log.audit import HEARTBEAT_SECONDS
 from archive_api.access_log.events import AccessEvent, Outcome
 from archive_api.errors import ApiError
 from archive_api.services import Services
@@ -53,7 +54,7 @@ class LogKeeper:
         """
         access_log = self._services.access_log
         access_log.drain()
-        if self._anchoring.is_idle(access_log.writer):
+        if self._anchoring.is_idle(access_log.writer, seconds=HEARTBEAT_SECONDS):
             access_log.record(AccessEvent("log.heartbeat", Outcome.GRANTED))
             access_log.writer.publish()  # so that the next round finds it, and writes no second one
         self._anchoring.tick(access_log.writer)

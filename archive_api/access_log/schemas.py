@@ -1,8 +1,7 @@
-"""What goes in and out about logs."""
+"""What goes in and out about the access log."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -10,63 +9,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from archive_api.http import Line, Whole
 
 __all__ = [
-    "ConsistencyOut",
     "ErasureIn",
     "ErasureOut",
-    "HeadOut",
-    "LogOut",
-    "LogsOut",
-    "ProofOut",
     "RecordOut",
     "RecordsOut",
 ]
-
-
-class HeadOut(BaseModel):
-    """A head that was sent to CheckpointLog."""
-
-    size: int
-    root: str = Field(description="hex, 32 bytes")
-    phase: str = Field(description="of its job; final: anchored for good.")
-    block_number: int | None
-    block_time: datetime | None
-    sent_at: datetime
-
-
-class LogOut(BaseModel):
-    """One stream."""
-
-    stream: str
-    origin: str = Field(description="first line of its checkpoints")
-    verifier_key: str = Field(description="C2SP vkey; believe the one of your own trust file")
-    size: int = Field(description="entries under the newest checkpoint")
-    anchored: list[HeadOut] = Field(description="the newest heads that were sent to the chain, newest first")
-
-
-class LogsOut(BaseModel):
-    """All streams."""
-
-    items: list[LogOut]
-
-
-class ProofOut(BaseModel):
-    """Proof that an entry is under a checkpoint."""
-
-    origin: str
-    leaf_index: int
-    tree_size: int
-    leaf_hash: str = Field(description="hex; SHA-256(0x00 ‖ entry)")
-    path: list[str] = Field(description="hex, lowest first; RFC 9162 section 2.1.3")
-    checkpoint: str = Field(description="signed note over the tree of this size")
-
-
-class ConsistencyOut(BaseModel):
-    """Proof that a tree begins with an older one."""
-
-    origin: str
-    old_size: int
-    new_size: int
-    path: list[str] = Field(description="hex; RFC 9162 section 2.1.4")
 
 
 class RecordOut(BaseModel):

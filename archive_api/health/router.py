@@ -42,6 +42,7 @@ class Readiness(BaseModel):
     database: Part
     worker: Part
     access_log: Part
+    streams: Part
 
 
 class ContractOut(BaseModel):
@@ -82,6 +83,7 @@ def router() -> APIRouter:
             "database": _ask(lambda: _database(services)),
             "worker": _ask(lambda: _worker(services)),
             "access_log": _ask(lambda: _access_log(services)),
+            "streams": _ask(lambda: _streams(services)),
         }
         ready = all(part.ready for part in parts.values())
         if not ready:
@@ -147,6 +149,17 @@ def _worker(services: Services) -> dict[str, Any]:
     if status.is_stuck:
         raise TransportError(f"expected the worker to get on, got {status.last_error}", code="worker_waiting")
     return {"rounds": status.rounds}
+
+
+def _streams(services: Services) -> dict[str, Any]:
+    streams = services.streams
+    troubled = {**streams.unanchored, **streams.unpublished, **streams.troubles}
+    if troubled:
+        # Not which: who asks may not know of the building. The journal says.
+        raise TransportError(
+            f"expected streams that are written and anchored, got {len(troubled)} in trouble", code="log_unusable"
+        )
+    return {"open": len(streams.opened())}
 
 
 def _access_log(services: Services) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ledger.trust import TrustFile
 
 __all__ = ["RecordStream", "Streams", "entries_between"]
 
-_OPEN_LIMIT: Final = 64
+_OPEN_LIMIT: Final = 256
 
 
 class RecordStream:
@@ -74,7 +74,9 @@ class Streams:
 
     Attributes:
         waiting: set when something was captured; the sequencer waits for it.
-        troubles: why a stream could not be written, anchored or kept last, by origin; empty: all is well.
+        troubles: why a stream could not be written last, by origin; empty: all is well.
+        unpublished: why one could not be published last, such as for want of witnesses.
+        unanchored: why a head could not be anchored last.
     """
 
     def __init__(
@@ -99,6 +101,9 @@ class Streams:
         self._lock = threading.RLock()
         self.waiting = threading.Event()
         self.troubles: dict[str, str] = {}
+        self.unpublished: dict[str, str] = {}
+        self.unanchored: dict[str, str] = {}
+        self._grown: set[StreamKey] = set()
 
     @property
     def key(self) -> LogKey:
@@ -120,6 +125,17 @@ class Streams:
     def wake(self) -> None:
         """Tell the sequencer that something was captured."""
         self.waiting.set()
+
+    def has_grown(self, key: StreamKey) -> None:
+        """Note that a stream has a checkpoint whose head may have to be anchored."""
+        with self._lock:
+            self._grown.add(key)
+
+    def take_grown(self) -> tuple[StreamKey, ...]:
+        """Those that were noted since the last call."""
+        with self._lock:
+            grown, self._grown = tuple(self._grown), set()
+            return grown
 
     @contextmanager
     def writing(self, key: StreamKey) -> Iterator[RecordStream]:
@@ -150,10 +166,14 @@ class Streams:
             return tuple(self._open.values())
 
     def close(self) -> None:
-        """Publish what no checkpoint covers yet, and let go of all files."""
+        """Publish what no checkpoint covers yet, and let go of all files.
+
+        What witnesses have to sign waits for the next start.
+        """
         with self._lock:
             for key, stream in list(self._open.items()):
-                self._publish_quietly(stream)
+                if not stream.log.is_cosigned:
+                    self._publish_quietly(stream)
                 self._drop(key)
 
     def _path(self, key: StreamKey) -> Path:
@@ -161,16 +181,18 @@ class Streams:
 
     def _make_room(self) -> None:
         while len(self._open) >= self._open_limit:
-            key, stream = next(iter(self._open.items()))
-            self._publish_quietly(stream)
-            self._drop(key)
+            oldest = next(iter(self._open.values()))
+            idle = next((stream for stream in self._open.values() if not stream.log.is_behind), oldest)
+            self._publish_quietly(idle)
+            self._drop(idle.key)
 
     def _publish_quietly(self, stream: RecordStream) -> None:
         if stream.log.is_behind:
             try:
                 stream.log.publish()
+                self.has_grown(stream.key)
             except LedgerError as error:
-                self.troubles[stream.log.origin] = str(error)
+                self.unpublished[stream.log.origin] = str(error)
 
     def _drop(self, key: StreamKey) -> None:
         stream = self._open.pop(key, None)

@@ -13,9 +13,10 @@ from archive_api.access_log.audit import HEARTBEAT_SECONDS
 from archive_api.access_log.events import AccessEvent, Outcome
 from archive_api.access_log.keeper import LogKeeper
 from archive_api.errors import MalformedError
-from archive_api.streams.anchoring import HeadAnchoring, heads
+from archive_api.streams.anchoring import HeadAnchoring
 from archive_api.streams.keys import stream_origin
 from archive_api.streams.models import HeadRow
+from archive_api.streams.reading import heads
 from ledger.errors import MismatchError
 from ledger.hashing import keccak256
 from ledger.log.access import AccessEntry, ClearText

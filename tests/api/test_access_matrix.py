@@ -62,6 +62,7 @@ def names_of(world: World, submission: JSON) -> dict[str, str]:
         "grant_id": "999999999",
         "stream": "access",
         "path": "0/000",
+        "capture_id": "0x" + "5d" * 32,
     }
 
 
