@@ -13,10 +13,12 @@ from archive_api.access.router import router as access
 from archive_api.access_log.router import router as logs
 from archive_api.bim.router import router as models
 from archive_api.certificates.router import router as certificates
+from archive_api.datasets.router import router as datasets
 from archive_api.decisions.router import router as decisions
 from archive_api.documents.router import router as documents
 from archive_api.encryption.router import router as encryption
 from archive_api.evidence.router import router as evidence
+from archive_api.funds.router import router as funds
 from archive_api.guards import RequestGuard
 from archive_api.health.router import router as health
 from archive_api.identity.pages import sign_in_pages
@@ -55,6 +57,8 @@ _FEATURES = (
     evidence,
     streams,
     supply,
+    funds,
+    datasets,
     logs,
     verification,
 )

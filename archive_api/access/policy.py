@@ -300,6 +300,18 @@ _EPCIS: Final[tuple[Rule, ...]] = (
         )
     ),
 )
+_DATASETS: Final[tuple[Rule, ...]] = (
+    _api("POST /datasets", "dataset.register", PARTIES | ARCHIVISTS, log=Log.CHANGE),
+    _api("GET /datasets", "dataset.search", EVERYBODY, log=Log.SEARCH),
+    _api("GET /datasets/{dataset_key}/versions", "dataset.list", EVERYBODY),
+    _api("GET /datasets/{dataset_key}/versions/{version}", "dataset.view", EVERYBODY),
+    _api("GET /datasets/{dataset_key}/versions/{version}/capture", "dataset.capture", EVERYBODY, log=Log.DOWNLOAD),
+    _api("GET /datasets/{dataset_key}/versions/{version}/lineage", "dataset.lineage", EVERYBODY),
+    _api("GET /datasets/{dataset_key}/lineage", "dataset.lineage", EVERYBODY),
+)
+_FUNDS: Final[tuple[Rule, ...]] = (
+    _api("GET /buildings/{building_key}/funds/flow", "funds.flow", MEMBERS, Scope.BUILDING_MEMBER),
+)
 _WRAPS: Final[tuple[Rule, ...]] = (
     _api(
         "POST /encryption-certificates",
@@ -347,5 +359,7 @@ POLICY: Final[tuple[Rule, ...]] = (
     *_LOGS,
     *_STREAMS,
     *_EPCIS,
+    *_DATASETS,
+    *_FUNDS,
     *_PAGES,
 )

@@ -10,6 +10,7 @@ from archive_api.access import models as access
 from archive_api.access_log import models as access_log
 from archive_api.bim import models as bim
 from archive_api.certificates import models as certificates
+from archive_api.datasets import models as datasets
 from archive_api.decisions import models as decisions
 from archive_api.encryption import models as encryption
 from archive_api.identity import models as identity
@@ -29,6 +30,7 @@ MODELS = (
     access_log,
     bim,
     certificates,
+    datasets,
     decisions,
     encryption,
     identity,

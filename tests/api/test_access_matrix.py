@@ -62,6 +62,8 @@ def names_of(world: World, submission: JSON) -> dict[str, str]:
         "grant_id": "999999999",
         "stream": "access",
         "path": "0/000",
+        "dataset_key": "0x" + "5d" * 32,
+        "version": "1",
         "capture_id": "0x" + "5d" * 32,
     }
 

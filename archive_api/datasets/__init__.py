@@ -1,0 +1,1 @@
+"""Data sets of the city model: versions registered under seal, and where each came from."""

@@ -1,0 +1,1 @@
+"""The flow of a building's money."""
