@@ -163,6 +163,10 @@ class ModelIndex:
         rows = self._rows("SELECT keyword, count(*) FROM elements GROUP BY keyword ORDER BY keyword")
         return {row[0]: row[1] for row in rows}
 
+    def global_ids(self) -> dict[str, str]:
+        """The class (in upper case) of each element by its GlobalId; relationships and property sets are left out."""
+        return {row[0]: row[1] for row in self._rows("SELECT global_id, keyword FROM elements WHERE listed")}
+
     def find(self, wanted: ElementFilter, *, after: int = -1, limit: int = 50) -> list[int]:
         """Return the positions of elements, ascending.
 

@@ -1,0 +1,1 @@
+"""Traces and findings over the captured events of a building."""

@@ -1,0 +1,183 @@
+"""Proofs for the events of a trace, all under one checkpoint of each stream.
+
+The records beside one in its capture are read from the catalogue, which costs a tenth of reading the sealed capture;
+they count only if they lead to the root that was sealed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from threading import Lock
+from typing import Any, Final
+
+from sqlalchemy import select
+from sqlmodel import Session, col
+
+from archive_api.errors import MismatchError, NotFoundError
+from archive_api.services import Services
+from archive_api.streams.keys import StreamKey, StreamName
+from archive_api.streams.models import CaptureRow
+from archive_api.streams.reading import LogReading
+from archive_api.streams.service import stream_log
+from archive_api.supply.models import SupplyEvent, event_row_id
+from ledger.canonical import canonical_record
+from ledger.log.checkpoint import SignedCheckpoint
+from ledger.log.record import RecordEntry
+from ledger.merkle import MerkleTree, leaf_hash, verify_inclusion
+from ledger.supply.follow import TracedEvent
+from ledger.supply.graph import event_node_id
+
+__all__ = ["TraceProofs"]
+
+_LEAVES_KEPT: Final = 200_000
+
+
+class _Trees:
+    """The trees of captures asked for last; their leaves are bounded in number."""
+
+    def __init__(self, *, leaves: int) -> None:
+        self._room = leaves
+        self._trees: OrderedDict[str, MerkleTree] = OrderedDict()
+        self._lock = Lock()
+
+    def find(self, capture_id: str) -> MerkleTree | None:
+        with self._lock:
+            tree = self._trees.get(capture_id)
+            if tree is not None:
+                self._trees.move_to_end(capture_id)
+            return tree
+
+    def keep(self, capture_id: str, tree: MerkleTree) -> None:
+        with self._lock:
+            if capture_id not in self._trees:
+                self._trees[capture_id] = tree
+                self._room -= tree.size
+            while self._room < 0 and len(self._trees) > 1:
+                self._room += self._trees.popitem(last=False)[1].size
+
+
+_TREES: Final = _Trees(leaves=_LEAVES_KEPT)
+
+
+class TraceProofs:
+    """Proofs of one building's events, for one answer.
+
+    Args:
+        session: the one that the events came from.
+        services: the server's.
+        building_key: 0x-hex, no alias.
+    """
+
+    def __init__(self, session: Session, services: Services, building_key: str) -> None:
+        self._session = session
+        self._logs: dict[str, LogReading] = {}
+        self.checkpoints: dict[str, dict[str, Any]] = {}
+        """By stream: `origin`, `size`, `root` and the signed `checkpoint`; a stream without one is left out."""
+        for name in (StreamName.SUPPLY, StreamName.FUNDS):
+            try:
+                log = stream_log(services, StreamKey(name, building_key)).fixed()
+            except NotFoundError:
+                continue  # nothing is published in it yet
+            note = log.checkpoint()
+            head = SignedCheckpoint.parse(note).checkpoint
+            self._logs[name.value] = log
+            self.checkpoints[name.value] = {
+                "origin": head.origin,
+                "size": head.size,
+                "root": head.root.hex(),
+                "checkpoint": note.decode(),
+            }
+
+    def of(
+        self, events: Iterable[TracedEvent], places: Mapping[tuple[str, str], tuple[int, int]]
+    ) -> dict[str, dict[str, Any] | None]:
+        """Prove events.
+
+        Args:
+            events: of a trace.
+            places: as `EventLookup.places`.
+
+        Returns:
+            By id of the event's node: the proof; None where no checkpoint covers it yet.
+
+        Raises:
+            MismatchError: the catalogue's records are not those that were sealed, or the log has another entry.
+        """
+        known = list(events)
+        captures = self._captures({places[event.key][0] for event in known})
+        trees = self._trees(captures.values())
+        return {event_node_id(event): self._proof(event, *places[event.key], captures, trees) for event in known}
+
+    def _proof(
+        self,
+        event: TracedEvent,
+        capture_pk: int,
+        record_index: int,
+        captures: Mapping[int, CaptureRow],
+        trees: Mapping[int, MerkleTree],
+    ) -> dict[str, Any] | None:
+        row, tree = captures[capture_pk], trees[capture_pk]
+        size = self.checkpoints.get(event.stream, {}).get("size", 0)
+        if event.index is None or row.sequenced_at is None or event.index >= size:
+            return None
+        entry = RecordEntry(
+            row.sequenced_at.astimezone(UTC),
+            capture=bytes.fromhex(row.capture_id[2:]),
+            capture_cid=row.content_cid,
+            record_index=record_index,
+            record_sha256=bytes.fromhex(event.record_sha256),
+            record_id=event.hash_id,
+            reporter=row.reporter,
+        ).canonical()
+        proof = self._logs[event.stream].proof(event.index)
+        if leaf_hash(entry).hex() != proof.leaf_hash:
+            raise MismatchError(
+                f"expected the entry of {event.hash_id} at {event.index}, got another", code="log_damaged"
+            )
+        inner = tree.proof(record_index)
+        leaf = leaf_hash(canonical_record(dict(event.record)))
+        verify_inclusion(leaf, inner, tree.root)  # what is shown is what was sealed
+        return {
+            "leaf_index": proof.leaf_index,
+            "tree_size": proof.tree_size,
+            "leaf_hash": proof.leaf_hash,
+            "path": proof.path,
+            "entry": entry.decode(),
+            "capture_id": row.capture_id,
+            "capture_cid": row.content_cid,
+            "record_index": record_index,
+            "record_count": row.record_count,
+            "records_root": tree.root.hex(),
+            "record_leaf_hash": leaf.hex(),
+            "record_path": [item.hex() for item in inner.path],
+        }
+
+    def _captures(self, numbers: set[int]) -> dict[int, CaptureRow]:
+        rows = self._session.scalars(select(CaptureRow).where(col(CaptureRow.id).in_(sorted(numbers))))
+        return {row.id: row for row in rows if row.id is not None}
+
+    def _trees(self, captures: Iterable[CaptureRow]) -> dict[int, MerkleTree]:
+        found: dict[int, MerkleTree] = {}
+        for row in captures:
+            if row.id is None:
+                continue
+            tree = _TREES.find(row.capture_id)
+            if tree is None:
+                tree = MerkleTree(self._leaves(row.id))
+                if "0x" + tree.root.hex() != json.loads(row.statement)["recordsRoot"]:
+                    raise MismatchError(
+                        f"expected the records that were sealed as {row.capture_id}, got others in the catalogue",
+                        code="statement_changed",
+                    )
+                _TREES.keep(row.capture_id, tree)
+            found[row.id] = tree
+        return found
+
+    def _leaves(self, capture_pk: int) -> Sequence[bytes]:
+        first, end = event_row_id(capture_pk, 0), event_row_id(capture_pk + 1, 0)
+        number = col(SupplyEvent.id)
+        query = select(col(SupplyEvent.body)).where(number >= first, number < end).order_by(number)
+        return [leaf_hash(body.encode()) for body in self._session.scalars(query)]
