@@ -32,12 +32,17 @@ def goods_of(record: Mapping[str, Any], things: str, quantities: str) -> tuple[G
         Goods(item, Decimal(1), PIECES) for item in dict.fromkeys(record.get(things) or ()) if isinstance(item, str)
     ]
     for item in record.get(quantities) or ():
-        try:
-            quantity = parse_quantity(item.get("quantity"))
-        except MalformedError:
-            quantity = None
-        found.append(Goods(item["epcClass"], quantity, unit_of(item.get("uom"))))
+        found.append(Goods(item["epcClass"], _quantity(item.get("quantity")), unit_of(item.get("uom"))))
     return tuple(found)
+
+
+def _quantity(value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return parse_quantity(value)
+    except MalformedError:
+        return None
 
 
 class Packing:

@@ -18,11 +18,11 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 from ledger.errors import MalformedError
 from ledger.identifiers import validate_uscc
 from ledger.supply.profile_rules import RULES, pointer, refusal
-from ledger.supply.terms import NAMESPACE, PREFIX, EventKind, kind_of, many, party_code, step_of
+from ledger.supply.terms import CONTEXT, NAMESPACE, PREFIX, EventKind, kind_of, many, party_code, step_of
 
 __all__ = ["EventKind", "check_profile", "kind_of", "profile_schema"]
 
-_NUMBER: Final = re.compile(r"urn:yunshang:([a-z]+):([0-9A-Z]{18}):")
+_NUMBER: Final = re.compile(r"urn:yunshang:[a-z]+:([0-9A-Z]{18}):")
 
 
 @cache
@@ -62,8 +62,10 @@ def check_profile(record: Mapping[str, Any]) -> None:
     if not validator.is_valid(event):
         error = next(iter(validator.iter_errors(event)))
         raise _schema_refusal(error)
-    for where, code in _codes(event):
-        _check_code(code, where)
+    for place, code in _codes(event):
+        if not _is_code(code):
+            where = pointer(*place)
+            raise refusal("profile_code", where, "a valid organisation code", code[:40])
     for check in RULES.get(kind, ()):
         check(event)
 
@@ -72,12 +74,12 @@ def _check_names(record: Mapping[str, Any]) -> bool:
     """Refuse the vocabulary's other spellings; say whether the event has a member of it."""
     marked = False
     for name in record:
-        if name.startswith(PREFIX):
+        if name[: len(PREFIX)] == PREFIX:
             marked = True
-        elif name.startswith(NAMESPACE):
+        elif name[: len(NAMESPACE)] == NAMESPACE:
             raise refusal("profile_context", pointer(name), f"the prefix {PREFIX}", f"the full name {name}")
     for index, item in enumerate(many(record.get("@context"))):
-        if isinstance(item, dict):
+        if isinstance(item, dict) and item != CONTEXT:
             where = ("@context", index) if isinstance(record["@context"], list) else ("@context",)
             _check_prefixes(item, where)
     return marked
@@ -121,7 +123,9 @@ def _schema_refusal(error: ValidationError) -> MalformedError:
     if rule == "additionalProperties" and getattr(error.kind, "unexpected", None):
         member = str(getattr(error.kind, "unexpected", ("",))[0])
         return refusal("profile_member", pointer(*path, member), "a member of the profile", "another")
-    last = path[-1] if path else ""
+    if not path:  # of several members, none is there
+        path = ["quantityList"]
+    last = path[-1]
     code = "profile_value"
     if last in (f"{PREFIX}amount", f"{PREFIX}advance", f"{PREFIX}unitPrice", f"{PREFIX}currency"):
         code = "profile_amount"
@@ -130,12 +134,12 @@ def _schema_refusal(error: ValidationError) -> MalformedError:
     return MalformedError(
         f"expected a value that fits the construction profile ({rule or name}), got: {error.message[:200]}",
         code=code,
-        where=pointer(*path) or "/",
+        where=pointer(*path),
     )
 
 
 # The members that hold organisation codes, wherever they stand at the top of an event.
-_CODE_MEMBERS: Final = tuple(
+_CODE_MEMBERS: Final = frozenset(
     PREFIX + name
     for name in (
         "acceptedBy",
@@ -153,23 +157,26 @@ _CODE_MEMBERS: Final = tuple(
 )
 
 
-def _codes(event: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in _CODE_MEMBERS:
-        if name in event:
-            for index, code in enumerate(many(event[name])):
-                yield pointer(name, *([index] if isinstance(event[name], list) else [])), code
+def _codes(event: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for name in event:
+        if name in _CODE_MEMBERS:
+            value = event[name]
+            if isinstance(value, list):
+                yield from (((name, index), code) for index, code in enumerate(value))
+            else:
+                yield (name,), value
     for index, party in enumerate(many(event.get("yunshang:parties"))):
-        place = [index] if isinstance(event["yunshang:parties"], list) else []
-        yield pointer("yunshang:parties", *place, "yunshang:code"), party["yunshang:code"]
+        place = (index,) if isinstance(event["yunshang:parties"], list) else ()
+        yield ("yunshang:parties", *place, "yunshang:code"), party["yunshang:code"]
     for index, item in enumerate(event.get("bizTransactionList") or ()):
         found = _NUMBER.match(item["bizTransaction"])
         if found:
-            yield pointer("bizTransactionList", index, "bizTransaction"), found[2]
+            yield ("bizTransactionList", index, "bizTransaction"), found[1]
     for members, member in (("sourceList", "source"), ("destinationList", "destination")):
         for index, item in enumerate(event.get(members) or ()):
             code = party_code(item.get(member))
             if code is not None:
-                yield pointer(members, index, member), code
+                yield (members, index, member), code
 
 
 @lru_cache(maxsize=4096)
@@ -179,8 +186,3 @@ def _is_code(code: str) -> bool:
     except MalformedError:
         return False
     return True
-
-
-def _check_code(code: str, where: str) -> None:
-    if not _is_code(code):
-        raise refusal("profile_code", where, "a valid organisation code", code[:40])

@@ -99,12 +99,11 @@ class _Reader:
             self._transformed.setdefault(record.get("transformationID") or event.hash_id, []).append(event)
         self.packing.read(record)
         what = _MOVES.get(step_of(record))
-        if what is not None:
-            self._move(event, what)
-        if kind is None:
-            return
         try:
-            self._of_kind(event, kind)
+            if what is not None:
+                self._move(event, what)
+            if kind is not None:
+                self._of_kind(event, kind)
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise MalformedError(
                 f"expected an event of the profile, got one without {error}", code="profile_member", where=event.hash_id
@@ -136,12 +135,11 @@ class _Reader:
                 reports=tuple(many(record.get("yunshang:reports"))),
             )
         )
-        if what == COMMISSIONED:
+        if what == COMMISSIONED and kind_of(record) is EventKind.COMMISSIONING:
             for item in goods:
-                self.classes.setdefault(item.thing, record.get("yunshang:class") or class_by_form(item.thing))
-                if "yunshang:material" in record:
-                    for name in (item.thing, record.get("yunshang:class", item.thing)):
-                        self.materials.setdefault(name, set()).add(record["yunshang:material"])
+                self.classes.setdefault(item.thing, record["yunshang:class"])
+                for name in (item.thing, record["yunshang:class"]):
+                    self.materials.setdefault(name, set()).add(record["yunshang:material"])
 
     def _of_kind(self, event: ReportedEvent, kind: EventKind) -> None:
         record = event.record

@@ -113,6 +113,7 @@ STEP_OF_KIND: Final[Mapping[EventKind, str]] = MappingProxyType(
 )
 """The bizStep of each kind: the word of the CBV where it has one."""
 _KIND_OF_STEP: Final = {step: kind for kind, step in STEP_OF_KIND.items()}
+_OWN_STEPS: Final = frozenset(kind for kind, step in STEP_OF_KIND.items() if step.startswith(_STEP))
 
 _MONEY: Final = frozenset(
     {
@@ -169,9 +170,12 @@ def kind_of(record: Mapping[str, Any]) -> EventKind | None:
         member `yunshang:…`.
     """
     kind = _KIND_OF_STEP.get(step_of(record))
-    if kind is None or STEP_OF_KIND[kind].startswith(_STEP):
+    if kind is None or kind in _OWN_STEPS:
         return kind
-    return kind if any(name.startswith(PREFIX) for name in record) else None
+    for name in record:
+        if name[:9] == PREFIX:
+            return kind
+    return None
 
 
 def many(value: Any) -> list[Any]:

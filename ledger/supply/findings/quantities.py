@@ -51,7 +51,7 @@ def _balance(facts: SupplyFacts) -> dict[_Key, _Account]:
     accounts: dict[_Key, _Account] = {}
     for step in steps:
         if isinstance(step, Transformation):
-            _transform(accounts, step)
+            _transform(accounts, step, [item for item in step.inputs if facts.class_of(item.thing) not in mixed])
             continue
         for item in step.goods:
             if item.quantity is None or facts.class_of(item.thing) in mixed:
@@ -89,8 +89,8 @@ def _use(account: _Account, quantity: Decimal, *, accepted: bool) -> None:
         account.over_used = (account.used, limit)
 
 
-def _transform(accounts: dict[_Key, _Account], step: Transformation) -> None:
-    for item in step.inputs:
+def _transform(accounts: dict[_Key, _Account], step: Transformation, inputs: list[Goods]) -> None:
+    for item in inputs:
         if item.quantity is not None:
             _use(_account(accounts, item, step.events[-1]), item.quantity, accepted=False)
     # Outputs of inputs that nobody weighed are outputs of nothing: else a name could be made up for anything.
