@@ -36,6 +36,7 @@ from archive_api.streams.router import router as streams
 from archive_api.submissions.router import router as submissions
 from archive_api.submissions.uploads import DurableUploads, uploads_router
 from archive_api.supply.router import router as supply
+from archive_api.tracing.router import router as tracing
 from archive_api.verification.router import router as verification
 from archive_api.web.router import install
 from archive_api.web.source import ServicePages
@@ -57,6 +58,7 @@ _FEATURES = (
     evidence,
     streams,
     supply,
+    tracing,
     funds,
     datasets,
     logs,

@@ -19,6 +19,7 @@ from archive_api.seal_status.sources import StatusSource, check_address
 from archive_api.streams.witnesses import WitnessSource
 from ledger.errors import MalformedError
 from ledger.log.witness import check_witnesses
+from ledger.supply.findings.base import RECORDED_CLASSES
 
 __all__ = ["ANCHOR_SECONDS", "Settings", "is_tls_or_loopback"]
 
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
         upload_days: after which a broken upload is dropped.
         busy_timeout_seconds: how long a writer waits for another.
         model_seconds, model_memory_bytes: what reading one model may take; memory None: half of the machine's.
+        recorded_classes: IFC classes whose elements need a record of what they were made of, subtypes too.
         worker_poll_seconds: how often the worker looks for jobs and blocks.
         max_seal_days: the furthest `seal_by` may lie ahead.
     """
@@ -161,6 +163,7 @@ class Settings(BaseSettings):
     busy_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
     model_seconds: Annotated[int, Field(gt=0)] = 900
     model_memory_bytes: Annotated[int, Field(gt=0)] | None = None
+    recorded_classes: tuple[str, ...] = tuple(sorted(RECORDED_CLASSES))
     worker_poll_seconds: Annotated[float, Field(gt=0)] = 0.25
     max_seal_days: Annotated[int, Field(gt=0)] = 366
 

@@ -85,6 +85,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "event_known": ("事件已经登记", "An event is known already"),
     "event_not_found": ("没有这个事件", "There is no such event"),
     "event_type": ("未知的事件类型", "The event type is unknown"),
+    "findings_too_many": ("该建筑的事件过多，不能即时核对", "Too many events to be compared while somebody waits"),
     "forbidden": ("无权进行此操作", "Not allowed"),
     "grant_organisation": (
         "责任主体的角色须指明单位，其他角色不得指明",
@@ -197,6 +198,9 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "too_many_records": ("一批须有1至10,000条记录", "A capture has 1 to 10,000 records"),
     "too_many_requests": ("请求过于频繁，请稍后再试", "Too many requests: wait and ask again"),
     "too_slow": ("请求发送过慢，已中止，请重试", "The request came too slowly: send it again"),
+    "trace_not_a_lot": ("须给出批次或单件，而非产品类别或场所", "Name a lot or a piece, not a product or a place"),
+    "trace_nothing": ("没有记录提到所查的对象", "No event names what was asked for"),
+    "trace_seed": ("须在构件、批次、文件中指定一项", "Name one of element, lot and document"),
     "unit_project_exists": ("该单位工程已登记", "The unit project is registered already"),
     "unknown_context": ("未知的 @context", "The context is not GS1's"),
     "unsafe_path": ("路径不安全", "The path is not safe"),

@@ -312,6 +312,10 @@ _DATASETS: Final[tuple[Rule, ...]] = (
 _FUNDS: Final[tuple[Rule, ...]] = (
     _api("GET /buildings/{building_key}/funds/flow", "funds.flow", MEMBERS, Scope.BUILDING_MEMBER),
 )
+_TRACING: Final[tuple[Rule, ...]] = (
+    _api("GET /buildings/{building_key}/trace", "trace.view", MEMBERS, Scope.BUILDING_MEMBER, Log.SEARCH),
+    _api("GET /buildings/{building_key}/findings", "finding.list", MEMBERS, Scope.BUILDING_MEMBER),
+)
 _WRAPS: Final[tuple[Rule, ...]] = (
     _api(
         "POST /encryption-certificates",
@@ -359,6 +363,7 @@ POLICY: Final[tuple[Rule, ...]] = (
     *_LOGS,
     *_STREAMS,
     *_EPCIS,
+    *_TRACING,
     *_DATASETS,
     *_FUNDS,
     *_PAGES,
