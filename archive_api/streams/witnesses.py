@@ -37,6 +37,7 @@ _GRACE_SECONDS: Final = 0.2
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 60.0
 _THREADS: Final = 32
+_UNPROCESSABLE: Final = 422
 _SIZE: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})\n?\Z", re.ASCII)
 
 
@@ -125,9 +126,7 @@ class HttpWitnesses:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._addresses = {source.witness: source.url for source in sources}
-        check_witnesses(
-            [source.witness for source in sources], max(quorum, 1), log=None, where="YUNSHANG_LOG_WITNESSES"
-        )
+        check_witnesses([source.witness for source in sources], quorum, log=None, where="log_witnesses")
         self._quorum = quorum
         self._clock = clock
         self._timeout = timeout_seconds
@@ -139,6 +138,7 @@ class HttpWitnesses:
         self._lock = threading.Lock()
         self._sizes: dict[tuple[str, str], int] = {}
         self._pauses: dict[tuple[str, str], _Pause] = {}
+        self._conflicts: dict[tuple[str, str], MismatchError] = {}
         self._asking: set[tuple[str, str]] = set()
 
     def close(self) -> None:
@@ -158,24 +158,32 @@ class HttpWitnesses:
             MismatchError: a witness calls the checkpoint inconsistent with what it saw before (`witness_conflict`).
         """
         question = _Question(SignedCheckpoint.parse(note).checkpoint, note, store)
+        origin = question.checkpoint.origin
         asked = {self._threads.submit(self._ask, witness, question): witness for witness in self._due(question)}
         lines: dict[str, bytes] = {}
         for done in self._answers(set(asked), lines):
             try:
                 lines[asked[done].name] = done.result()
-            except MismatchError:
-                raise
             except LedgerError:
-                continue  # kept as the reason why it is put off
+                if self._conflict(origin) is not None:
+                    break  # whatever the others say
+        # Also one of earlier, of who was not asked again yet: a pause makes no log consistent.
+        if (conflict := self._conflict(origin)) is not None:
+            raise conflict
         if len(lines) < self._quorum:
             raise TransportError(
                 f"expected {self._quorum} co-signatures, got {len(lines)}: {self._reasons(question, lines)}",
                 code="witness_quorum",
-                where=question.checkpoint.origin,
+                where=origin,
                 expected=self._quorum,
                 actual=len(lines),
             )
         return note + b"".join(lines[name] for name in sorted(lines))
+
+    def _conflict(self, origin: str) -> MismatchError | None:
+        with self._lock:
+            found = (error for (_, of), error in self._conflicts.items() if of == origin)
+            return next(found, None)
 
     def _reasons(self, question: _Question, lines: Mapping[str, bytes]) -> str:
         """Why the others did not co-sign; the same text until something changes."""
@@ -220,12 +228,16 @@ class HttpWitnesses:
         except LedgerError as error:
             # Who can't be reached is left alone by all streams; what it refuses is about this one.
             self._put_off(everywhere if error.code == "witness_unreachable" else stream, str(error))
+            if isinstance(error, MismatchError):
+                with self._lock:
+                    self._conflicts[stream] = error
             raise
         finally:
             with self._lock:
                 self._asking.discard(stream)
         with self._lock:
             self._sizes[stream] = question.checkpoint.size
+            self._conflicts.pop(stream, None)
             self._pauses.pop(stream, None)
             self._pauses.pop(everywhere, None)
         return lines
@@ -285,7 +297,8 @@ class HttpWitnesses:
         if not found:
             raise TransportError(f"expected a co-signature of {witness.name}, got none under its key")
         if abs(found[0].time - now) > CLOCK_TOLERANCE:
-            raise TransportError(f"expected a co-signature of this moment, got one of {fields.utc_text(found[0].time)}")
+            text = fields.utc_text(found[0].time)
+            raise TransportError(f"expected a co-signature of {witness.name} of this moment, got one of {text}")
         mine = [line for line in signed.signatures if (line.name, line.blob[:4]) == (witness.name, witness.key_id)]
         return f"\u2014 {mine[0].name} {fields.base64_text(mine[0].blob)}\n".encode()
 
@@ -308,7 +321,7 @@ def _known_size(witness: WitnessKey, content: bytes, *, sent: int, size: int) ->
 
 
 def _refuse(witness: WitnessKey, status: int, old_size: int) -> None:
-    if status == httpx2.codes.UNPROCESSABLE_ENTITY and old_size > 0:
+    if status == _UNPROCESSABLE and old_size > 0:
         raise _conflict(witness, f"another tree at {old_size} entries")
     reasons = {
         403: "it does not know the log's key",
