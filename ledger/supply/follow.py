@@ -49,7 +49,7 @@ AGREEMENTS: Final = frozenset({EventKind.CONTRACT, EventKind.ORDER})
 TESTS: Final = frozenset({EventKind.SAMPLING, EventKind.TEST_REPORT})
 """Kinds of events that use nothing up, whatever they name as an input."""
 _MONEY: Final = ("urn:yunshang:application:", "urn:yunshang:approval:", "urn:yunshang:payment:")
-_PRODUCT_URN: Final = "urn:epc:idpat:"
+_PRODUCT_URNS: Final = ("urn:epc:idpat:", "urn:yunshang:class:")
 _NOWHERE: Final = ("urn:epc:id:sgln:", "urn:epc:id:pgln:", "urn:epc:id:gdti:", "urn:epc:id:gsrn:", "geo:")
 _GTIN_LINK: Final = re.compile(r"https?://[^?#]*/01/\d{8,14}(?P<rest>/[^?#]*)?")
 _PLACE_LINK: Final = re.compile(r"https?://[^?#]*/(?:414|417|253|8017|8018)/")
@@ -83,6 +83,8 @@ class Look(StrEnum):
     """Test reports, and events of the stream `funds`, that name this document's digest."""
     AGREEMENT = "agreement"
     """The contract or order that made this transaction."""
+    ORDER = "order"
+    """The orders under this contract; they count only for products of the story's lots."""
     PAYMENT = "payment"
     """Events of the stream `funds` that name this application, approval or payment."""
     COVER = "cover"
@@ -98,6 +100,7 @@ MENTIONED_AS: Final[Mapping[Look, frozenset[str]]] = {
     Look.DOCUMENT: frozenset({"document"}),
     Look.REPORT: frozenset({"document"}),
     Look.AGREEMENT: frozenset({"agreement"}),
+    Look.ORDER: frozenset({"under"}),
     Look.PAYMENT: frozenset({"transaction"}),
     Look.COVER: frozenset({"event"}),
     Look.EVENT: frozenset(),
@@ -246,7 +249,7 @@ def is_followed(name: str) -> bool:
 
     Source: EPC Tag Data Standard 2.0 (URNs), GS1 Digital Link 1.2 (keys 01 with 10, 21 or 235).
     """
-    if name.startswith(_PRODUCT_URN):
+    if name.startswith(_PRODUCT_URNS):
         return False
     if name.startswith(_NOWHERE) or _PLACE_LINK.match(name):
         return False
@@ -309,6 +312,8 @@ def references(event: TracedEvent) -> frozenset[Step]:
             steps.add(Step(Thing(Look.PAYMENT, name)))
         else:
             steps.add(Step(Thing(Look.AGREEMENT, name)))
+            if event.kind not in AGREEMENTS:
+                steps.add(Step(Thing(Look.ORDER, name)))
     if event.stream != FUNDS and event.kind not in AGREEMENTS:
         steps |= {Step(Thing(Look.REPORT, name)) for name in event.named("document")}
         steps.add(Step(Thing(Look.COVER, event.hash_id)))

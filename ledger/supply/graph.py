@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from ledger.errors import MalformedError
+from ledger.supply.facts import class_by_form
 from ledger.supply.follow import (
     MATERIAL,
     Direction,
@@ -28,6 +29,7 @@ from ledger.supply.follow import (
     references,
 )
 from ledger.supply.mentions import Mention
+from ledger.supply.terms import EventKind
 
 __all__ = [
     "Edge",
@@ -231,6 +233,10 @@ def walk(seed: Seed, fetch: Fetch, limits: Limits = Limits()) -> TraceGraph:
     return _Walk(seed, fetch, limits).run()
 
 
+_Led = dict[tuple[str, str], set[Step]]
+"""Where events lead, by their keys."""
+
+
 class _Walk:
     def __init__(self, seed: Seed, fetch: Fetch, limits: Limits) -> None:
         self._seed = seed
@@ -240,17 +246,18 @@ class _Walk:
         self._known: dict[tuple[str, str], TracedEvent] = {}
         self._kept: dict[tuple[str, str], TracedEvent] = {}
         self._declared: dict[str, list[TracedEvent]] = {}
+        self._orders: dict[tuple[str, str], TracedEvent] = {}
         self._steps: set[Step] = set()
         self._truncated = False
 
     def run(self) -> TraceGraph:
         steps = {self._seed.step}
         for _ in range(self._limits.max_levels):
-            if not steps or self._truncated:
+            if self._truncated or not steps:
                 break
             self._look_up(step.thing for step in steps)
             self._steps |= steps
-            steps = self._take(steps) - self._steps
+            steps = (self._take(steps) or self._take_orders()) - self._steps
         self._truncated |= bool(steps)
         return self._graph()
 
@@ -275,15 +282,34 @@ class _Walk:
 
     def _take(self, steps: Iterable[Step]) -> set[Step]:
         """Keep what belongs to the story, and say where it leads."""
-        led: dict[tuple[str, str], set[Step]] = {}
+        led: _Led = {}
         for step in map(self._emptied, steps):
             for event in self._found[step.thing]:
-                following = onward(event, step)
-                if following is None:
+                if step.thing.look is Look.ORDER:
+                    self._orders[event.key] = event
                     continue
-                led.setdefault(event.key, set()).update(following | self._carriers(event, step))
-                for declaration in self._about(event):
-                    led.setdefault(declaration.key, set()).update(references(declaration))
+                following = onward(event, step)
+                if following is not None:
+                    self._lead(led, event, following | self._carriers(event, step))
+        return self._keep(led) - self._steps
+
+    def _take_orders(self) -> set[Step]:
+        """At the end, the orders under the story's contracts for those of its products whose order nobody named."""
+        named = [event for event in self._kept.values() if event.kind is EventKind.ORDER]
+        products = self._products().difference(*(event.named(*MATERIAL) for event in named))
+        led: _Led = {}
+        for event in self._orders.values():
+            if not products.isdisjoint(event.named(*MATERIAL)):
+                self._lead(led, event, references(event))
+        return self._keep(led)
+
+    def _lead(self, led: _Led, event: TracedEvent, following: frozenset[Step]) -> None:
+        led.setdefault(event.key, set()).update(following)
+        for declaration in self._about(event):
+            led.setdefault(declaration.key, set()).update(references(declaration))
+
+    def _keep(self, led: _Led) -> set[Step]:
+        """Keep events as far as there is room for them; returns where those that are kept lead."""
         fresh = sorted((self._known[key] for key in led if key not in self._kept), key=lambda event: event.order)
         room = self._limits.max_events - len(self._kept)
         if len(fresh) > room:
@@ -296,6 +322,13 @@ class _Walk:
             for step in led[key]
             if step.thing.look is Look.EVENT or self._counts(key)
         }
+
+    def _products(self) -> set[str]:
+        """The products of the story's lots: by their form, and as those who made them say."""
+        lots = {step.thing.name for step in self._steps if step.thing.look in (Look.LOT, Look.ORIGIN)}
+        made = [event for event in self._kept.values() if event.kind is EventKind.COMMISSIONING]
+        said = {name for event in made if self._counts(event.key) for name in event.products}
+        return {class_by_form(name) for name in lots} | said
 
     def _carriers(self, event: TracedEvent, step: Step) -> frozenset[Step]:
         """The steps to what holds a lot, for as long as it does."""

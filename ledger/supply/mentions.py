@@ -28,6 +28,7 @@ MENTION_KINDS: Final = (
     "document",
     "party",
     "agreement",
+    "under",
     "event",
 )
 
@@ -40,7 +41,8 @@ class Mention:
         kind: of `MENTION_KINDS`. `class` is an EPC class or lot; children that are classes or lots are `child`.
         thing: the EPC, class or transaction as written; an element's GlobalId; a document's SHA-256, 64 hex digits;
             an organisation's code, or a source or destination as written where it is no organisation of the profile.
-            `agreement` is the contract or order that the event itself makes, `event` the hash id of one it covers.
+            `agreement` is the contract or order that the event itself makes, `under` the contract that an order is
+            under, `event` the hash id of one it covers.
     """
 
     kind: str
@@ -77,7 +79,10 @@ _PROFILE: Final[Mapping[str, str]] = {
     "yunshang:witness": "party",
     "yunshang:coveredEvents": "event",
 }
-_AGREEMENTS: Final = {STEP_OF_KIND[EventKind.CONTRACT]: "contract", STEP_OF_KIND[EventKind.ORDER]: "order"}
+_AGREEMENTS: Final = {
+    STEP_OF_KIND[EventKind.CONTRACT]: (("agreement", "contract"),),
+    STEP_OF_KIND[EventKind.ORDER]: (("agreement", "order"), ("under", "contract")),
+}
 _INNER: Final[Mapping[str, tuple[str, str]]] = {
     "yunshang:elements": ("element", "yunshang:globalId"),
     "yunshang:parties": ("party", "yunshang:code"),
@@ -108,9 +113,8 @@ def mentions(record: Mapping[str, Any]) -> tuple[Mention, ...]:
     value = record.get("bizTransactionList")
     if value is not None:
         _inner(found, value, "transaction", "bizTransaction")
-        word = _AGREEMENTS.get(step_of(record))
-        for thing in transactions_of(record, word) if word else ():
-            found["agreement", thing] = None
+        for kind, word in _AGREEMENTS.get(step_of(record), ()):
+            found |= dict.fromkeys([(kind, thing) for thing in transactions_of(record, word)])
     for name, member in (("sourceList", "source"), ("destinationList", "destination")):
         value = record.get(name)
         if value is not None:

@@ -101,6 +101,17 @@ def test_a_contract_does_not_pull_in_what_else_was_bought_under_it() -> None:
     assert kinds(trace(project, SeedKind.ELEMENT, ELEMENT)) == WHOLE
 
 
+def test_where_nobody_names_an_order_those_for_the_product_under_the_contract_are_shown() -> None:
+    other = "urn:epc:idpat:sgtin:6901234.000777.*"
+    project = Project()
+    project.add(EventKind.CONTRACT, bizTransactionList=transactions(contract=CONTRACT))
+    for product, number in ((PRODUCT, "A"), (other, "B")):
+        project.add(EventKind.ORDER, product, bizTransactionList=transactions(contract=CONTRACT, order=ORDER + number))
+    project.add(EventKind.ORDER, PRODUCT, bizTransactionList=transactions(contract=CONTRACT + "9", order=ORDER + "C"))
+    project.add(EventKind.ACCEPTANCE, lot(1), bizTransactionList=transactions(contract=CONTRACT))
+    assert [event.index for event in trace(project, SeedKind.LOT, lot(1)).events] == [0, 1, 4]
+
+
 def test_a_product_does_not_pull_in_its_other_lots() -> None:
     project = whole_story()
     for number in range(10, 40):
