@@ -61,7 +61,7 @@ def check_profile(record: Mapping[str, Any]) -> None:
     validator = _validator(kind)
     if not validator.is_valid(event):
         error = next(iter(validator.iter_errors(event)))
-        raise _schema_refusal(error)
+        raise _schema_refusal(error, kind, event)
     for place, code in _codes(event):
         if not _is_code(code):
             where = pointer(*place)
@@ -111,7 +111,7 @@ def _refuse_unknown_step(record: Mapping[str, Any], *, marked: bool) -> None:
         raise refusal("profile_step", "/bizStep", "a step of the construction profile", step or "none")
 
 
-def _schema_refusal(error: ValidationError) -> MalformedError:
+def _schema_refusal(error: ValidationError, kind: EventKind, event: Mapping[str, Any]) -> MalformedError:
     path = list(error.instance_path)
     name = type(error.kind).__name__.rpartition("_")[2]
     rule = error.schema_path[-1] if error.schema_path else ""
@@ -119,7 +119,9 @@ def _schema_refusal(error: ValidationError) -> MalformedError:
         member = error.kind.property
         return refusal("profile_member", pointer(*path, member), f"member {member}", "none")
     if "propertyNames" in error.schema_path:
-        return refusal("profile_member", pointer(*path, str(error.instance)), "a member of this kind", "another")
+        known = profile_schema()["$defs"][kind.value]["properties"]
+        member = next(name for name in event if name.startswith(PREFIX) and name not in known)
+        return refusal("profile_member", pointer(member), f"a member of {kind.value}", member[:80])
     if rule == "additionalProperties" and getattr(error.kind, "unexpected", None):
         member = str(getattr(error.kind, "unexpected", ("",))[0])
         return refusal("profile_member", pointer(*path, member), "a member of the profile", "another")
