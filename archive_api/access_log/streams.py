@@ -21,7 +21,7 @@ from archive_api.access_log.events import ACCESS_STREAM, AccessEvent, Outcome
 from archive_api.access_log.models import ClearRow
 from archive_api.db.engine import Database
 from archive_api.errors import ApiError, MalformedError, TransportError
-from archive_api.streams.keys import ARCHIVE, stream_origin
+from archive_api.streams.keys import ARCHIVE
 from ledger.adapters.log_files import LogFiles
 from ledger.adapters.log_writer import LogWriter
 from ledger.adapters.signed_log import Cosign
@@ -196,7 +196,7 @@ def open_access_stream(
     """
     store = LogFiles(folder / ACCESS_STREAM)
     try:
-        origin = stream_origin(trust, ARCHIVE, ACCESS_STREAM)
+        origin = trust.origin(ARCHIVE, ACCESS_STREAM)
         writer = LogWriter(
             store,
             origin,

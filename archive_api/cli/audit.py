@@ -23,7 +23,6 @@ from archive_api.cli.output import Output
 from archive_api.cli.review import load_trust
 from archive_api.db.engine import Database
 from archive_api.home import load_home
-from archive_api.streams.keys import stream_origin
 from ledger.errors import MalformedError, TransportError
 from ledger.hashing import keccak256
 from ledger.log.checkpoint import SignedCheckpoint
@@ -66,6 +65,7 @@ _DOUBTS: Final = {
     "log_empty": "日志没有检查点",
     "no_log_key": "信任文件中没有日志公钥",
     "no_node": "没有可用的节点，未核对链上日志头",
+    "witness_quorum": "联署检查点的受信任见证方不足",
 }
 _SMALL: Final = 20_000
 _SHOWN: Final = 20
@@ -203,7 +203,7 @@ def erase(
 
 
 def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:
-    origin = stream_origin(given.trust, "archive", ACCESS_STREAM)
+    origin = given.trust.origin("archive", ACCESS_STREAM)
     with ExitStack() as stack:
         clear = None
         if given.api is not None:

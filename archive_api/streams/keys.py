@@ -10,7 +10,7 @@ from typing import Final
 from archive_api.errors import MalformedError
 from ledger.trust import TrustFile
 
-__all__ = ["ARCHIVE", "BUILDING_STREAMS", "StreamKey", "StreamName", "ledger_origin", "stream_origin"]
+__all__ = ["ARCHIVE", "BUILDING_STREAMS", "StreamKey", "StreamName", "ledger_origin"]
 
 ARCHIVE: Final = "archive"
 """The owner of streams that are about no building."""
@@ -61,7 +61,7 @@ class StreamKey:
 
     def origin(self, trust: TrustFile) -> str:
         """The stream's origin line."""
-        return stream_origin(trust, self.owner, self.name)
+        return trust.origin(self.owner, self.name)
 
 
 def ledger_origin(chain_id: int, checkpoint_log: bytes) -> str:
@@ -72,14 +72,3 @@ def ledger_origin(chain_id: int, checkpoint_log: bytes) -> str:
         checkpoint_log: address of CheckpointLog, 20 bytes.
     """
     return f"yunshang/{chain_id}/0x{checkpoint_log.hex()}/"
-
-
-def stream_origin(trust: TrustFile, owner: str, stream: str) -> str:
-    """The origin line of a stream.
-
-    Args:
-        trust: names chain and contract.
-        owner: `archive`, or the building key of the building the stream is about.
-        stream: the stream's name.
-    """
-    return f"{ledger_origin(trust.chain_id, trust.contracts['checkpoint_log'].address)}{owner}/{stream}"

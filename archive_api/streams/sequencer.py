@@ -17,7 +17,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -94,7 +94,7 @@ class Sequencer:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._publishers: ThreadPoolExecutor | None = None
-        self._publishing: set[StreamKey] = set()
+        self._publishing: dict[StreamKey, Future[None]] = {}
         self._resting: dict[int, float] = {}
         self._is_recovered = False
 
@@ -210,15 +210,14 @@ class Sequencer:
         values: list[dict[str, Any]] = [
             {"pk": place.capture_pk, "place": place.first_index, "moment": place.moment} for place in places
         ]
-        if values:
-            table = CaptureRow.__table__  # type: ignore[attr-defined]
-            statement = (
-                update(table)
-                .where(table.c.id == bindparam("pk"))
-                .values(first_index=bindparam("place"), sequenced_at=bindparam("moment"))
-            )
-            with self._services.database.transaction() as session:
-                session.connection().execute(statement, values)
+        table = CaptureRow.__table__  # type: ignore[attr-defined]
+        statement = (
+            update(table)
+            .where(table.c.id == bindparam("pk"))
+            .values(first_index=bindparam("place"), sequenced_at=bindparam("moment"))
+        )
+        with self._services.database.transaction() as session:
+            session.connection().execute(statement, values)
 
     # After a crash
 
@@ -244,7 +243,8 @@ class Sequencer:
                 added += len(missing)
             places.append(place)
             known += count
-        self._tell(places)
+        if places:
+            self._tell(places)
         stream.is_settled = True
         return added
 
@@ -294,15 +294,20 @@ class Sequencer:
 
     def _publish_due(self, *, at_once: bool) -> None:
         for stream in self._streams.opened():
-            is_due = at_once or time.monotonic() >= stream.publish_at
-            if stream.log.is_behind and is_due and stream.key not in self._publishing:
-                self._publishing.add(stream.key)
-                if stream.log.is_cosigned and not at_once:  # witnesses are not waited for here
-                    if self._publishers is None:
-                        self._publishers = ThreadPoolExecutor(_PUBLISHERS, "stream-publisher")
-                    self._publishers.submit(self._publish, stream)
-                else:
-                    self._publish(stream)
+            under_way = self._publishing.get(stream.key)
+            if under_way is not None and at_once:
+                under_way.result()
+            elif under_way is not None and not under_way.done():
+                continue
+            if not stream.log.is_behind or not (at_once or time.monotonic() >= stream.publish_at):
+                continue
+            if stream.log.is_cosigned and not at_once:  # witnesses are not waited for here
+                if self._publishers is None:
+                    self._publishers = ThreadPoolExecutor(_PUBLISHERS, "stream-publisher")
+                stream.publish_at = time.monotonic() + self._streams.publish_seconds
+                self._publishing[stream.key] = self._publishers.submit(self._publish, stream)
+            else:
+                self._publish(stream)
 
     def _publish(self, stream: RecordStream) -> None:
         try:
@@ -316,7 +321,6 @@ class Sequencer:
             self._streams.unpublished[stream.log.origin] = text
         finally:
             stream.publish_at = time.monotonic() + self._streams.publish_seconds
-            self._publishing.discard(stream.key)
 
     def _report(self, origin: str, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"

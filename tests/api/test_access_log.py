@@ -14,7 +14,6 @@ from archive_api.access_log.events import AccessEvent, Outcome
 from archive_api.access_log.keeper import LogKeeper
 from archive_api.errors import MalformedError
 from archive_api.streams.anchoring import HeadAnchoring
-from archive_api.streams.keys import stream_origin
 from archive_api.streams.models import HeadRow
 from archive_api.streams.reading import heads
 from ledger.errors import MismatchError
@@ -37,7 +36,7 @@ def event(**members: Any) -> AccessEvent:
 def checkpoint(world: World) -> Checkpoint:
     """The newest checkpoint, believed as a verifier would."""
     world.services.access_log.writer.publish()
-    origin = stream_origin(world.services.trust, "archive", "access")
+    origin = world.services.trust.origin("archive", "access")
     pin = world.services.trust.log(origin)
     assert pin is not None
     note = world.client.get("/api/v1/logs/access/checkpoint").content

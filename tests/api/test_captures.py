@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 
 from archive_api.errors import ConflictError, MalformedError, NotFoundError, PolicyError
 from archive_api.streams.captures import NewRecord
-from archive_api.streams.keys import StreamKey, StreamName, stream_origin
+from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.streams.reading import heads
 from archive_api.streams.service import stored_log
@@ -60,7 +60,7 @@ def rows_of(reporting: Reporting, key: StreamKey) -> list[CaptureRow]:
 def checkpoint(reporting: Reporting, key: StreamKey) -> Any:
     """The newest checkpoint, believed as a verifier would."""
     services = reporting.world.services
-    origin = stream_origin(services.trust, key.owner, key.name)
+    origin = services.trust.origin(key.owner, key.name)
     pin = services.trust.log(origin)
     assert pin is not None
     note = reporting.world.client.get(f"/api/v1/buildings/{key.building_key}/logs/{key.name}/checkpoint").content
@@ -211,7 +211,7 @@ def test_a_seal_that_does_not_count_captures_nothing(
     seal = make(reporting, key)
     with pytest.raises((PolicyError, LedgerMalformedError, SigningError)) as refusal:
         reporting.captures.capture(key, some_records(), seal, sent_by="desk", write=nothing)
-    assert code is None or refusal.value.code == code
+    assert code is None or getattr(refusal.value, "code", None) == code
     assert rows_of(reporting, key) == []
 
 
@@ -375,7 +375,7 @@ def test_a_log_is_rebuilt_from_what_its_head_names_in_the_store(reporting: Repor
     """From the directory's CID alone: the checkpoint, every tile and bundle, and so every entry and the root."""
     world, key = reporting.world, reporting.key()
     store = world.services.store
-    roots = []
+    roots: list[str] = []
     for count in (3, 250, 3, 700, 1):  # within a tile, to its edge and over it, over two, and one more
         reporting.capture(key, some_records(count, name=f"head-{count}-{len(roots)}"))
         reporting.sequencer.round(publish=True)
