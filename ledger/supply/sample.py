@@ -19,7 +19,7 @@ from ledger.supply.sample_events import Draft
 from ledger.supply.sample_faults import FAULTS, Known
 from ledger.supply.terms import kind_of
 
-__all__ = ["SampleProject", "clean_project", "project_with"]
+__all__ = ["SampleProject", "clean_project", "project_with", "sealed_project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def clean_project(seed: int) -> SampleProject:
         seed: everything follows from it.
     """
     chain = build_chain(seed)
-    return _seal(chain, Known())
+    return sealed_project(chain, Known())
 
 
 def project_with(rule: str, seed: int) -> SampleProject:
@@ -71,10 +71,16 @@ def project_with(rule: str, seed: int) -> SampleProject:
     chain = build_chain(seed)
     known = Known()
     fault(chain, known)
-    return _seal(chain, known)
+    return sealed_project(chain, known)
 
 
-def _seal(chain: Chain, known: Known) -> SampleProject:
+def sealed_project(chain: Chain, known: Known) -> SampleProject:
+    """Turn drafts into reported events.
+
+    Args:
+        chain: of `build_chain`, changed at will.
+        known: what the archive knows otherwise.
+    """
     hashes: dict[str, str] = {}
     counts = {"supply": 0, "funds": 0}
     events: list[ReportedEvent] = []

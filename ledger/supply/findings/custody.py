@@ -18,6 +18,7 @@ __all__ = ["custody_gap", "lot_in_two_buildings"]
 
 _ANYBODY: Final = "*"
 _TEXTS: Final = {
+    "made_twice": ("由不止一家单位生产", "was made by more than one party"),
     "never_held": ("由从未持有它的单位发出", "was shipped by a party that never had it"),
     "not_arrived": ("发出后没有进场记录", "was shipped and never arrived"),
     "not_shipped": ("进场而没有相应的发货记录", "arrived without having been shipped to there"),
@@ -32,6 +33,7 @@ _TEXTS: Final = {
 class _Lot:
     """Who had a lot, by party and unit."""
 
+    makers: set[str] = field(default_factory=set)
     holders: set[str] = field(default_factory=set)
     owners: set[str] = field(default_factory=set)
     had: dict[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -63,7 +65,7 @@ def custody_gap(facts: SupplyFacts, context: FindingContext) -> Iterator[SupplyF
             lot = lots.setdefault(part.thing, _Lot())
             weighed = part.quantity is not None and facts.class_of(part.thing) not in mixed
             if move is None or move.what == COMMISSIONED:
-                _made(lot, part, event, weighed=weighed)
+                _made(lot, part, event, found=found, weighed=weighed)
             elif move.what == SHIPPED:
                 _shipped(lot, part, move, found=found, weighed=weighed)
             else:
@@ -79,8 +81,11 @@ def _add(sums: dict[tuple[str, str], Decimal], key: tuple[str, str], quantity: D
     return sums[key]
 
 
-def _made(lot: _Lot, part: Goods, event: ReportedEvent, *, weighed: bool) -> None:
+def _made(lot: _Lot, part: Goods, event: ReportedEvent, *, found: _Found, weighed: bool) -> None:
     producer = event.record.get("yunshang:producer", event.reporter)
+    if lot.makers and producer not in lot.makers:
+        found.setdefault((part.thing, "made_twice"), []).append(event)
+    lot.makers.add(producer)
     lot.holders.add(producer)
     lot.owners.add(producer)
     if weighed and part.quantity is not None:
