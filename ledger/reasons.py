@@ -19,6 +19,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "Could not check: no usable trust file (--trust).",
         ),
         "unreadable": (_I, "无法判定：无法读取文件。", "Could not check: a file could not be read."),
+        "file_of_no_document": (
+            _I,
+            "无法判定：这是一条记录的证据包，没有可与 --file 核对的文件。",
+            "Could not check: this is the evidence of a record, there is no document to compare with --file.",
+        ),
         # (1) form
         "form_ok": (_P, "证据包格式正确。", "The bundle is well-formed."),
         "form_refused": (_F, "证据包格式错误或已被改动。", "The bundle is malformed or was changed."),

@@ -29,7 +29,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from ledger import fields
 from ledger.canonical import parse_record
-from ledger.errors import LedgerError, MismatchError
+from ledger.errors import LedgerError, MalformedError, MismatchError
 from ledger.items import UnknownItemError
 from ledger.levels import (
     CLOCK_TOLERANCE,
@@ -58,7 +58,8 @@ EVENT_STREAMS: Final = frozenset({"supply", "funds"})
 _NO_BUILDING: Final = bytes(32)
 
 NameEvent: TypeAlias = Callable[[bytes], str]
-"""Computes an event's hash id from its canonical bytes; MUST raise MalformedError of what is no event."""
+"""Computes an event's hash id from its canonical bytes; MUST raise MalformedError of what is no event, and another of
+`ledger.errors` where it can't tell."""
 
 
 class HeadWitness(CertificateWitness, Protocol):
@@ -370,8 +371,10 @@ def _event(check: _Check) -> Finding:
     expected = check.bundle.entry.record_id
     try:
         computed = check.name_event(check.bundle.record)
-    except LedgerError as error:
+    except MalformedError as error:
         return Finding.of("event_refused", str(error))
+    except LedgerError as error:
+        return Finding.of("event_uncheckable", str(error))
     if computed != expected:
         return Finding.of("event_differs", f"expected {expected}, got {computed}")
     return Finding.of("event_ok")

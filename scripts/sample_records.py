@@ -17,6 +17,7 @@ from typing import Any
 
 from ledger.canonical import canonical_record
 from ledger.capture import capture_id, capture_statement
+from ledger.errors import MalformedError
 from ledger.log.checkpoint import Checkpoint
 from ledger.log.keys import LogSigner
 from ledger.log.record import RecordEntry
@@ -25,6 +26,7 @@ from ledger.merkle import consistency_ranges, inclusion_proof, leaf_hash, root_h
 from ledger.record_evidence import LaterCheckpoint, RecordEvidence
 from ledger.seal_status import RevocationStatus
 from ledger.statement import LedgerDomain
+from ledger.supply.document import read_event
 from ledger.trust import LogPin, TrustFile
 from scripts.sample_evidence import (
     DOMAIN,
@@ -41,7 +43,7 @@ ANCHOR_SECONDS = 300
 ENTERED = SIGNING_TIME + timedelta(seconds=30)
 WITNESSED = SIGNING_TIME + timedelta(minutes=1)
 SIZE, LATER_SIZE, FIRST_INDEX = 9, 13, 4
-CONTEXT = "https://ref.gs1.org/standards/epcis/epcis-context.jsonld"
+CONTEXT = ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"]
 
 
 def event(index: int) -> dict[str, Any]:
@@ -160,7 +162,7 @@ class Reported:
                 capture_cid="bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy",
                 record_index=index,
                 record_sha256=hashlib.sha256(record).digest(),
-                record_id=self.record_ids[index] if self.record_ids else made_up_id(record),
+                record_id=self.record_ids[index] if self.record_ids else record_id(record),
                 reporter=self.store.certificate.organisation_code,
             )
             made.append(replace(entry, **dict(self.edit_entry)))
@@ -222,6 +224,9 @@ class Reported:
         )
 
 
-def made_up_id(record: bytes) -> str:
-    """What records are called here: the form of an event's hash id, over the canonical bytes."""
-    return f"ni:///sha-256;{hashlib.sha256(record).hexdigest()}?ver=CBV2.0"
+def record_id(record: bytes) -> str:
+    """What a record is called: an event's hash id, or something of that form for what is none."""
+    try:
+        return read_event(record).hash_id
+    except MalformedError:
+        return f"ni:///sha-256;{hashlib.sha256(record).hexdigest()}?ver=CBV2.0"

@@ -1,6 +1,7 @@
 """Checks a whole access log against everything that vouches for it, and says what could not be checked.
 
-1. the checkpoint is signed by the key in the auditor's own trust file
+1. the checkpoint is signed by the key in the auditor's own trust file; of witnesses pinned there no co-signature is
+   invalid, and enough of them co-signed
 2. entries, tiles and the checkpoint's root agree (`ledger.log.verify`, steps 1 to 4)
 3. they lead to every head anchored on CheckpointLog, as the auditor's own node tells it
 4. they lead to the checkpoints that the auditor kept, and hold every promise at its index
@@ -28,6 +29,7 @@ from ledger.log.promise import Promise
 from ledger.log.proofs import TileReader, TreeReader
 from ledger.log.tiles import TILE_WIDTH
 from ledger.log.verify import Finding, KnownHead, Run, verify_log
+from ledger.log.witness import cosigned_by
 from ledger.merkle import EMPTY_ROOT
 from ledger.ports.chain import AnchoredCheckpoint
 from ledger.trust import LogPin
@@ -169,7 +171,12 @@ class Audit:
             signed = SignedCheckpoint.parse(note)
             if self.pin is None:
                 return signed.checkpoint
-            return signed.verify(LogKey(self.pin.key), self.origin)
+            checkpoint = signed.verify(LogKey(self.pin.key), self.origin)
+            count = len(cosigned_by(signed, self.pin.witnesses))
+            if count < self.pin.witness_quorum:
+                text = f"expected co-signatures of {self.pin.witness_quorum} pinned witnesses, got {count}"
+                doubts.append(("witness_quorum", text))
+            return checkpoint
         except LedgerError as error:
             findings.append(Finding("checkpoint_refused", str(error)))
         try:
@@ -184,6 +191,7 @@ class Audit:
             try:
                 signed = SignedCheckpoint.parse(note)
                 kept = signed.checkpoint if self.pin is None else signed.verify(LogKey(self.pin.key), self.origin)
+                cosigned_by(signed, () if self.pin is None else self.pin.witnesses)
             except LedgerError as error:
                 findings.append(Finding("kept_checkpoint_refused", str(error)))
                 continue

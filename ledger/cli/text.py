@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -33,9 +35,14 @@ _STEPS = {
     "model": "模型",
     "element": "构件",
     "timestamp": "时间戳",
+    "record": "记录",
+    "entry": "日志条目",
+    "log": "日志",
+    "seal": "签章",
+    "event": "事件哈希",
 }
-_PROVED_BY = {"timestamp": "时间戳", "block": "区块"}
-_LEVELS = {"none": "无", "attested": "档案馆声明", "observed": "自有节点查得", "proved": "区块证明"}
+_PROVED_BY = {"timestamp": "时间戳", "block": "区块", "witnesses": "见证方"}
+_LEVELS = {"none": "无", "attested": "档案馆或见证方声明", "observed": "自有节点查得", "proved": "区块证明"}
 
 
 def _plain(*lines: str) -> Text:
@@ -82,6 +89,9 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
                 )
             )
         )
+    if "record" in report.subject:
+        console.print("所核验的记录 / the record:")
+        console.print(_indented(_record(report.subject)))
     steps = Table(title="核验步骤 / steps", title_justify="left", show_lines=True)
     for heading in ("步骤\nstep", "结论\nverdict", "说明\nexplanation"):
         steps.add_column(heading, overflow="fold")
@@ -91,6 +101,38 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
             _verdict(step.finding.outcome),
             _explained(step.finding, step.finding.outcome),
         )
+    console.print(steps)
+    if report.parties:
+        console.print(_parties(report))
+    if (
+        report.outcome is Outcome.PASSED and "element" in report.subject
+    ):  # of another verdict nothing is shown as proved
+        print_element(report.subject["element"], console=console, model=report.subject["model"])
+    zh, style = _OUTCOMES[report.outcome]
+    decisive = report.decisive
+    console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))
+    if decisive is not None:
+        console.print(_indented(_plain(decisive.finding.zh, decisive.finding.en)))
+    if report.proven_time is not None and report.proven_by is not None:
+        time, by = fields.utc_text(report.proven_time), report.proven_by
+        console.print(Text(f"已证明的时间（{_PROVED_BY[by]}）/ proven time, by {by}: {time}"))
+    level = report.level.label
+    console.print(
+        Text(f"上链证明级别：{_LEVELS[level]} / anchor level: {level} · 截至 / as of {fields.utc_text(report.as_of)}")
+    )
+
+
+def _record(subject: dict[str, Any]) -> Text:
+    record = subject["record"]
+    owner = "档案馆 archive" if subject["building_key"] is None else f"建筑 building {subject['building_key']}"
+    return _plain(
+        f"{record['type'] or ''} {record['id']}".strip(),
+        f"{owner}  数据流 stream {subject['stream']}  序号 index {subject['log_index']}",
+        f"报送单位 / reported by {subject['reporter']}  签章时间（自述）/ claimed time {subject['signing_time']}",
+    )
+
+
+def _parties(report: VerificationReport) -> Table:
     parties = Table(title="五方签章 / seals of the five parties", title_justify="left", show_lines=True)
     for heading in (
         "责任主体\nparty",
@@ -108,21 +150,4 @@ def print_report(report: VerificationReport, *, console: Console | None = None) 
             _verdict(party.finding.outcome),
             _explained(party.finding, party.finding.outcome),
         )
-    console.print(steps)
-    console.print(parties)
-    if (
-        report.outcome is Outcome.PASSED and "element" in report.subject
-    ):  # of another verdict nothing is shown as proved
-        print_element(report.subject["element"], console=console, model=report.subject["model"])
-    zh, style = _OUTCOMES[report.outcome]
-    decisive = report.decisive
-    console.print(Text(f"结论：{zh} / verdict: {report.outcome.value}", style=f"bold {style}"))
-    if decisive is not None:
-        console.print(_indented(_plain(decisive.finding.zh, decisive.finding.en)))
-    if report.proven_time is not None and report.proven_by is not None:
-        time, by = fields.utc_text(report.proven_time), report.proven_by
-        console.print(Text(f"已证明的时间（{_PROVED_BY[by]}）/ proven time, by {by}: {time}"))
-    level = report.level.label
-    console.print(
-        Text(f"上链证明级别：{_LEVELS[level]} / anchor level: {level} · 截至 / as of {fields.utc_text(report.as_of)}")
-    )
+    return parties

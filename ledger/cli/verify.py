@@ -8,8 +8,9 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cryptography.hazmat.primitives import hashes
 
@@ -17,17 +18,22 @@ from ledger.cid import FileCid
 from ledger.cli.export import read_input
 from ledger.cli.seals import CadesSeals, check_archive_certificates, check_timestamp_authorities, load_roots
 from ledger.errors import LedgerError, TransportError
-from ledger.levels import ChainWitness
+from ledger.record_evidence import is_record_evidence
+from ledger.record_verify import NameEvent, verify_record
 from ledger.report import AnchorLevel, Finding, Outcome, VerificationReport
 from ledger.trust import TrustFile
 from ledger.verify import FileDigest, unchecked, verify_bundle
 
-__all__ = ["EXIT_CODES", "EXIT_USAGE", "digest_file", "main"]
+if TYPE_CHECKING:
+    from ledger.adapters.evm.reader import EvmLedgerReader
+
+__all__ = ["EXIT_CODES", "EXIT_USAGE", "digest_file", "event_namer", "main"]
 
 EXIT_CODES = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INDETERMINATE: 2}
 EXIT_USAGE = 3
 _PIECE_BYTES = 1 << 20
 _RPC_SECONDS = 15.0
+_EVENT_PACKAGES = ("epcis_event_hash_generator", "jsonschema_rs")
 _EPILOG = """\
 退出码 / exit codes: 0 通过 passed, 1 未通过 failed, 2 无法判定 could not check, 3 用法错误 usage
 
@@ -35,6 +41,7 @@ _EPILOG = """\
   yunshang-verify evidence.json --trust trust.json
   yunshang-verify evidence.json --trust trust.json --file 竣工图.pdf
   yunshang-verify evidence.json --trust trust.json --rpc http://127.0.0.1:8545 --require-anchor observed --json
+  yunshang-verify event-evidence.json --trust trust.json --rpc http://127.0.0.1:8545
 """
 
 
@@ -101,11 +108,24 @@ def _verify(arguments: argparse.Namespace) -> VerificationReport:
         check_timestamp_authorities(trust.timestamp_authorities)
         reason = "unreadable"
         bundle = read_input(arguments.bundle)
-        file = None if arguments.file is None else digest_file(arguments.file)
+        is_record = is_record_evidence(bundle)
+        file = None if arguments.file is None or is_record else digest_file(arguments.file)
         reason = "chain_unreachable"
         chain = None if arguments.rpc is None else _witness(arguments.rpc, trust)
     except LedgerError as error:
         return unchecked(Finding.of(reason, str(error)), required_level=required, now=now)
+    if is_record:
+        if arguments.file is not None:
+            return unchecked(Finding.of("file_of_no_document", "--file"), required_level=required, now=now)
+        return verify_record(
+            bundle,
+            trust,
+            seal_checker=CadesSeals(),
+            now=now,
+            name_event=event_namer(),
+            chain=chain,
+            required_level=required,
+        )
     return verify_bundle(
         bundle, trust, seal_checker=CadesSeals(), now=now, file=file, chain=chain, required_level=required
     )
@@ -129,7 +149,16 @@ def digest_file(path: Path) -> FileDigest:
     return FileDigest(content.size, content.sha256, sm3.finalize(), str(content.cid))
 
 
-def _witness(url: str, trust: TrustFile) -> ChainWitness:
+def event_namer() -> NameEvent | None:
+    """What computes the hash ids of EPCIS events, or None where the extra `supply` is not installed."""
+    if not all(find_spec(package) for package in _EVENT_PACKAGES):
+        return None
+    from ledger.supply.document import read_event
+
+    return lambda canonical: read_event(canonical).hash_id
+
+
+def _witness(url: str, trust: TrustFile) -> EvmLedgerReader:
     from ledger.adapters.evm.reader import EvmLedgerReader
 
     addresses = {name: pin.address for name, pin in trust.contracts.items()}

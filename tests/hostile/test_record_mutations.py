@@ -16,15 +16,17 @@ from hypothesis import strategies as st
 
 from ledger.canonical import canonical_record, parse_record
 from ledger.cli.seals import CadesSeals
+from ledger.cli.verify import event_namer
 from ledger.record_verify import verify_record
 from ledger.report import Outcome
 from ledger.types import Role
 from scripts import sample_status
 from scripts.sample_evidence import NOW, PUBLISHING, key_store
-from scripts.sample_records import Reported, Witness, made_up_id, witness_trust
+from scripts.sample_records import Reported, Witness, witness_trust
 
 from .mutating import Path_, nodes, other_values, replaced, with_other_items, with_other_members
 
+NAME_EVENT = event_namer()
 TRUST = witness_trust()
 GOOD = (
     Reported(key=key_store("contractor", issuer=PUBLISHING))
@@ -36,7 +38,7 @@ LEAVES = [node for node in NODES if not isinstance(node[1], (dict, list))]
 
 
 def outcome(data: bytes) -> Outcome:
-    return verify_record(data, TRUST, seal_checker=CadesSeals(), now=NOW, name_event=made_up_id).outcome
+    return verify_record(data, TRUST, seal_checker=CadesSeals(), now=NOW, name_event=NAME_EVENT).outcome
 
 
 def label(node: tuple[Path_, Any]) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from ledger.errors import MalformedError
+from ledger.log.witness import WitnessKey
 from ledger.trust import TrustFile, ValidatorSet
 from scripts.sample_evidence import DOMAIN, trust_file
+from scripts.sample_records import LOG, WITNESSES, witness_trust
 
 
 def test_round_trip() -> None:
@@ -56,3 +58,53 @@ def test_refuses_what_is_not_json() -> None:
     for data in (b"", b"-----BEGIN CERTIFICATE-----", b'{"format":1,"format":1}'):
         with pytest.raises(MalformedError):
             TrustFile.parse(data)
+
+
+def with_log(edit: Callable[[dict[str, Any]], object]) -> bytes:
+    value = json.loads(witness_trust().to_bytes())
+    edit(value["logs"][0])
+    return json.dumps(value).encode()
+
+
+def test_witnesses_of_a_log_read_back() -> None:
+    trust = witness_trust(quorum=1)
+    assert TrustFile.parse(trust.to_bytes()) == trust
+    pin = trust.log(trust.origin("0x" + "a1" * 32, "supply"))
+    assert pin is not None
+    assert (len(pin.witnesses), pin.witness_quorum) == (2, 1)
+
+
+def test_a_file_without_witnesses_is_as_it_was() -> None:
+    data = witness_trust(()).to_bytes()
+    assert b"witness" not in data
+    assert TrustFile.parse(data).to_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda log: log.pop("witnesses"),
+        lambda log: log.pop("witness_quorum"),
+        lambda log: log.update(witnesses=[]),
+        lambda log: log.update(witnesses=[], witness_quorum=0),
+        lambda log: log.update(witnesses={}),
+        lambda log: log.update(witness_quorum=0),
+        lambda log: log.update(witness_quorum=3),
+        lambda log: log.update(witness_quorum="1"),
+        lambda log: log.update(witness_quorum=True),
+        lambda log: log["witnesses"].append(log["witnesses"][0]),
+        lambda log: log["witnesses"].append(WITNESSES[0].key.verifier_key.replace("w1", "w9")),
+        lambda log: log["witnesses"].append("w"),
+        lambda log: log["witnesses"].append(None),
+        lambda log: log.update(witness="w"),
+    ],
+)
+def test_refuses_witnesses_that_can_not_vouch(edit: Callable[[dict[str, Any]], object]) -> None:
+    with pytest.raises(MalformedError):
+        TrustFile.parse(with_log(edit))
+
+
+def test_refuses_the_log_as_its_own_witness() -> None:
+    own = WitnessKey("log.example", LOG.key).verifier_key
+    with pytest.raises(MalformedError, match="its own key"):
+        TrustFile.parse(with_log(lambda log: log["witnesses"].append(own)))
