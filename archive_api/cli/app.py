@@ -20,12 +20,15 @@ from archive_api.cli import (
     building,
     ca,
     cid,
+    dataset,
     demo,
     document,
     encryption,
     evidence,
+    funds,
     identity,
     initialise,
+    lineage,
     node,
     party,
     person,
@@ -72,6 +75,9 @@ bim.app.command("changes")(bim_stages.changes)
 bim.app.command("elements")(bim_stages.elements)
 app.add_typer(bim.app, name="bim")
 app.add_typer(supply.app, name="supply")
+app.add_typer(dataset.app, name="dataset")
+app.command("lineage")(lineage.lineage)
+app.add_typer(funds.app, name="funds")
 app.command("cid")(cid.cid)
 app.command("bench")(bench.bench)
 

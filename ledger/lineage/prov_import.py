@@ -34,13 +34,20 @@ _WRITTEN: Final = {DATASET: names.OWN + "Dataset", ACTIVITY: ""}
 _HANDLED: Final = frozenset({"wasGeneratedBy", "wasDerivedFrom", "wasAttributedTo", "wasAssociatedWith", "used"})
 
 
-def read_prov(data: bytes, *, entity: str | None = None, given: Mapping[str, Any] | None = None) -> DatasetVersion:
+def read_prov(
+    data: bytes,
+    *,
+    entity: str | None = None,
+    given: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> DatasetVersion:
     """Make the record of one entity.
 
     Args:
         data: PROV-JSON.
         entity: the entity's URI or qualified name; None: the only one that is derived, generated or attributed.
         given: members of the record, as JSON, that the caller knows, such as the size and digest of the file at hand.
+        defaults: members that stand where neither the document nor `given` says anything.
 
     Returns:
         The record.
@@ -50,7 +57,7 @@ def read_prov(data: bytes, *, entity: str | None = None, given: Mapping[str, Any
             or a record of another form; `where` is a JSON pointer, or a member of the record.
         MismatchError: `prov_differs`: document and caller say two things.
     """
-    return _Import(ProvDocument(data), entity).record(dict(given or {}))
+    return _Import(ProvDocument(data), entity).record(dict(given or {}), dict(defaults or {}))
 
 
 def _lost(where: str, what: str) -> MalformedError:
@@ -64,7 +71,7 @@ class _Import:
         self._entity = self._find(entity)  # (1)
         self._activity = self._find_activity()  # (2)
 
-    def record(self, given: dict[str, Any]) -> DatasetVersion:
+    def record(self, given: dict[str, Any], defaults: dict[str, Any]) -> DatasetVersion:
         sources = self._sources()  # (3)
         parties = self._parties()  # (4)
         activity = self._read_activity()
@@ -72,7 +79,7 @@ class _Import:
         members = self._describe()  # (6)
         members |= {"activity": activity, "derived_from": sorted((item for _, item in sources), key=_source_order)}
         members |= parties
-        return DatasetVersion.from_json(self._completed(members, given))  # (7)
+        return DatasetVersion.from_json(defaults | self._completed(members, given))  # (7)
 
     # Steps (1), (2): what it is about.
 
@@ -302,7 +309,9 @@ class _Import:
                 )
         unique = {canonical_bytes(item): item for item in self._attributes}
         members["attributes"] = sorted(unique.values(), key=_attribute_order)
-        return {"collected": None, "format": DATASET_FORMAT} | members
+        members["format"] = DATASET_FORMAT
+        members.setdefault("collected", None)
+        return members
 
 
 def _attribute_order(item: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,0 +1,247 @@
+"""Data sets for clients: registering versions, and following one back with everything recomputed here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from archive_api.client.connection import Connection
+from archive_api.client.supply import SEAL_HEADER, seal_header
+from ledger import fields
+from ledger.canonical import canonical_bytes
+from ledger.capture import SealedCapture, capture_statement
+from ledger.errors import LedgerError, MismatchError
+from ledger.levels import SealChecker
+from ledger.lineage.graph import Lineage, Node, trace
+from ledger.lineage.prov_export import entity_uri
+from ledger.lineage.record import DatasetRef, DatasetVersion
+from ledger.log.record import RecordEntry
+from ledger.merkle import InclusionProof
+from ledger.record_evidence import RecordEvidence
+from ledger.record_verify import HeadWitness, verify_record
+from ledger.report import Outcome, VerificationReport
+from ledger.statement import LedgerDomain
+from ledger.trust import TrustFile
+
+__all__ = [
+    "STREAM",
+    "CheckedLineage",
+    "DatasetClient",
+    "LineageChecker",
+    "NodeVerdict",
+    "dataset_payload",
+    "lineage_json",
+    "read_lineage",
+]
+
+STREAM: Final = "datasets"
+
+
+def dataset_payload(record: DatasetVersion, domain: LedgerDomain) -> bytes:
+    """The 66 bytes that the responsible party seals."""
+    return capture_statement(None, STREAM, [record.canonical()]).payload(domain)
+
+
+class DatasetClient:
+    """The routes of data sets; every method is one request unless it says otherwise.
+
+    Args:
+        connection: where the archive is.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def register(self, record: DatasetVersion, seal: Mapping[str, str]) -> dict[str, Any]:
+        """Send a version with its seal; the same again changes nothing."""
+        headers = {"Content-Type": "application/json", SEAL_HEADER: seal_header(seal)}
+        response = self._connection.request(
+            "POST", "/datasets", content=record.canonical(), headers=headers, repeatable=True
+        )
+        return dict(response.json())
+
+    def versions(self, **wanted: str | None) -> Iterator[dict[str, Any]]:
+        """Versions, newest first, by `q`, `dataset` or `sha256`, page by page."""
+        return self._connection.pages("/datasets", **wanted)
+
+    def version(self, ref: DatasetRef) -> dict[str, Any]:
+        """One version."""
+        return dict(self._connection.get(_path(ref)))
+
+    def lineage(self, ref: DatasetRef) -> dict[str, Any]:
+        """Where a version came from, with proofs."""
+        return dict(self._connection.get(f"{_path(ref)}/lineage"))
+
+    def capture(self, ref: DatasetRef) -> bytes:
+        """The sealed capture of a version, byte for byte."""
+        return self._connection.get_bytes(f"{_path(ref)}/capture")
+
+
+def _path(ref: DatasetRef) -> str:
+    return f"/datasets/{fields.prefixed_hex(ref.key)}/versions/{ref.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVerdict:
+    """What is proved of one registered version.
+
+    Attributes:
+        outcome: PASSED, FAILED, or INDETERMINATE: could not check.
+        zh, en: why.
+        report: of its evidence, or None: there is none.
+    """
+
+    outcome: Outcome
+    zh: str
+    en: str
+    report: VerificationReport | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the members; the report as its own JSON."""
+        report = None if self.report is None else self.report.to_json()
+        return {"en": self.en, "outcome": self.outcome.value, "report": report, "zh": self.zh}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedLineage:
+    """A derivation, followed here, and what is proved of its versions.
+
+    Attributes:
+        lineage: as the sealed records say.
+        verdicts: by URI, of each registered version.
+    """
+
+    lineage: Lineage
+    verdicts: Mapping[str, NodeVerdict]
+
+    @property
+    def outcome(self) -> Outcome:
+        """FAILED: a proof fails or something does not hold; INDETERMINATE: not everything could be checked."""
+        outcomes = {verdict.outcome for verdict in self.verdicts.values()}
+        bad = {finding.rule for finding in self.lineage.findings} - {"lineage_cut"}
+        if Outcome.FAILED in outcomes or bad:
+            return Outcome.FAILED
+        whole = outcomes == {Outcome.PASSED} and self.lineage.is_whole
+        return Outcome.PASSED if whole else Outcome.INDETERMINATE
+
+
+def read_lineage(document: Mapping[str, Any], wanted: DatasetRef) -> Lineage:
+    """Follow a version back by the records of an answer; nothing but the records is believed.
+
+    Args:
+        document: the answer of `DatasetClient.lineage`.
+        wanted: the version that was asked for.
+
+    Raises:
+        MalformedError: a record of another form.
+        MismatchError: the version is not in it.
+    """
+    records = {
+        record.ref: record
+        for node in document["nodes"]
+        if node["record"] is not None
+        for record in [DatasetVersion.parse(canonical_bytes(node["record"]))]
+    }
+    if wanted not in records:
+        raise MismatchError(f"expected the version {wanted.text} in the answer, got others", code="lineage_root")
+    return trace(records[wanted], records.get)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageChecker:
+    """Checks the versions of a derivation by one's own trust file.
+
+    Attributes:
+        trust: one's own.
+        checker: judges seals.
+        capture: gets a version's sealed capture.
+        chain: one's own node, or None: heads are not looked up.
+        now: the present time, aware UTC.
+    """
+
+    trust: TrustFile
+    checker: SealChecker
+    capture: Callable[[DatasetRef], bytes]
+    chain: HeadWitness | None
+    now: datetime
+
+    def check(self, document: Mapping[str, Any], wanted: DatasetRef) -> CheckedLineage:
+        """Check an answer; raises as `read_lineage`. Bad proofs are verdicts."""
+        lineage = read_lineage(document, wanted)
+        proofs = {node["uri"]: node["proof"] for node in document["nodes"]}
+        return CheckedLineage(
+            lineage,
+            {node.uri: self._verdict(node, proofs.get(node.uri)) for node in lineage.nodes if node.record is not None},
+        )
+
+    def _verdict(self, node: Node, proof: Mapping[str, Any] | None) -> NodeVerdict:
+        record = node.record
+        if record is None or proof is None:
+            return NodeVerdict(Outcome.INDETERMINATE, "尚无收录证明", "there is no proof yet")
+        try:
+            bundle = self._bundle(record, proof)
+        except (LedgerError, KeyError, TypeError, ValueError) as error:
+            return NodeVerdict(Outcome.FAILED, f"证明不成立：{error}", f"the proof does not hold: {error}")
+        report = verify_record(bundle.to_bytes(), self.trust, seal_checker=self.checker, now=self.now, chain=self.chain)
+        decisive = report.decisive
+        if decisive is None:
+            return NodeVerdict(report.outcome, "已证明", "proved", report)
+        return NodeVerdict(report.outcome, decisive.finding.zh, decisive.finding.en, report)
+
+    def _bundle(self, record: DatasetVersion, proof: Mapping[str, Any]) -> RecordEvidence:
+        capture = SealedCapture.parse(self.capture(record.ref))
+        entry = RecordEntry.parse(proof["entry"].encode())
+        for name, expected, actual in (
+            ("stream", STREAM, capture.statement.stream),
+            ("record_id", record.ref.text, entry.record_id),
+            ("reporter", record.responsible_party, entry.reporter),
+        ):
+            if expected != actual:
+                raise MismatchError(f"expected {name} {expected}, got {actual}", code="lineage_proof")
+        index = fields.integer(proof["record_index"], "record_index")
+        if index >= len(capture.records) or capture.records[index] != record.canonical():
+            raise MismatchError("expected the record in the sealed capture, got another", code="lineage_proof")
+        log_path = tuple(fields.hex_bytes(item, "path") for item in proof["path"])
+        return RecordEvidence(
+            record.canonical(),
+            capture.proof(index),
+            domain=capture.domain,
+            statement=capture.statement,
+            seal=capture.seal,
+            certificate=capture.certificate,
+            entry=entry,
+            log_proof=InclusionProof(proof["leaf_index"], proof["tree_size"], log_path),
+            checkpoint=proof["checkpoint"].encode(),
+        )
+
+
+def lineage_json(checked: CheckedLineage) -> dict[str, Any]:
+    """A checked derivation as one JSON document."""
+    lineage = checked.lineage
+    return {
+        "edges": [
+            {
+                "derived": edge.derived,
+                "sha256": None if edge.sha256 is None else edge.sha256.hex(),
+                "source": edge.source,
+            }
+            for edge in lineage.edges
+        ],
+        "findings": [finding.to_json() for finding in lineage.findings],
+        "is_whole": lineage.is_whole,
+        "nodes": [
+            {
+                "depth": node.depth,
+                "record": None if node.record is None else json.loads(node.record.canonical()),
+                "status": node.status.value,
+                "uri": node.uri,
+                "verdict": checked.verdicts[node.uri].to_json() if node.uri in checked.verdicts else None,
+            }
+            for node in lineage.nodes
+        ],
+        "outcome": checked.outcome.value,
+        "root": entity_uri(next(lineage.records).ref),
+    }
