@@ -21,6 +21,7 @@ from archive_api.services import LedgerChain, Services
 from archive_api.settings import Settings
 from archive_api.streams.registry import Streams
 from archive_api.streams.witnesses import HttpWitnesses
+from archive_api.supply.readers import DocumentReaders
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.clock import SystemClock
 from ledger.adapters.model_process import ModelProcesses
@@ -72,7 +73,9 @@ def build_services(
     witnesses = _witnesses(settings, clock)
     access_log = _access_log(settings, trust, database, clock, witnesses)
     streams = _streams(settings, trust, clock, witnesses)
+    readers = DocumentReaders()
     closing = [streams.close, access_log.close, *([] if witnesses is None else [witnesses.close]), *closing]
+    closing.insert(0, readers.close)
     secret = settings.secret.get_secret_value().encode()
     services = Services(
         settings=settings,
@@ -89,6 +92,7 @@ def build_services(
         oidc=_oidc(settings),
         access_log=access_log,
         streams=streams,
+        readers=readers,
         on_close=tuple(closing),
     )
     ensure_desk(services)

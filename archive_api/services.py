@@ -19,6 +19,7 @@ from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.settings import Settings
 from archive_api.streams.registry import Streams
+from archive_api.supply.readers import DocumentReaders
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import AnchorChain, Clock, LedgerReader
 from ledger.trust import TrustFile
@@ -53,6 +54,7 @@ class Services:
         oidc: sign-in by the city's unified identity, or None.
         access_log: where every access is recorded before it is answered.
         streams: the logs of what parties report.
+        readers: read documents of events.
         seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
     """
@@ -71,6 +73,7 @@ class Services:
     oidc: OidcSignIn | None = None
     access_log: AccessStream
     streams: Streams
+    readers: DocumentReaders
     seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()
 

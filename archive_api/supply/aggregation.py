@@ -11,15 +11,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from archive_api.supply.models import SupplyEvent, SupplyMention
-from archive_api.supply.rows import NewEvent
 from ledger.errors import MalformedError
 
 __all__ = ["Containment", "containment_of", "refuse_cycles"]
@@ -31,9 +29,8 @@ _MAX_EVENTS: Final = 20_000
 _BATCH: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Containment:
-    """One event about what contains what.
+class Containment(NamedTuple):
+    """One event about what contains what. A tuple, as `NewEvent` is.
 
     Attributes:
         type: of the event.
@@ -61,29 +58,28 @@ def containment_of(record: Mapping[str, Any], time: int) -> Containment | None:
     return Containment(str(record["type"]), parent, named, record.get("action") == "DELETE", time)
 
 
-def refuse_cycles(session: Session, stream_id: int, events: Sequence[NewEvent]) -> None:
+def refuse_cycles(session: Session, stream_id: int, new: Sequence[tuple[str, Containment]]) -> None:
     """Refuse a capture that puts something into itself, by its own events or with those captured before.
 
     Args:
         session: any; without a lock on the stream, what another capture adds meanwhile is not seen.
         stream_id: row number of the stream.
-        events: of the capture.
+        new: of the capture's events, each with its pointer.
 
     Raises:
         MalformedError: code `aggregation_cycle`, `where` is the event's pointer; or `aggregation_too_deep`: more is
             contained in each other than is walked.
     """
-    new = [(item, found) for item in events if (found := containment_of(item.event.record, item.event_time))]
-    begun = [(item, found) for item, found in new if found.children and not found.is_end]
+    begun = [(pointer, found) for pointer, found in new if found.children and not found.is_end]
     contained = _contained(session, stream_id, {found.parent for _, found in begun})
     contained |= {child for _, found in begun for child in found.children}
-    for item, found in begun:
+    for pointer, found in begun:
         walk = _Walk(session, stream_id, found.type, [other for _, other in new])
         if found.parent in found.children or (found.parent in contained and walk.reaches(found)):
             raise MalformedError(
                 f"expected a parent that none of its children contains, got {found.parent[:100]!r} in itself",
                 code="aggregation_cycle",
-                where=item.event.pointer,
+                where=pointer,
             )
 
 

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import select, text, union
 from sqlmodel import Session, col
 
 from archive_api.errors import ConflictError, MalformedError, TooLargeError
+from archive_api.outbox.repository import number
 from archive_api.services import Services
 from archive_api.streams.captures import Captures, NewRecord
 from archive_api.streams.keys import StreamKey
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.submissions.schemas import SealValue
 from archive_api.supply.aggregation import refuse_cycles
-from archive_api.supply.exceptions import CAPTURE_EVENTS
+from archive_api.supply.judging import NewEvent, Refusal
 from archive_api.supply.models import SupplyEvent
 from archive_api.supply.parameters import microseconds
-from archive_api.supply.rows import (
-    EVENT_COLUMNS,
-    MENTION_COLUMNS,
-    NewEvent,
-    event_rows,
-    mention_rows,
-    new_event,
-)
+from archive_api.supply.rows import EVENT_COLUMNS, MENTION_COLUMNS, event_rows, mention_rows
 from archive_api.supply.writing import AlreadyThereError, insert_rows
 from ledger import fields
 from ledger.canonical import parse_canonical
 from ledger.errors import MalformedError as CoreMalformedError
-from ledger.supply.document import DocumentError, EpcisEvent, read_document, read_event
-from ledger.supply.profile import check_profile, kind_of
-from ledger.supply.terms import KINDS_OF_STREAM
 
 __all__ = ["CaptureService", "read_seal"]
 
@@ -42,12 +32,6 @@ _BATCH: Final = 500
 _MAX_SEAL_CHARACTERS: Final = 24_000
 # What has no place in a document at all, rather than being wrong in it.
 _TOO_MANY: Final = frozenset({"too_many_events", "too_large"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    event: NewEvent
-    event_id: str
 
 
 def read_seal(header: str | None) -> SealValue:
@@ -89,7 +73,7 @@ class CaptureService:
         """Capture a document.
 
         Args:
-            data: EPCISDocument or EPCISQueryDocument.
+            data: EPCISDocument.
             media_type: `application/json` or `application/xml`.
             seal: over its records.
             sent_by: id of the person who sends it.
@@ -100,32 +84,29 @@ class CaptureService:
             TooLargeError: too many events.
             LedgerError, ApiError: as `Captures.capture`.
         """
-        try:
-            events = read_document(data, media_type=media_type, max_events=CAPTURE_EVENTS).events
-        except DocumentError as error:
-            raise _refused(error) from error
-        return self._capture(events, seal, sent_by=sent_by)
+        return self._capture(self._judged(data, media_type), seal, sent_by=sent_by)
 
     def event(self, data: bytes, media_type: str, seal: SealValue, *, sent_by: str) -> tuple[CaptureRow, str]:
         """Capture one event; returns the capture and the id that the event is found by.
 
         Args, Raises: as `document`.
         """
-        try:
-            event = read_event(data, media_type=media_type)
-        except DocumentError as error:
-            raise _refused(error) from error
-        row = self._capture((event,), seal, sent_by=sent_by)
-        given = event.record.get("eventID")
-        return row, given if isinstance(given, str) else event.hash_id
+        events = self._judged(data, media_type, bare_event=True)
+        return self._capture(events, seal, sent_by=sent_by), events[0].event_id
 
-    def _capture(self, events: Sequence[EpcisEvent], seal: SealValue, *, sent_by: str) -> CaptureRow:
-        new = [self._read(event) for event in events]
+    def _judged(self, data: bytes, media_type: str, *, bare_event: bool = False) -> Sequence[NewEvent]:
+        found = self._services.readers.read(data, media_type, self._key.name.value, bare_event=bare_event)
+        if isinstance(found, Refusal):
+            kind = TooLargeError if found.code in _TOO_MANY else MalformedError
+            raise kind(found.text, code=found.code, findings=found.findings)
+        return found
+
+    def _capture(self, new: Sequence[NewEvent], seal: SealValue, *, sent_by: str) -> CaptureRow:
         with self._services.database.reading() as session:
             stream_id = self._stream_id(session)
             self._refuse_known(session, stream_id, new)
-            refuse_cycles(session, stream_id, new)
-        records = [NewRecord(event.canonical, event.hash_id) for event in events]
+            _refuse_cycles(session, stream_id, new)
+        records = [NewRecord(event.canonical, event.hash_id) for event in new]
         try:
             return Captures(self._services).capture(
                 self._key, records, seal, sent_by=sent_by, write=lambda session, row: self._write(session, row, new)
@@ -137,21 +118,6 @@ class CaptureService:
                 "expected events that are not known yet, got one that another capture brings", code="event_known"
             ) from None
 
-    def _read(self, event: EpcisEvent) -> NewEvent:
-        try:
-            kind = kind_of(event.record)
-            if kind is not None and kind not in KINDS_OF_STREAM[self._key.name]:
-                raise CoreMalformedError(
-                    f"expected events of the stream {self._key.name}, got a {kind}",
-                    code="stream_mismatch",
-                    where="/bizStep",
-                )
-            check_profile(event.record)
-            return new_event(event, kind)
-        except CoreMalformedError as error:
-            finding = {"pointer": event.pointer + error.where, "code": error.code, "text": str(error)}
-            raise MalformedError(str(error), code=error.code, findings=[finding]) from error
-
     def _stream_id(self, session: Session) -> int:
         origin = self._services.streams.origin(self._key)
         found = session.scalar(select(col(StreamRow.id)).where(col(StreamRow.origin) == origin))
@@ -159,41 +125,35 @@ class CaptureService:
 
     def _refuse_known(self, session: Session, stream_id: int, new: Sequence[NewEvent]) -> None:
         """Refuse what is captured already; what comes twice in one document is refused when it is read."""
-        known: list[_Known] = []
+        known: list[NewEvent] = []
         by_identity = {item.identity: item for item in new}
         by_key = {item.event_key: item for item in new if item.event_key is not None}
         columns = (col(SupplyEvent.identity), col(SupplyEvent.event_key))
         identities, keys = list(by_identity), list(by_key)
         for first in range(0, len(new), _BATCH):
-            wanted = identities[first : first + _BATCH], keys[first : first + _BATCH]
-            condition = or_(columns[0].in_(wanted[0]), columns[1].in_(wanted[1]))
-            query = select(*columns).where(col(SupplyEvent.stream_id) == stream_id, condition)
-            for identity, key in session.execute(query):
-                item = by_identity.get(identity) or by_key[key]
-                known.append(_Known(item, key or item.event.hash_id))
+            # Two queries in one: with OR between them SQLite would walk through the whole stream.
+            wanted = [columns[0].in_(identities[first : first + _BATCH])]
+            if keys[first : first + _BATCH]:
+                wanted.append(columns[1].in_(keys[first : first + _BATCH]))
+            own = select(*columns).where(col(SupplyEvent.stream_id) == stream_id)
+            for identity, key in session.execute(union(*(own.where(condition) for condition in wanted))):
+                known.append(by_identity.get(identity) or by_key[key])
         if known:
             raise ConflictError(
                 f"expected events that are not known yet, got {len(known)} that are, first {known[0].event_id[:200]}",
                 code="event_known",
                 events=[
-                    {
-                        "event_id": item.event_id,
-                        "hash_id": item.event.event.hash_id,
-                        "pointer": item.event.event.pointer,
-                    }
+                    {"event_id": item.event_id, "hash_id": item.hash_id, "pointer": item.pointer}
                     for item in known[:_SHOWN]
                 ],
                 count=len(known),
             )
 
     def _write(self, session: Session, row: CaptureRow, new: Sequence[NewEvent]) -> None:
-        if row.id is None:
-            raise TypeError("expected a capture with a number, got none")
-        contains = any(item.event.record.get("type") in ("AggregationEvent", "AssociationEvent") for item in new)
-        if contains:
+        place = {"capture_pk": number(row.id), "stream_id": row.stream_id}
+        if any(item.containment is not None for item in new):
             self._lock(session, row.stream_id)
-            refuse_cycles(session, row.stream_id, new)
-        place = {"capture_pk": row.id, "stream_id": row.stream_id}
+            _refuse_cycles(session, row.stream_id, new)
         time = microseconds(row.created_at)
         events = event_rows(new, **place, record_time=time, reporter=row.reporter)
         insert_rows(session, "supply_events", EVENT_COLUMNS, events)
@@ -205,10 +165,12 @@ class CaptureService:
             session.execute(text("SELECT pg_advisory_xact_lock(1937075312, :stream)"), {"stream": stream_id})
 
 
-def _refused(error: DocumentError) -> MalformedError | TooLargeError:
-    findings: list[Mapping[str, Any]] = [
-        {"pointer": item.pointer, "code": item.code, "text": item.text} for item in error.findings[:_SHOWN]
-    ]
-    if error.code in _TOO_MANY:
-        return TooLargeError(str(error), code=error.code, findings=findings)
-    return MalformedError(str(error), code=error.code, findings=findings)
+def _refuse_cycles(session: Session, stream_id: int, new: Sequence[NewEvent]) -> None:
+    contained = [(item.pointer, item.containment) for item in new if item.containment is not None]
+    if not contained:
+        return
+    try:
+        refuse_cycles(session, stream_id, contained)
+    except CoreMalformedError as error:
+        finding = {"pointer": error.where, "code": error.code, "text": str(error)}
+        raise MalformedError(str(error), code=error.code, findings=[finding]) from error

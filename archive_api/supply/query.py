@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select, union_all
 from sqlmodel import col
 
 from archive_api.supply.matching import Check, bare, record_check
@@ -56,6 +56,7 @@ class EventQuery:
     Attributes:
         conditions: on `SupplyEvent`; all have to hold.
         mentioned: kinds of mentions with things of which one has to be mentioned so; all have to hold.
+        event_ids: eventIDs or hash ids of which one has to be the event's; empty: any.
         checks: on records that hold them.
         order_by: `event_time`, `record_time`, or None: the order of capture.
         is_descending: newest first.
@@ -66,6 +67,7 @@ class EventQuery:
 
     conditions: tuple[ColumnElement[bool], ...]
     mentioned: tuple[tuple[frozenset[str], tuple[str, ...]], ...]
+    event_ids: tuple[str, ...]
     checks: tuple[Check, ...]
     order_by: str | None
     is_descending: bool
@@ -85,6 +87,7 @@ class EventQuery:
         """
         conditions: list[ColumnElement[bool]] = []
         mentioned: list[tuple[frozenset[str], tuple[str, ...]]] = []
+        event_ids: tuple[str, ...] = ()
         checks: list[Check] = []
         for name, value in parameters.items():
             if name in ("orderBy", "orderDirection", "eventCountLimit", "maxEventCount"):
@@ -94,6 +97,8 @@ class EventQuery:
                 checks.append(check)
                 if name.partition("_")[2] in _DECLARING:
                     conditions.append(col(SupplyEvent.declares).is_not(None))
+            elif name == "EQ_eventID":
+                event_ids = tuple(value)
             elif name in _MENTIONED:
                 mentioned.append((_MENTIONED[name], tuple(sorted(set(value)))))
             else:
@@ -103,6 +108,7 @@ class EventQuery:
         return cls(
             tuple(conditions),
             tuple(mentioned),
+            event_ids,
             tuple(checks),
             {"eventTime": "event_time", "recordTime": "record_time", None: None}[order_by],
             order_by is not None and parameters.get("orderDirection", "DESC") == "DESC",
@@ -113,14 +119,18 @@ class EventQuery:
 
     def where(self, stream_id: int) -> list[ColumnElement[bool]]:
         """The conditions on events of one stream."""
-        found = [col(SupplyEvent.stream_id) == stream_id, *self.conditions]
+        found: list[ColumnElement[bool]] = []
         for kinds, things in self.mentioned:
-            # Not EXISTS: it would be asked of every event, where the things lead to a few.
             named = select(col(SupplyMention.event_id)).where(
                 col(SupplyMention.stream_id) == stream_id, col(SupplyMention.kind).in_(sorted(kinds)), _any_of(things)
             )
             found.append(col(SupplyEvent.id).in_(named))
-        return found
+        if self.event_ids:
+            found.append(known_as(stream_id, self.event_ids))
+        if not found:
+            # Else it is said already, and saying it again would have SQLite walk through the whole stream.
+            found.append(col(SupplyEvent.stream_id) == stream_id)
+        return [*found, *self.conditions]
 
 
 def hash_of(event_id: str) -> str | None:
@@ -130,16 +140,17 @@ def hash_of(event_id: str) -> str | None:
     return digits if is_hash and set(digits) <= set("0123456789abcdef") else None
 
 
-def known_as(event_ids: Collection[str]) -> ColumnElement[bool]:
-    """Events that are known by one of some ids, eventID or hash id, and the declarations about them."""
+def known_as(stream_id: int, event_ids: Collection[str]) -> ColumnElement[bool]:
+    """Events of a stream that are known by one of some ids, eventID or hash id, and the declarations about them."""
     given = sorted(event_ids)
-    conditions: list[ColumnElement[bool]] = [col(SupplyEvent.event_key).in_(given)]
-    conditions.append(col(SupplyEvent.declares).in_(given))
+    names: list[ColumnElement[bool]] = [col(SupplyEvent.event_key).in_(given), col(SupplyEvent.declares).in_(given)]
     hashes = sorted(digits for digits in map(hash_of, given) if digits is not None)
     if hashes:
-        declared = and_(col(SupplyEvent.declares).is_not(None), col(SupplyEvent.event_hash).in_(hashes))
-        conditions += [col(SupplyEvent.identity).in_(hashes), declared]
-    return or_(*conditions)
+        names.append(col(SupplyEvent.identity).in_(hashes))
+        names.append(and_(col(SupplyEvent.declares).is_not(None), col(SupplyEvent.event_hash).in_(hashes)))
+    # One query for each index: with OR between them SQLite uses none.
+    own = col(SupplyEvent.stream_id) == stream_id
+    return col(SupplyEvent.id).in_(union_all(*(select(col(SupplyEvent.id)).where(own, name) for name in names)))
 
 
 def _conditions(name: str, value: Any) -> list[ColumnElement[bool]]:
@@ -147,8 +158,6 @@ def _conditions(name: str, value: Any) -> list[ColumnElement[bool]]:
         if name == "EQ_action" and not set(value) <= _ACTIONS:
             refuse_parameter(name, "ADD, OBSERVE or DELETE", value)
         return [col(_COLUMNS[name]).in_(sorted({bare(item) for item in value}))]
-    if name == "EQ_eventID":
-        return [known_as(value)]
     if name == "EXISTS_errorDeclaration":
         return [col(SupplyEvent.declares).is_not(None)] if value else []
     word, _, field = name.partition("_")

@@ -98,7 +98,7 @@ class EventReader:
         Raises:
             NotFoundError: there is none.
         """
-        query = select(*_COLUMNS).where(col(SupplyEvent.stream_id) == self._stream_id, known_as([event_id]))
+        query = select(*_COLUMNS).where(known_as(self._stream_id, [event_id]))
         rows = self._session.execute(query.order_by(col(SupplyEvent.id)).limit(_BATCH)).all()
         if not rows:
             raise NotFoundError(f"expected an event, got none known as {event_id[:200]!r}", code="event_not_found")
