@@ -98,10 +98,10 @@ def read_events(path: Path) -> EpcisDocument:
         return read_document(read_file(path))
     except DocumentError as error:
         findings = _findings(error)
-        lines = [f"{finding['pointer'] or '（整个文档）'}：{finding['zh']}" for finding in findings]
+        lines = [visible(f"{finding['pointer'] or '（整个文档）'}：{finding['zh']}") for finding in findings]
         raise CommandError(
             f"文档不合格，{len(lines)} 处：\n" + "\n".join(lines),
-            "\n".join(f"{finding.pointer or '(whole)'}: {finding.text}" for finding in error.findings),
+            "\n".join(visible(f"{finding.pointer or '(whole)'}: {finding.text}") for finding in error.findings),
             code=error.code,
             problems=findings,
         ) from error

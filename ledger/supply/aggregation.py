@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from ledger.supply.identifiers import normalised
+from ledger.supply.event_model import spelled
 from ledger.supply.times import instant
 
 __all__ = ["cyclic_event"]
@@ -42,7 +42,7 @@ def cyclic_event(events: Sequence[Mapping[str, Any]]) -> int | None:
 
 def _key(event: Mapping[str, Any]) -> str | None:
     parent = event.get("parentID")
-    return (normalised(parent) or parent) if parent else None
+    return spelled(parent) if parent else None
 
 
 def _time(event: Mapping[str, Any]) -> datetime:
@@ -51,7 +51,7 @@ def _time(event: Mapping[str, Any]) -> datetime:
 
 def _inside(event: Mapping[str, Any]) -> Iterator[str]:
     for child in event.get("childEPCs", ()):
-        yield normalised(child) or child
+        yield spelled(child)
 
 
 def _has_cycle(events: Sequence[Mapping[str, Any]]) -> bool:

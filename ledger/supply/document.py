@@ -18,7 +18,7 @@ from ledger.supply.context import GS1_CONTEXT, EventContext, merged_context
 from ledger.supply.event_hash import event_hash
 from ledger.supply.refusal import DocumentError, DocumentFinding, pointer_of
 from ledger.supply.schema import schema_findings
-from ledger.supply.times import instant
+from ledger.supply.times import utc_milliseconds
 
 __all__ = [
     "EVENT_TYPES",
@@ -257,7 +257,7 @@ def _check_event(event: Mapping[str, Any], pointer: str) -> None:
     for name in ("eventTime", "recordTime"):
         if name in event:
             try:
-                instant(event[name])
+                utc_milliseconds(event[name])
             except MalformedError as error:
                 raise _refusal(f"{pointer}/{name}", error.code, str(error)) from error
     for name in _QUANTITIES:
@@ -266,7 +266,8 @@ def _check_event(event: Mapping[str, Any], pointer: str) -> None:
                 text = "expected a quantity of zero or more, got a negative one"
                 raise _refusal(f"{pointer}/{name}/{index}/quantity", "quantity_negative", text)
     for name, value in event.items():
-        if type(value) in (dict, list) and name != "@context":
+        kind = type(value)
+        if (kind is dict or kind is list) and name != "@context":
             place = _forbidden(value)
             if place is not None:
                 text = "expected no @context or @xmlns below an event, got one"

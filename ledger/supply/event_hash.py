@@ -7,77 +7,18 @@ Much is the reference's own reading of CBV 2.0 section 8.9 and is kept as it is,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
 from ledger.supply.context import EventContext
+from ledger.supply.event_model import COMMENTS, EVENT_ORDER, PAIR_LISTS, Reading, generic, in_order, time_of
 from ledger.supply.expansion import collect_vocabulary
-from ledger.supply.identifiers import normalised
-from ledger.supply.times import utc_milliseconds
 
 __all__ = ["event_hash", "pre_hash"]
 
-# Name, text, children: the model that XML and JSON-LD share. Source: CBV 2.0 section 8.9.2.
-_Node = tuple[str, str, Any]
-_Child = tuple[str, str, Any]
-_Order = Mapping[str, tuple[int, Any]]
-
-_CACHED_CHARACTERS = 200
-_NESTED: Final = (dict, list)
-_PAIRS: Final = frozenset({"sourceList", "destinationList", "bizTransactionList"})
-_COMMENTS: Final = frozenset({"#text", "rdfs:comment", "comment"})
-_LEFT_OUT: Final = frozenset({"recordTime", "eventID", "type", "errorDeclaration", "@context"})
-_OWN_NAMES: Final = {
-    "inputEPC": "epc",
-    "outputEPC": "epc",
-    "inputQuantity": "quantityElement",
-    "outputQuantity": "quantityElement",
-    "childQuantity": "quantityElement",
-}
-_URN_WORDS: Final = (
-    ("urn:epcglobal:cbv:bizstep:", "https://ref.gs1.org/cbv/BizStep-"),
-    ("urn:epcglobal:cbv:disp:", "https://ref.gs1.org/cbv/Disp-"),
-    ("urn:epcglobal:cbv:btt:", "https://ref.gs1.org/cbv/BTT-"),
-    ("urn:epcglobal:cbv:sdt:", "https://ref.gs1.org/cbv/SDT-"),
-    ("urn:epcglobal:cbv:er:", "https://ref.gs1.org/cbv/ER-"),
-)
-# What a text can begin with that Python reads as a number; beyond ASCII there are more digits.
-_NUMBER_STARTS: Final = frozenset("0123456789+-.nN")
-
-
-def _ordered(*names: str | tuple[str, _Order]) -> _Order:
-    order: dict[str, tuple[int, Any]] = {}
-    for index, name in enumerate(names):
-        if isinstance(name, str):
-            order[name] = (index, None)
-        else:
-            order[name[0]] = (index, name[1])
-    return order
-
-
-_EPCS = _ordered("epc")
-_QUANTITIES = _ordered(("quantityElement", _ordered("epcClass", "quantity", "uom")))
-_SENSOR_METADATA = _ordered(
-    *("time", "startTime", "endTime", "deviceID", "deviceMetadata", "rawData", "dataProcessingMethod", "bizRules")
-)
-_SENSOR_REPORT = _ordered(
-    *("type", "exception", "deviceID", "deviceMetadata", "rawData", "dataProcessingMethod", "time", "microorganism"),
-    *("chemicalSubstance", "value", "component", "stringValue", "booleanValue", "hexBinaryValue", "uriValue"),
-    *("minValue", "maxValue", "meanValue", "sDev", "percRank", "percValue", "uom", "coordinateReferenceSystem"),
-)
-_SENSORS = _ordered(("sensorElement", _ordered(("sensorMetadata", _SENSOR_METADATA), ("sensorReport", _SENSOR_REPORT))))
-_EVENT = _ordered(
-    *("eventTime", "eventTimeZoneOffset", "certificationInfo", "parentID"),
-    *(("epcList", _EPCS), ("inputEPCList", _EPCS), ("childEPCs", _EPCS)),
-    *(("quantityList", _QUANTITIES), ("childQuantityList", _QUANTITIES), ("inputQuantityList", _QUANTITIES)),
-    *(("outputEPCList", _EPCS), ("outputQuantityList", _QUANTITIES)),
-    *("action", "transformationID", "bizStep", "disposition"),
-    *(("persistentDisposition", _ordered("set", "unset")), ("readPoint", _ordered("id"))),
-    *(("bizLocation", _ordered("id")), ("sensorElementList", _SENSORS)),
-)
-_TIMES: Final = frozenset({"eventTime", "time", "startTime", "endTime"})
+_LEFT_OUT: Final = frozenset({"recordTime", "eventID", "type", "errorDeclaration", "@context"}) | COMMENTS
 
 
 def event_hash(event: Mapping[str, Any], context: EventContext) -> str:
@@ -101,177 +42,115 @@ def pre_hash(event: Mapping[str, Any], context: EventContext) -> str:
     """Write the text that is hashed; arguments and errors as for `event_hash`."""
     found: set[str] = set()
     collect_vocabulary(context.scope, event, found)
-    reading = _Reading(_words(found) if found else {}, context.namespaces)
-    told = {name: value for name, value in event.items() if name not in _LEFT_OUT}
-    text, left = _in_order(reading.corrected(reading.children(told)), _EVENT, whole=True)
-    kind = event["type"]
-    return f"eventType={reading.words.get(kind) or kind}{text}{_generic(left)}"
-
-
-class _Reading:
-    """One event's JSON turned into the model that JSON-LD and XML share."""
-
-    __slots__ = ("namespaces", "words")
-
-    def __init__(self, words: Mapping[str, str], namespaces: Mapping[str, str]) -> None:
-        self.words = words
-        self.namespaces = namespaces
-
-    def children(self, source: Any) -> list[_Child]:
-        """The members of an object, those of a list one by one; of a list within a list its members without a name."""
-        made: list[_Child] = []
-        if type(source) is list:
-            for value in source:
-                kind = value.get("type") if type(value) is dict else None
-                name = (self.words.get(kind) or kind) if isinstance(kind, str) else ""
-                made.append((name, self._text(value), value if type(value) in _NESTED else None))
-            return made
-        for key, value in source.items():
-            if key in _COMMENTS:
-                continue
-            name = key
-            if ":" in key:
-                prefix, _, rest = key.partition(":")
-                namespace = self.namespaces.get(prefix)
-                if namespace is not None:
-                    name = namespace + rest
-            if type(value) is list:
-                for member in value:
-                    made.append((name, self._text(member), member if type(member) in _NESTED else None))
-            else:
-                made.append((name, self._text(value), value if type(value) is dict else None))
-        return made
-
-    def corrected(self, children: Iterable[_Child]) -> list[_Node]:
-        """Name what XML names and JSON-LD does not: the elements within lists."""
-        nodes: list[_Node] = []
-        lists: dict[str, list[_Child]] = {}
-        for name, text, source in children:
-            if name[-4:] == "List":
-                lists.setdefault(name, []).append((name[:-4], text, source))
-            elif name == "childEPCs":
-                lists.setdefault(name, []).append(("epc", text, None))
-            elif source is None:
-                nodes.append((_OWN_NAMES.get(name, name), text, ()))
-            else:
-                inner = self.corrected(self.children(source))
-                own = "quantityElement" if name == "quantity" and inner else _OWN_NAMES.get(name, name)
-                nodes.append((own, text, inner))
-        for name, members in lists.items():
-            within = [self._pair(*member) for member in members] if name in _PAIRS else self.corrected(members)
-            nodes.append((name, "", within))
-        return nodes
-
-    def _pair(self, name: str, text: str, source: Any) -> str:
-        """A business transaction, source or destination: its type first, as CBV 2.0 says."""
-        if source is None:
-            return name + _value(text)
-        members = sorted(self.children(source), key=lambda child: (child[0] != "type", child[0], child[1]))
-        return "".join(
-            name + _value(text) + (_generic(self.corrected(self.children(inner))) if inner is not None else "")
-            for name, text, inner in members
-        )
-
-    def _text(self, value: Any) -> str:
-        kind = type(value)
-        if kind is str:
-            text: str = self.words.get(value) or value
-            if ":" in text:
-                prefix, _, rest = text.partition(":")
-                namespace = self.namespaces.get(prefix)
-                if namespace is not None:
-                    return namespace.replace("{", "").replace("}", "") + rest
-            return text
-        if kind is dict:
-            text = value.get("#text", "")
-            return (self.words.get(text) or text) if isinstance(text, str) else self._text(text)
-        return "" if kind is list else str(value)
-
-
-def _in_order(children: list[_Node], order: _Order, *, whole: bool = False) -> tuple[str, list[_Node]]:
-    """Write what the standard orders; return it with the nodes that are not, or not wholly, written."""
-    extensions: list[_Node] = []
-    if not whole and len(children) > 1:
-        extensions = _extensions(children)
-        if extensions:
-            children = [node for node in children if node not in extensions]
-    left: list[_Node] = []
-    places: dict[int, list[str]] = {}
-    for node in children:
-        name, text, inner = node
-        place = order.get(name)
-        if place is None:
-            left.append(node)
+    reading = Reading(_words(found) if found else {}, context.namespaces)
+    said = reading.said
+    placed: list[tuple[int, str]] = []
+    left: list[str] = []
+    others: dict[str, Any] = {}
+    for name, value in event.items():
+        if name in _LEFT_OUT:
             continue
-        index, below = place
+        quick = _QUICK.get(name)
+        text = quick(name, value, said) if quick is not None else None
+        if text is not None:
+            if name in PAIR_LISTS:
+                left.append(text)
+            elif text:
+                placed.append((EVENT_ORDER[name][0], text))
+        elif name in EVENT_ORDER:
+            text, nodes = in_order(reading.corrected(reading.children({name: value})), EVENT_ORDER, whole=True)
+            placed.append((EVENT_ORDER[name][0], text))
+            left += [generic([node]) for node in nodes]
+        elif type(value) is str and ":" in name and name[-4:] != "List":
+            left.append(reading.name(name) + said(value))
+        else:
+            others[name] = value
+    if others:
+        left += [generic([node]) for node in reading.corrected(reading.children(others))]
+    placed.sort()
+    left.sort()
+    kind = event["type"]
+    return f"eventType={reading.words.get(kind) or kind}{''.join([text for _, text in placed])}{''.join(left)}"
+
+
+# The usual shapes of the standard's members, written directly; None: another shape, left to the model.
+_Said = Callable[[str], str]
+
+
+def _text(name: str, value: Any, said: _Said) -> str | None:
+    if type(value) is not str:
+        return None
+    text = said(value)
+    return name + text if text else ""
+
+
+def _event_time(name: str, value: Any, said: _Said) -> str | None:
+    return name + time_of(value) if type(value) is str else None
+
+
+def _epcs(name: str, value: Any, said: _Said) -> str | None:
+    if type(value) is not list:
+        return None
+    texts = []
+    for epc in value:
+        if type(epc) is not str:
+            return None
+        text = said(epc)
         if text:
-            text = _time(text) if name in _TIMES else _value(text)
-        if inner:
-            within = ""
-            if below is not None:
-                within, inner = _in_order(inner, below)
-            if inner:
-                left.append((name, node[1], inner))
-            text += within
-        if text:
-            places.setdefault(index, []).append(name + text)
-    parts: list[str] = []
-    for index in sorted(places):
-        parts += sorted(places[index])
-    if extensions:
-        parts.append(_generic(extensions))
-    return "".join(parts), left
+            texts.append("epc" + text)
+    texts.sort()
+    return name + "".join(texts) if texts else ""
 
 
-def _extensions(children: list[_Node]) -> list[_Node]:
-    """What is written right behind the standard's members rather than at the event's end: by the reference, members of
-    namespaces that end in a slash, unless a name there has to do with times of events or actions."""
-    if any("eventTime" in node[0] or "action" in node[0] for node in children):
-        return []
-    return [node for node in children if "{" in node[0] and "/}" in node[0]]
+def _quantities(name: str, value: Any, said: _Said) -> str | None:
+    if type(value) is not list:
+        return None
+    texts = []
+    for element in value:
+        if type(element) is not dict or not _QUANTITY_ELEMENT.issuperset(element) or "epcClass" not in element:
+            return None
+        text = "quantityElementepcClass" + said(element["epcClass"])
+        quantity = element.get("quantity")
+        if quantity is not None:
+            # A whole number is written as it is; others in the shortest way that reads back.
+            text += f"quantity={quantity}" if type(quantity) is int else "quantity" + said(str(quantity))
+        if "uom" in element:
+            text += "uom" + said(element["uom"])
+        texts.append(text)
+    texts.sort()
+    return name + "".join(texts) if texts else ""
 
 
-def _time(text: str) -> str:
-    text = text.strip()
-    return "=" + utc_milliseconds(text) if text else ""
+def _location(name: str, value: Any, said: _Said) -> str | None:
+    if type(value) is not dict or len(value) != 1 or type(value.get("id")) is not str:
+        return None
+    text = said(value["id"])
+    return f"{name}id{text}" if text else ""
 
 
-def _generic(nodes: Iterable[_Node | str]) -> str:
-    """Write what no order names, sorted by what is written."""
-    values = [
-        node if type(node) is str else node[0] + _value(node[1]) + (_generic(node[2]) if node[2] else "")
-        for node in nodes
-    ]
-    if len(values) > 1:
-        values.sort()
-    return "".join(values)
+def _pairs(name: str, value: Any, said: _Said) -> str | None:
+    item = name[:-4]
+    if type(value) is not list or not value:
+        return None
+    texts = []
+    for pair in value:
+        if type(pair) is not dict or len(pair) != 2 or "type" not in pair or item not in pair:
+            return None
+        texts.append(f"type{said(pair['type'])}{item}{said(pair[item])}")
+    texts.sort()
+    return name + "".join(texts)
 
 
-def _value(text: str) -> str:
-    text = text.strip()
-    return "=" + _canonized(text) if text else ""
-
-
-def _canonized(text: str) -> str:
-    return _remembered(text) if len(text) <= _CACHED_CHARACTERS else _spelled(text)
-
-
-def _spelled(text: str) -> str:
-    """One spelling of a value: web vocabulary, numbers, identifiers."""
-    if "urn:epcglobal:cbv:" in text:
-        for urn, address in _URN_WORDS:
-            text = text.replace(urn, address)
-    if text[0] in _NUMBER_STARTS or text[0] > "~":
-        try:
-            number = float(text)
-            # Infinity has no whole part: left as it is written.
-            text = str(int(number) if number == int(number) else number)
-        except (ValueError, OverflowError):
-            pass
-    return normalised(text) or text
-
-
-_remembered = lru_cache(1 << 15)(_spelled)
+_QUANTITY_ELEMENT: Final = frozenset({"epcClass", "quantity", "uom"})
+_QUICK: Final[Mapping[str, Callable[[str, Any, _Said], str | None]]] = {
+    "eventTime": _event_time,
+    **dict.fromkeys(("eventTimeZoneOffset", "certificationInfo", "parentID", "action", "transformationID"), _text),
+    **dict.fromkeys(("bizStep", "disposition"), _text),
+    **dict.fromkeys(("epcList", "inputEPCList", "outputEPCList", "childEPCs"), _epcs),
+    **dict.fromkeys(("quantityList", "childQuantityList", "inputQuantityList", "outputQuantityList"), _quantities),
+    **dict.fromkeys(("readPoint", "bizLocation"), _location),
+    **dict.fromkeys(PAIR_LISTS, _pairs),
+}
 
 
 def _words(found: set[str]) -> dict[str, str]:

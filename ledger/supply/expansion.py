@@ -36,10 +36,45 @@ class Term:
 
 @dataclass(slots=True)
 class Scope:
-    """The words that hold at a place; `inner` keeps the scopes below its terms once they were needed."""
+    """The words that hold at a place.
+
+    Attributes:
+        terms: by name.
+        inner: the scopes below terms, once they were needed.
+    """
 
     terms: Mapping[str, Term]
     inner: dict[str, Scope] = field(default_factory=dict)
+    _beginnings: tuple[str, ...] | None = None
+    _words: Mapping[str, Mapping[str, str]] | None = None
+
+    @property
+    def beginnings(self) -> tuple[str, ...]:
+        """What a text begins with that may be, or be short for, an IRI of the vocabulary."""
+        if self._beginnings is None:
+            short = [
+                f"{name}:"
+                for name, term in self.terms.items()
+                if term.prefix
+                and (term.iri.startswith(_VOCABULARY) or any(v.startswith(term.iri) for v in _VOCABULARY))
+            ]
+            self._beginnings = (*_VOCABULARY, *short)
+        return self._beginnings
+
+    @property
+    def words(self) -> Mapping[str, Mapping[str, str]]:
+        """For each member whose values may be words: those words that stand for the vocabulary."""
+        if self._words is None:
+            own = {name: term.iri for name, term in self.terms.items() if term.iri.startswith(_VOCABULARY)}
+            found = {"@type": own}
+            for name, term in self.terms.items():
+                if term.iri == "@type":
+                    found[name] = own
+                elif term.coercion == "@vocab":
+                    below = self.below(name, term).terms
+                    found[name] = {word: t.iri for word, t in below.items() if t.iri.startswith(_VOCABULARY)}
+            self._words = found
+        return self._words
 
     def below(self, name: str, term: Term) -> Scope:
         """Return what holds within a property's value."""
@@ -111,26 +146,29 @@ def collect_vocabulary(scope: Scope, node: Mapping[str, Any], found: set[str]) -
         node: an event, or an object within it.
         found: where the IRIs go.
     """
-    terms = scope.terms
+    beginnings, words = scope.beginnings, scope.words
     for name, value in node.items():
-        term = terms.get(name)
-        if term is None:
-            if name[:1] == "@":
-                _keyword(scope, name, value, found)
-            elif ":" in name:
-                if type(value) is str:
-                    if value.startswith(_VOCABULARY):
-                        found.add(value)
-                else:
-                    _collect(scope, "", value, found)
-            continue  # a word that no context knows is dropped with its value
-        if type(value) is str and not term.coercion and term.iri[:1] != "@":
-            if value.startswith(_VOCABULARY):
-                found.add(value)
-        elif term.iri[:1] == "@":
-            _keyword(scope, term.iri, value, found)
-        else:
-            _collect(scope.below(name, term), term.coercion, value, found)
+        kind = type(value)
+        if kind is str:
+            if value.startswith(beginnings):
+                _member(scope, name, value, found)
+            elif (known := words.get(name)) is not None and (iri := known.get(value)) is not None:
+                found.add(iri)
+        elif kind is dict or kind is list:
+            _member(scope, name, value, found)
+
+
+def _member(scope: Scope, name: str, value: Any, found: set[str]) -> None:
+    term = scope.terms.get(name)
+    if term is None:
+        if name[:1] == "@":
+            _keyword(scope, name, value, found)
+        elif ":" in name:  # a word that no context knows is dropped with its value
+            _collect(scope, "", value, found)
+    elif term.iri[:1] == "@":
+        _keyword(scope, term.iri, value, found)
+    else:
+        _collect(scope.below(name, term), term.coercion, value, found)
 
 
 def _collect(scope: Scope, coercion: str, value: Any, found: set[str]) -> None:
@@ -142,8 +180,10 @@ def _collect(scope: Scope, coercion: str, value: Any, found: set[str]) -> None:
     elif kind is dict:
         collect_vocabulary(scope, value, found)
     elif kind is list:
+        beginnings = scope.beginnings
         for member in value:
-            _collect(scope, coercion, member, found)
+            if type(member) is not str or coercion == "@vocab" or member.startswith(beginnings):
+                _collect(scope, coercion, member, found)
 
 
 def _keyword(scope: Scope, keyword: str, value: Any, found: set[str]) -> None:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from typing import Final
 
 __all__ = ["normalised"]
 
-_CACHED_CHARACTERS = 200
-_CACHE_SIZE = 1 << 15
 _ROOT = "https://id.gs1.org/"
 # Application identifiers and the short names that the package knows in a path.
 _KEY_IN_PATH = re.compile(
@@ -39,12 +37,6 @@ def normalised(text: str) -> str | None:
     Returns:
         A URI below `https://id.gs1.org/`; None where the text is no identifier that CBV normalises.
     """
-    if len(text) <= _CACHED_CHARACTERS:  # long ones would let a sender fill the memory
-        return _remembered(text)
-    return _normalised(text)
-
-
-def _normalised(text: str) -> str | None:
     if "." not in text:
         return None
     if text.startswith("urn:epc:"):
@@ -62,9 +54,6 @@ def _normalised(text: str) -> str | None:
     return None
 
 
-_remembered = lru_cache(_CACHE_SIZE)(_normalised)
-
-
 @cache
 def _package() -> Callable[[str], str | None]:
     path = list(sys.path)
@@ -75,7 +64,9 @@ def _package() -> Callable[[str], str | None]:
 
 
 def _check_digit(digits: str) -> str:
-    total = 3 * sum(map(int, digits[-1::-2])) + sum(map(int, digits[-2::-2]))
+    values = digits.encode("ascii")
+    # Of ASCII digits every one counts 48 too much, 3 times in every second place.
+    total = 3 * sum(values[-1::-2]) + sum(values[-2::-2]) - 48 * (len(values) + 2 * ((len(values) + 1) // 2))
     return str(-total % 10)
 
 

@@ -82,10 +82,10 @@ def schema_findings(document: Any) -> tuple[DocumentFinding, ...]:
 
 def _told(error: ValidationError) -> DocumentFinding:
     path = list(error.instance_path)
-    kind = error.kind
+    kind: Any = error.kind
     match kind.name:
         case "required":
-            return _finding([*path, str(kind.property)], "schema_required", "expected this member, got none")
+            return _finding([*path, _lacking(error)], "schema_required", "expected this member, got none")
         case "additionalProperties":
             name = str(kind.unexpected[0])
             return _finding([*path, name], "schema_member", "expected a member that EPCIS 2.0 has, got another")
@@ -99,14 +99,13 @@ def _told(error: ValidationError) -> DocumentFinding:
 
 def _chosen(error: ValidationError, known: Mapping[str, DocumentFinding]) -> list[DocumentFinding]:
     """Say why no branch of a choice fits, unless a place within it is known to be wrong already."""
-    branches = [list(_leaves(branch)) for branch in error.kind.context]
+    kind: Any = error.kind
+    branches = [list(_leaves(branch)) for branch in kind.context]
     path = list(error.instance_path)
     leaves = [leaf for branch in branches for leaf in branch]
     if any(len(leaf.instance_path) > len(path) and _told(leaf).pointer in known for leaf in leaves):
         return []
-    lacking = [
-        str(leaf.kind.property) for leaf in leaves if leaf.kind.name == "required" and leaf.instance_path == path
-    ]
+    lacking = [_lacking(leaf) for leaf in leaves if leaf.kind.name == "required" and leaf.instance_path == path]
     if lacking:
         names = ", ".join(dict.fromkeys(lacking))
         return [_finding(path, "schema_required", f"expected at least one of the members {names}, got too few")]
@@ -118,15 +117,21 @@ def _chosen(error: ValidationError, known: Mapping[str, DocumentFinding]) -> lis
 
 def _leaves(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
     for error in errors:
-        if error.kind.name in _CHOICES:
-            for branch in error.kind.context:
+        kind: Any = error.kind
+        if kind.name in _CHOICES:
+            for branch in kind.context:
                 yield from _leaves(branch)
         else:
             yield error
 
 
+def _lacking(error: ValidationError) -> str:
+    kind: Any = error.kind
+    return str(kind.property)
+
+
 def _text(error: ValidationError) -> str:
-    kind = error.kind
+    kind: Any = error.kind
     match kind.name:
         case "enum":
             words = [str(word) for word in kind.options]

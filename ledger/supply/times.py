@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -12,8 +12,7 @@ from ledger.errors import MalformedError
 __all__ = ["instant", "utc_milliseconds"]
 
 _TIME: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
-    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _CACHED_CHARACTERS = 64
 
@@ -30,22 +29,10 @@ def instant(text: str) -> datetime:
     Raises:
         MalformedError: code `time_range`; not such a time, a leap second, or outside the years 1 to 9999.
     """
-    match = _TIME.fullmatch(text)
-    if match is None:
+    if _TIME.fullmatch(text) is None:
         raise MalformedError(f"expected a time by RFC 3339 with an offset, got {text[:40]!r}", code="time_range")
-    year, month, day, hour, minute, second, fraction, sign, hours, minutes = match.groups()
-    offset = timedelta(hours=int(hours), minutes=int(minutes)) if sign else timedelta()
     try:
-        return datetime(
-            int(year),
-            int(month),
-            int(day),
-            int(hour),
-            int(minute),
-            int(second),
-            int(fraction[:6].ljust(6, "0")) if fraction else 0,
-            tzinfo=timezone(-offset if sign == "-" else offset),
-        ).astimezone(UTC)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise MalformedError(f"expected a time that a clock can show, got {text[:40]!r}", code="time_range") from error
 
@@ -64,11 +51,13 @@ def utc_milliseconds(text: str) -> str:
 
 def _written(text: str) -> str:
     time = instant(text)
-    microsecond = round(time.microsecond, -3)
-    try:
-        time = time.replace(microsecond=0) + timedelta(microseconds=microsecond)
-    except OverflowError as error:
-        raise MalformedError(f"expected a time that a clock can show, got {text[:40]!r}", code="time_range") from error
+    microsecond = time.microsecond
+    if microsecond % 1000:
+        try:
+            time = time.replace(microsecond=0) + timedelta(microseconds=round(microsecond, -3))
+        except OverflowError as error:
+            message = f"expected a time that a clock can show, got {text[:40]!r}"
+            raise MalformedError(message, code="time_range") from error
     return time.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
