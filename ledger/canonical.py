@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import rfc8785
@@ -26,6 +26,7 @@ __all__ = [
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 64
 _MAX_INTEGER_DIGITS = 17
+_MAX_PIECES = 200_000
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e16
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -70,9 +71,7 @@ def canonical_record(value: Any) -> bytes:
         MalformedError: NaN, infinity, and what `canonical_bytes` refuses besides floats.
     """
     try:
-        simple = _checked_ascii_names(value, floats=True)
-        # ECMAScript and Python write a float alike between these bounds (`_number` made 5 of 5.0).
-        if simple and all(_PLAIN_LOW <= abs(number) < _PLAIN_HIGH for number in _floats(value)):
+        if _checked_ascii_names(value, floats=True):
             return _encode(value).encode("utf-8")
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError) as error:
@@ -150,8 +149,7 @@ def refuse_depth(data: bytes) -> None:
     """
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
-    # Brackets within strings go first: placed well, they would cancel the real ones.
-    brackets = left = _STRINGS.sub(b"", data).translate(None, _NO_BRACKETS)
+    brackets = left = _without_strings(data).translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH // 2):  # a round takes off two levels at most
         if not left:
             return
@@ -161,6 +159,15 @@ def refuse_depth(data: bytes) -> None:
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise MalformedError(f"expected JSON at most {MAX_DEPTH} deep, got more", code="too_deep")
+
+
+def _without_strings(data: bytes) -> bytes:
+    """Leave out what stands in strings: brackets there, placed well, would cancel the real ones."""
+    if data.count(b'"') > _MAX_PIECES:  # a list of that many pieces takes more memory than the expression takes time
+        return _STRINGS.sub(b"", data)
+    # Once the escapes are gone, quotation marks begin and end strings in turn.
+    bare = data.replace(rb"\\", b"").replace(rb"\"", b"") if b"\\" in data else data
+    return b"".join(bare.split(b'"')[::2])
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -189,23 +196,15 @@ def _number(text: str) -> float | int:
     return number
 
 
-def _floats(value: Any) -> Iterator[float]:
-    if isinstance(value, float):
-        yield value
-    elif isinstance(value, dict):
-        for member in value.values():
-            yield from _floats(member)
-    elif isinstance(value, (list, tuple)):
-        for member in value:
-            yield from _floats(member)
-
-
 def _refuse_number(text: str) -> NoReturn:
     raise MalformedError(f"expected an integer within ±(2^53−1), got {text[:40]}", code="number_out_of_range")
 
 
 def _checked_ascii_names(value: Any, *, floats: bool = False) -> bool:
-    """Refuse what no format has; say whether every member name is ASCII."""
+    """Refuse what no format has; say whether the standard library writes the rest canonically.
+
+    It does where every member name is ASCII and every float is one that ECMAScript and Python write alike.
+    """
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
@@ -214,19 +213,23 @@ def _checked_ascii_names(value: Any, *, floats: bool = False) -> bool:
             _refuse_number(str(value))
         return True
     if isinstance(value, dict):
-        ascii_names = True
+        plain = True
         for name, member in value.items():
             if not isinstance(name, str):
                 raise MalformedError(f"expected member names as text, got {name!r}")
-            ascii_names &= name.isascii() & _checked_ascii_names(member, floats=floats)
-        return ascii_names
+            plain &= name.isascii()
+            if type(member) is not str:
+                plain &= _checked_ascii_names(member, floats=floats)
+        return plain
     if isinstance(value, (list, tuple)):
-        ascii_names = True
+        plain = True
         for member in value:
-            ascii_names &= _checked_ascii_names(member, floats=floats)
-        return ascii_names
+            if type(member) is not str:
+                plain &= _checked_ascii_names(member, floats=floats)
+        return plain
     if floats and kind is float and math.isfinite(value):
-        return not value.is_integer()  # 5.0 is written 5: left to the slower writer
+        # Whole ones too are left to the slower writer: 5.0 is written 5.
+        return _PLAIN_LOW <= abs(value) < _PLAIN_HIGH and not value.is_integer()
     if isinstance(value, str):  # a StrEnum
         return True
     raise MalformedError(f"expected a JSON value without floats, got {kind.__name__}")
