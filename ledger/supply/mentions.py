@@ -1,7 +1,7 @@
 """What an event mentions: things, parties, documents and elements that it can be found by and traced along.
 
 Every EPCIS event type is read, the profile's members included. This is on the path of capture, so one pass, no copies.
-Source: docs/supply-profile.md section 6.
+Source: docs/supply-profile.md section 8.
 """
 
 from __future__ import annotations

@@ -130,6 +130,12 @@ def _approved_above_applied(chain: Chain, known: Known) -> None:
     _amount(chain, "application:steel", accepted_worth(chain, "steel") * Decimal("0.8"))
 
 
+def _number_twice(chain: Chain, known: Known) -> None:
+    draft = _copy(chain, "approval:concrete", **{"yunshang:note": "补报"})
+    chain.drafts["approval:again"] = draft
+    _moved(chain, "approval:again", "approval:concrete")
+
+
 def _element_without_record(chain: Chain, known: Known) -> None:
     chain.element("IfcDoor")
 
@@ -178,6 +184,7 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
         "paid_above_accepted": _paid_above_accepted,
         "paid_above_approved": _paid_above_approved,
         "approved_above_applied": _approved_above_applied,
+        "number_twice": _number_twice,
         "element_without_record": _element_without_record,
         "element_unknown": _element_unknown,
         "foreign_correction": _foreign_correction,

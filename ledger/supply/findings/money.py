@@ -1,6 +1,6 @@
 """Findings about money: paid above what was accepted or approved, approved above what was applied for.
 
-What permits (contracts, applications, approvals, settlements) counts under the seal of whoever may permit, and once for
+What permits (contracts, applications, approvals, settlements) counts under the seal of whoever may permit, the first of
 each number; what uses (payments) counts every time. All sums are decimals.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from ledger.supply.amounts import EXACT, amount_text
 from ledger.supply.facts import ACCEPTED, Agreement, Money, Move, SupplyFacts
@@ -18,7 +18,7 @@ from ledger.supply.findings.parties import effective
 from ledger.supply.reported import ReportedEvent
 from ledger.supply.terms import EventKind
 
-__all__ = ["approved_above_applied", "paid_above_accepted", "paid_above_approved"]
+__all__ = ["approved_above_applied", "number_twice", "paid_above_accepted", "paid_above_approved"]
 
 _NONE = Decimal(0)
 _FEN = Decimal("0.01")
@@ -31,31 +31,44 @@ def _total(amounts: Iterator[Decimal]) -> Decimal:
     return total
 
 
-def _applications(facts: SupplyFacts) -> dict[str, Money]:
-    """By number: the newest under the payee's own seal."""
-    return {
-        money.application: money
-        for money in facts.money
-        if money.kind is EventKind.PAYMENT_APPLICATION and money.event.reporter == money.payee
-    }
+def _first_of(facts: SupplyFacts, kind: EventKind) -> dict[str, Money]:
+    """By number, the first that counts: under the seal of whoever may say so; nobody approves what is paid to him."""
+    found: dict[str, Money] = {}
+    for money in facts.money:
+        says = {
+            EventKind.PAYMENT_APPLICATION: money.payee,
+            EventKind.PAYMENT_APPROVAL: money.approver,
+            EventKind.SETTLEMENT: money.payer,
+        }
+        if money.kind is kind and money.event.reporter == says[kind]:
+            if kind is EventKind.PAYMENT_APPROVAL and money.approver == money.payee:
+                continue
+            found.setdefault(money.number, money)
+    return found
 
 
-def _approvals(facts: SupplyFacts) -> dict[str, Money]:
-    """By number: the newest under the approver's own seal; nobody approves what is paid to him."""
-    return {
-        money.approval: money
-        for money in facts.money
-        if money.kind is EventKind.PAYMENT_APPROVAL
-        and money.event.reporter == money.approver
-        and money.approver != money.payee
-    }
+def number_twice(facts: SupplyFacts, context: FindingContext) -> Iterator[SupplyFinding]:
+    """Two events that stand give one number to a contract, order, application, approval, payment and so on."""
+    events: dict[str, list[ReportedEvent]] = {}
+    numbered: list[Agreement | Money] = [*facts.agreements, *facts.money]
+    for item in numbered:
+        events.setdefault(item.number, []).append(item.event)
+    for number, found in sorted(events.items()):
+        if len(found) > 1:
+            yield finding(
+                "number_twice",
+                "编号{number}被用于多个事件",
+                "the number {number} is that of several events",
+                sorted(found, key=lambda event: (event.event_time, event.hash_id)),
+                number=number,
+            )
 
 
 def approved_above_applied(facts: SupplyFacts, context: FindingContext) -> Iterator[SupplyFinding]:
     """The approvals of an application, together, are above what it applied for."""
-    applications = _applications(facts)
+    applications = _first_of(facts, EventKind.PAYMENT_APPLICATION)
     approvals: dict[str, list[Money]] = {}
-    for money in _approvals(facts).values():
+    for money in _first_of(facts, EventKind.PAYMENT_APPROVAL).values():
         approvals.setdefault(money.application, []).append(money)
     for number in sorted(approvals):
         approved = _total(item.amount for item in approvals[number])
@@ -83,7 +96,7 @@ def _payments(facts: SupplyFacts) -> dict[str, list[Money]]:
 
 def paid_above_approved(facts: SupplyFacts, context: FindingContext) -> Iterator[SupplyFinding]:
     """More was paid on a contract than had been approved by then, or on an approval than it approved."""
-    approvals = sorted(_approvals(facts).values(), key=lambda item: item.event.event_time)
+    approvals = sorted(_first_of(facts, EventKind.PAYMENT_APPROVAL).values(), key=lambda item: item.event.event_time)
     by_contract: dict[str, list[Money]] = {}
     for money in approvals:
         by_contract.setdefault(money.contract, []).append(money)
@@ -126,11 +139,9 @@ def paid_above_accepted(facts: SupplyFacts, context: FindingContext) -> Iterator
     accepted: dict[str, list[Move]] = {}
     for move in facts.moved(ACCEPTED):
         accepted.setdefault(move.contract or "", []).append(move)
-    settled = {
-        money.contract: money
-        for money in facts.money
-        if money.kind is EventKind.SETTLEMENT and money.event.reporter == money.payer
-    }
+    settled: dict[str, Money] = {}
+    for money in _first_of(facts, EventKind.SETTLEMENT).values():
+        settled.setdefault(money.contract, money)
     mixed = mixed_classes(facts)
     for number, payments in sorted(_payments(facts).items()):
         contract = contracts.get(number)
@@ -182,7 +193,7 @@ def _overpaid(
     for payment in payments:
         while waiting and waiting[-1][0] <= payment.event.event_time:
             worth = EXACT.add(worth, waiting.pop()[1])
-        limit = worth.quantize(_FEN, context=EXACT)
+        limit = worth.quantize(_FEN, rounding=ROUND_HALF_UP, context=EXACT)
         if settlement is not None and settlement.event.event_time <= payment.event.event_time:
             limit = min(limit, settlement.amount)
         elif contract is not None:

@@ -27,14 +27,13 @@ _ZH = {
 def effective(facts: SupplyFacts, context: FindingContext) -> dict[str, Agreement]:
     """Return the contracts and orders that count, by number.
 
-    Only what its buyer or an organisation of the roster sealed counts; a later event of the same number replaces an
-    earlier one.
+    Only what its buyer or an organisation of the roster sealed counts, and the first event of a number.
     """
-    return {
-        agreement.number: agreement
-        for agreement in facts.agreements
-        if agreement.event.reporter == agreement.buyer or agreement.event.reporter in context.roster
-    }
+    found: dict[str, Agreement] = {}
+    for agreement in facts.agreements:
+        if agreement.event.reporter == agreement.buyer or agreement.event.reporter in context.roster:
+            found.setdefault(agreement.number, agreement)
+    return found
 
 
 def _appointed(facts: SupplyFacts, context: FindingContext) -> dict[tuple[str, str], datetime]:

@@ -420,7 +420,7 @@ def payment(chain: Chain, supplier: str, amount: Decimal, *, text: str, approval
 
 def test_a_payment_reported_twice_under_one_number_counts_twice(chain: Chain) -> None:
     chain.drafts["again"] = payment(chain, "concrete", Decimal("900.00"), text="FK-concrete-001")
-    assert rules(chain) == {"paid_above_approved"}
+    assert rules(chain) == {"paid_above_approved", "number_twice"}
 
 
 def test_an_approval_by_the_payee_is_none(chain: Chain) -> None:
@@ -467,6 +467,18 @@ def test_a_settlement_ends_the_advance(chain: Chain) -> None:
 def test_a_payment_without_a_contract_is_above_nothing(chain: Chain) -> None:
     del chain.drafts["contract:concrete"]
     assert "paid_above_accepted" in rules(chain)
+
+
+def test_a_second_contract_of_one_number_changes_nothing_and_is_shown(chain: Chain) -> None:
+    dear = copy.deepcopy(chain.drafts["contract:concrete"].record)
+    dear["eventID"] = chain.event_id()
+    for line in dear["yunshang:lines"]:
+        line["yunshang:unitPrice"] = "99999.00"
+    chain.drafts["contract:dear"] = Draft(dear, chain.codes["contractor"])
+    move(chain, "contract:dear", "contract:concrete", hours=1)
+    for name in ("application", "approval", "payment"):
+        chain.drafts[f"{name}:concrete"].record["yunshang:amount"] = "9999999.00"
+    assert rules(chain) == {"number_twice", "paid_above_accepted"}
 
 
 def test_a_higher_price_by_the_supplier_alone_does_not_count(chain: Chain) -> None:
