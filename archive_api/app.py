@@ -30,6 +30,7 @@ from archive_api.projects.router import router as projects
 from archive_api.protection.guard import Guard
 from archive_api.protection.headers import ResponseHeaders
 from archive_api.protection.rates import TokenBuckets
+from archive_api.record_evidence.router import router as record_evidence
 from archive_api.services import Services, services_for
 from archive_api.settings import Settings
 from archive_api.streams.router import router as streams
@@ -56,6 +57,7 @@ _FEATURES = (
     documents,
     encryption,
     evidence,
+    record_evidence,
     streams,
     supply,
     tracing,

@@ -309,6 +309,21 @@ _DATASETS: Final[tuple[Rule, ...]] = (
     _api("GET /datasets/{dataset_key}/versions/{version}/lineage", "dataset.lineage", EVERYBODY),
     _api("GET /datasets/{dataset_key}/lineage", "dataset.lineage", EVERYBODY),
 )
+_RECORD_EVIDENCE: Final[tuple[Rule, ...]] = (
+    _api(
+        "GET /buildings/{building_key}/events/{event_hash}/evidence",
+        "event.evidence",
+        MEMBERS,
+        Scope.BUILDING_MEMBER,
+        Log.CERTIFIED_COPY,
+    ),
+    _api(
+        "GET /datasets/{dataset_key}/versions/{version}/evidence",
+        "dataset.evidence",
+        EVERYBODY,
+        log=Log.CERTIFIED_COPY,
+    ),
+)
 _FUNDS: Final[tuple[Rule, ...]] = (
     _api("GET /buildings/{building_key}/funds/flow", "funds.flow", MEMBERS, Scope.BUILDING_MEMBER),
 )
@@ -365,6 +380,7 @@ POLICY: Final[tuple[Rule, ...]] = (
     *_EPCIS,
     *_TRACING,
     *_DATASETS,
+    *_RECORD_EVIDENCE,
     *_FUNDS,
     *_PAGES,
 )

@@ -33,7 +33,7 @@ _SIGN_INS: Final = frozenset(
     {("POST", "/api/v1/sessions"), ("GET", "/api/v1/sign-in/oidc/callback"), ("POST", "/sign-in")}
 )
 _COSTLY: Final = re.compile(
-    r"/verify|/api/v1/(verification/.*|evidence/.*|documents|submissions/[^/]+/(statement|models/.*))"
+    r"/verify|/api/v1/(verification/.*|evidence/.*|.*/evidence|documents|submissions/[^/]+/(statement|models/.*))"
 )
 
 

@@ -61,16 +61,7 @@ class SealStatusRepository:
         """
         by_data: dict[tuple[str, str], list[bytes]] = {}
         for certificate in {row.certificate_id: row for row in certificates}.values():
-            query = (
-                select(CertificateStatusRow)
-                .where(
-                    CertificateStatusRow.certificate_id == certificate.certificate_id,
-                    col(CertificateStatusRow.this_update) <= certificate.not_after,
-                )
-                .order_by(col(CertificateStatusRow.this_update).desc())
-                .limit(1)
-            )
-            row = self._session.exec(query).first()
+            row = self._before_expiry(certificate)
             if row is not None:
                 by_data.setdefault((row.method, row.data), []).append(bytes.fromhex(row.certificate_id))
         statuses = [
@@ -79,6 +70,25 @@ class SealStatusRepository:
         ]
         stamp = self.timestamp(submission_id)
         return statuses, None if stamp is None else base64.b64decode(stamp.token)
+
+    def status_of(self, certificate: CertificateRow) -> RevocationStatus | None:
+        """What evidence with one seal holds: the newest status of its certificate before its expiry, or None."""
+        row = self._before_expiry(certificate)
+        if row is None:
+            return None
+        return RevocationStatus((bytes.fromhex(row.certificate_id),), row.method, base64.b64decode(row.data))
+
+    def _before_expiry(self, certificate: CertificateRow) -> CertificateStatusRow | None:
+        query = (
+            select(CertificateStatusRow)
+            .where(
+                CertificateStatusRow.certificate_id == certificate.certificate_id,
+                col(CertificateStatusRow.this_update) <= certificate.not_after,
+            )
+            .order_by(col(CertificateStatusRow.this_update).desc())
+            .limit(1)
+        )
+        return self._session.exec(query).first()
 
     def add_status(self, row: CertificateStatusRow) -> bool:
         """Keep a status unless one of the same time is there; one taken as a refresh replaces the refresh before it.

@@ -129,6 +129,7 @@ def _record(subject: dict[str, Any]) -> Text:
         f"{record['type'] or ''} {record['id']}".strip(),
         f"{owner}  数据流 stream {subject['stream']}  序号 index {subject['log_index']}",
         f"报送单位 / reported by {subject['reporter']}  签章时间（自述）/ claimed time {subject['signing_time']}",
+        f"联署的见证方 / witnesses: {', '.join(subject['witnesses']) or '—'}",
     )
 
 

@@ -1,0 +1,1 @@
+"""Evidence of single records: events, payments, versions of data sets."""
