@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from archive_api.cli.context import connect
+from archive_api.cli.context import connect, find_building
 from archive_api.cli.decryption import EncryptionKeyOption, KeySource, own_keys
+from archive_api.cli.failures import USAGE, CommandError
 from archive_api.cli.fetching import fetch_document
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption, PassphraseFileOption
 from archive_api.cli.output import Output
@@ -17,15 +19,19 @@ from archive_api.client import ArchiveClient
 from archive_api.client.encryption import open_keys
 from archive_api.client.salted_elements import with_salted_element
 from archive_api.home import write_private
+from ledger import fields
 from ledger.bim.salted import SaltingKey
 from ledger.cli.export import export_evidence
 from ledger.entries import DocumentEntry
 from ledger.envelope import EntryEncryption, data_key
 from ledger.errors import MismatchError
 from ledger.evidence import EvidenceBundle
+from ledger.lineage.record import DatasetRef
 from ledger.manifest import Manifest
 
 __all__ = ["app"]
+
+_EVENT_HASH: Final = re.compile(r"(?:ni:///sha-256;)?([0-9a-f]{64})(?:\?ver=CBV2\.0)?\Z")
 
 app = typer.Typer(help="证据包：取得与拆解。Evidence bundles: get and export.")
 
@@ -72,9 +78,7 @@ def get(
     else:
         keys = own_keys(encryption_key, passphrase_file)
         content = _salted_element(client, submission, index, element=element, keys=keys).to_bytes()
-    write_private(target.absolute(), content)
-    output.say(f"已写入：{target}", f"{len(content)} bytes", style="green")
-    output.result({"bundle": str(target), "bytes": len(content)})
+    _write_bundle(target, content, output)
 
 
 def _salted_element(
@@ -93,6 +97,76 @@ def _salted_element(
         key = data_key(entry, encryption, open_keys(client, submission, [entry], opened))
         salting = SaltingKey(key.salting_secret)
         return with_salted_element(bundle, manifest, model, key=salting, global_id=element)
+
+
+@app.command("event")
+def event(
+    event_hash: Annotated[
+        str,
+        typer.Argument(metavar="HASH", help="事件哈希，64 位十六进制或 ni:/// 形式 Hash of the event: hex, or ni:///."),
+    ],
+    *,
+    building: Annotated[str, typer.Option("--building", help="建筑标识 Building: key, scheme:value or value.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="写入何处 Where to; default evidence-event-HASH.json.")
+    ] = None,
+    home: HomeOption = DEFAULT_HOME,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """取得一个事件（供应、资金）的证据包。Get the evidence bundle of one event, of the supply chain or of money.
+
+    Check it with `yunshang-verify`, your own trust file and your own node.
+
+    Examples:
+
+        yunshang evidence event ni:///sha-256;d72e…?ver=CBV2.0 --building 440106-YX0001 --out event.json
+
+        yunshang-verify event.json --trust trust.json --rpc http://127.0.0.1:8545
+    """
+    digest = _event_digest(event_hash)
+    client = connect(home, api)
+    content = client.event_evidence(str(find_building(client, building)["building_key"]), digest)
+    _write_bundle(out or Path(f"evidence-event-{digest[:8]}.json"), content, Output(as_json))
+
+
+@app.command("dataset")
+def dataset(
+    name: Annotated[str, typer.Argument(metavar="DATASET", help="数据集名称 Name of the data set.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="版本 Version.")],
+    *,
+    out: Annotated[Path | None, typer.Option("--out", help="写入何处 Where to; default evidence-dataset.json.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    api: ApiOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """取得数据集一个版本的证据包。Get the evidence bundle of a version of a data set.
+
+    Example:
+
+        yunshang evidence dataset urn:gz:roads 2026.1 --out roads.json
+    """
+    key = fields.prefixed_hex(DatasetRef.key_of(name))
+    content = connect(home, api).dataset_evidence(key, version)
+    _write_bundle(out or Path("evidence-dataset.json"), content, Output(as_json))
+
+
+def _event_digest(text: str) -> str:
+    found = _EVENT_HASH.match(text)
+    if found is None:
+        raise CommandError(
+            "请给出事件哈希：64 位十六进制，或 ni:///sha-256;… 形式",
+            f"expected the hash of an event: 64 hex digits, or ni:///sha-256;…, got {text[:80]!r}",
+            code="usage",
+            exit_code=USAGE,
+        )
+    return found[1]
+
+
+def _write_bundle(target: Path, content: bytes, output: Output) -> None:
+    write_private(target.absolute(), content)
+    output.say(f"已写入：{target}", f"{len(content)} bytes", style="green")
+    output.result({"bundle": str(target), "bytes": len(content)})
 
 
 @app.command("export")

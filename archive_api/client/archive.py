@@ -330,6 +330,14 @@ class ArchiveClient:
         asked = "" if element is None else "?" + urlencode({"element": element})
         return self.connection.get_bytes(f"/evidence/{submission_id}/{index}{asked}")
 
+    def event_evidence(self, building_key: str, event_hash: str) -> bytes:
+        """The evidence bundle of an event of a building, by its hash (hex)."""
+        return self.connection.get_bytes(f"/buildings/{building_key}/events/{event_hash}/evidence")
+
+    def dataset_evidence(self, dataset_key: str, version: str) -> bytes:
+        """The evidence bundle of a version of a data set."""
+        return self.connection.get_bytes(f"/datasets/{dataset_key}/versions/{quote(version, safe='')}/evidence")
+
     def verify_digest(self, sha256: str) -> Document:
         """Where a document with this SHA-256 (hex) is recorded."""
         return dict(self.connection.post("/verification/digest", {"sha256": sha256}))

@@ -22,7 +22,7 @@ Verdict = Literal["PASSED", "FAILED", "INDETERMINATE"]
 _BUNDLE_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
-        "description": "An evidence bundle, its canonical bytes unchanged (docs/formats.md section 9).",
+        "description": "An evidence bundle, its canonical bytes unchanged (docs/formats.md sections 9 and 14).",
         "content": {
             "application/json": {
                 "schema": {"type": "object"},
@@ -59,7 +59,7 @@ class VerificationOut(BaseModel):
 
 
 class ReportOut(BaseModel):
-    """The verifier's report: numbered steps, one verdict for each party."""
+    """The verifier's report: numbered steps, one verdict for each party; of a record there are no parties."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -69,7 +69,7 @@ class ReportOut(BaseModel):
     anchor_level: str
     required_anchor: str
     proven_time: str | None
-    proven_by: Literal["timestamp", "block"] | None
+    proven_by: Literal["timestamp", "block", "witnesses"] | None
     block_time: str | None
     subject: dict[str, Any]
     parties: list[dict[str, Any]]

@@ -17,9 +17,9 @@ from archive_api.services import Services
 from archive_api.submissions.models import EntryRow
 from ledger import errors as ledger_errors
 from ledger.cid import FileCid
-from ledger.cli.seals import CadesSeals
+from ledger.cli.verify import verify_evidence
 from ledger.report import AnchorLevel, Outcome, VerificationReport
-from ledger.verify import FileDigest, verify_bundle
+from ledger.verify import FileDigest
 
 __all__ = ["Match", "VerificationService", "digest_stream"]
 
@@ -50,17 +50,16 @@ class VerificationService:
     def bundle(
         self, bundle: bytes, *, file: FileDigest | None = None, required: AnchorLevel = AnchorLevel.ATTESTED
     ) -> VerificationReport:
-        """Verify a bundle.
+        """Verify a bundle, of a document or of a record.
 
         Args:
             bundle: its bytes.
             file: digests of the file at hand, or None.
             required: the anchor level asked for.
         """
-        return verify_bundle(
+        return verify_evidence(
             bundle,
             self._services.trust,
-            seal_checker=CadesSeals(),
             now=self._services.now(),
             file=file,
             chain=self._services.chain,

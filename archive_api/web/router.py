@@ -32,7 +32,7 @@ from signing.errors import SigningError
 __all__ = ["create_router", "error_page", "install"]
 
 _LOG = logging.getLogger(__name__)
-_BUNDLE_START: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"yunshang-evidence/')
+_BUNDLE_START: Final = re.compile(rb'\s*\{\s*"format"\s*:\s*"yunshang-(?:record-)?evidence/')
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SHOWN_STATUSES: Final = (400, 404, 500, 503)
 

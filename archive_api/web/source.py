@@ -46,6 +46,7 @@ from archive_api.web.views import (
 )
 from ledger.canonical import parse_canonical, parse_json
 from ledger.entries import DocumentEntry
+from ledger.record_evidence import is_record_evidence
 from ledger.report import VerificationReport
 from ledger.types import Role
 from ledger.verify import FileDigest
@@ -251,7 +252,7 @@ class ServicePages:
         """The verdict on a bundle, by the server's trust file and node."""
         file = files[0] if files else None
         report = self._verification.bundle(bundle, file=_digest(file) if file else None)
-        return self._verdict("bundle", [report], file=file)
+        return self._verdict("record" if is_record_evidence(bundle) else "bundle", [report], file=file)
 
     def _verdict(
         self,

@@ -303,7 +303,7 @@ class ReportView:
 class VerdictPage:
     """The answer to what was dropped into the box: one verdict, and the reports it rests on.
 
-    `subject` is what was checked: file, digest or bundle.
+    `subject` is what was checked: file, digest, bundle, or record: the bundle of one.
     """
 
     subject: str

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from cryptography.hazmat.primitives import hashes
 
@@ -18,8 +18,9 @@ from ledger.cid import FileCid
 from ledger.cli.export import read_input
 from ledger.cli.seals import CadesSeals, check_archive_certificates, check_timestamp_authorities, load_roots
 from ledger.errors import LedgerError, TransportError
+from ledger.levels import ChainWitness
 from ledger.record_evidence import is_record_evidence
-from ledger.record_verify import NameEvent, verify_record
+from ledger.record_verify import HeadWitness, NameEvent, verify_record
 from ledger.report import AnchorLevel, Finding, Outcome, VerificationReport
 from ledger.trust import TrustFile
 from ledger.verify import FileDigest, unchecked, verify_bundle
@@ -27,7 +28,7 @@ from ledger.verify import FileDigest, unchecked, verify_bundle
 if TYPE_CHECKING:
     from ledger.adapters.evm.reader import EvmLedgerReader
 
-__all__ = ["EXIT_CODES", "EXIT_USAGE", "digest_file", "event_namer", "main"]
+__all__ = ["EXIT_CODES", "EXIT_USAGE", "EvidenceWitness", "digest_file", "event_namer", "main", "verify_evidence"]
 
 EXIT_CODES = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INDETERMINATE: 2}
 EXIT_USAGE = 3
@@ -43,6 +44,10 @@ _EPILOG = """\
   yunshang-verify evidence.json --trust trust.json --rpc http://127.0.0.1:8545 --require-anchor observed --json
   yunshang-verify event-evidence.json --trust trust.json --rpc http://127.0.0.1:8545
 """
+
+
+class EvidenceWitness(ChainWitness, HeadWitness, Protocol):
+    """What verifiers of documents and of records ask a node; same MUSTs."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -108,26 +113,48 @@ def _verify(arguments: argparse.Namespace) -> VerificationReport:
         check_timestamp_authorities(trust.timestamp_authorities)
         reason = "unreadable"
         bundle = read_input(arguments.bundle)
-        is_record = is_record_evidence(bundle)
-        file = None if arguments.file is None or is_record else digest_file(arguments.file)
+        file = None if arguments.file is None else digest_file(arguments.file)
         reason = "chain_unreachable"
         chain = None if arguments.rpc is None else _witness(arguments.rpc, trust)
     except LedgerError as error:
         return unchecked(Finding.of(reason, str(error)), required_level=required, now=now)
-    if is_record:
-        if arguments.file is not None:
-            return unchecked(Finding.of("file_of_no_document", "--file"), required_level=required, now=now)
-        return verify_record(
-            bundle,
-            trust,
-            seal_checker=CadesSeals(),
-            now=now,
-            name_event=event_namer(),
-            chain=chain,
-            required_level=required,
+    return verify_evidence(bundle, trust, now=now, file=file, chain=chain, required_level=required)
+
+
+def verify_evidence(
+    bundle: bytes,
+    trust: TrustFile,
+    *,
+    now: datetime,
+    file: FileDigest | None = None,
+    chain: EvidenceWitness | None = None,
+    required_level: AnchorLevel = AnchorLevel.ATTESTED,
+) -> VerificationReport:
+    """Verify the evidence of a document or of a record, whichever it is.
+
+    Args:
+        bundle: its bytes.
+        trust: the verifier's own trust file.
+        now: present time, aware UTC.
+        file: digests of the document at hand, or None; with a record there is nothing to compare it with.
+        chain: the verifier's own node, or None.
+        required_level: the anchor level asked for.
+    """
+    seals = CadesSeals()
+    if not is_record_evidence(bundle):
+        return verify_bundle(
+            bundle, trust, seal_checker=seals, now=now, file=file, chain=chain, required_level=required_level
         )
-    return verify_bundle(
-        bundle, trust, seal_checker=CadesSeals(), now=now, file=file, chain=chain, required_level=required
+    if file is not None:
+        return unchecked(Finding.of("file_of_no_document"), required_level=required_level, now=now)
+    return verify_record(
+        bundle,
+        trust,
+        seal_checker=seals,
+        now=now,
+        name_event=event_namer(),
+        chain=chain,
+        required_level=required_level,
     )
 
 

@@ -144,3 +144,32 @@ def test_strangers_get_none(epcis: EpcisWorld) -> None:
     stranger = TestClient(epcis.world.client.app, raise_server_exceptions=False)
     answer = stranger.get(f"/api/v1/buildings/{epcis.building}/events/{hashes(event)[0]}/evidence")
     assert answer.status_code in (401, 403, 404)
+
+
+def test_the_server_verifies_a_records_evidence_too(epcis: EpcisWorld) -> None:
+    event = object_event()
+    epcis.capture(event)
+    anchored(epcis.world)
+    bundle = evidence(epcis.world, f"/buildings/{epcis.building}/events/{hashes(event)[0]}")
+    asked = {"params": {"require_anchor": "observed"}, "headers": {"Content-Type": "application/json"}}
+    path = "/api/v1/verification/bundle"
+    report = epcis.world.client.post(path, content=bundle, **asked).json()
+    assert (report["verdict"], report["anchor_level"], report["parties"]) == ("PASSED", "observed", [])
+    altered = bundle.replace(b'"arriving"', b'"shipping"')
+    assert altered != bundle
+    assert epcis.world.client.post(path, content=altered, **asked).json()["verdict"] == "FAILED"
+
+
+def test_the_page_shows_a_records_verdict(epcis: EpcisWorld) -> None:
+    event = object_event()
+    epcis.capture(event)
+    anchored(epcis.world)
+    bundle = evidence(epcis.world, f"/buildings/{epcis.building}/events/{hashes(event)[0]}")
+    page = epcis.world.client.post("/verify", files=[("files", ("event.json", bundle, "application/json"))])
+    assert page.status_code == 200, page.text
+    assert "报送单位签章" in page.text
+    assert "五方签章" not in page.text.partition("<main")[2].partition("</main")[0]
+    alone = epcis.world.client.post(
+        "/verify", files=[("files", ("event.json", bundle, "")), ("files", ("a.txt", b"x", ""))]
+    )
+    assert "没有可与 --file 核对的文件" in alone.text
