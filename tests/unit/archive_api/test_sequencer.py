@@ -342,7 +342,7 @@ def test_without_enough_witnesses_entries_wait_and_are_durable(tmp_path: Path) -
 
     def cosign(note: bytes, _: LogStore) -> bytes:
         if not answers[0]:
-            raise LedgerTransportError("expected 2 co-signatures, got 1", code="too_few_witnesses")
+            raise LedgerTransportError("expected 2 co-signatures, got 1", code="witness_quorum")
         return note + "— witness.example AAAAAAAA\n".encode()
 
     with opened(tmp_path / "server", cosign=cosign) as parts:

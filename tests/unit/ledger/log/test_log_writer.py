@@ -6,6 +6,7 @@ import datetime
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -142,6 +143,54 @@ def test_a_disk_that_fails_fails_who_waits_and_nobody_later(
     assert writer.submit(lambda _: plain(b"y")).result().index == 0
     assert writer.last_error is None
     writer.close()
+
+
+def test_witnesses_keep_nobody_waiting_and_nothing_is_published_without_them(log: LogFiles, signer: LogSigner) -> None:
+    asked, answer = threading.Event(), threading.Event()
+    refuse = True
+
+    def cosign(note: bytes, _: LogStore) -> bytes:
+        asked.set()
+        answer.wait(20)
+        if refuse:
+            raise TransportError("expected 2 co-signatures, got 1", code="witness_quorum")
+        return note + "— witness.example AAAAAAAA\n".encode()
+
+    writer = LogWriter(log, ORIGIN, signer=signer, clock=SteppingClock(), publish_seconds=0.01, cosign=cosign)
+    writer.submit(lambda _: plain(b"a")).result()
+    assert asked.wait(20)
+    assert writer.submit(lambda _: plain(b"b")).result(20).index == 1, "while a witness is waited for"
+    assert writer.witness_error is None
+    answer.set()
+    deadline = time.monotonic() + 20
+    while writer.witness_error is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "co-signatures" in (writer.witness_error or "")
+    assert writer.last_error is None, "it can be written all the same"
+    assert (log.checkpoint(), writer.published.size) == (None, 0)
+    refuse = False
+    assert writer.publish().size == 2
+    assert writer.witness_error is None
+    writer.close()
+    note = SignedCheckpoint.parse(log.checkpoint() or b"")
+    assert [signature.name for signature in note.signatures] == [ORIGIN, "witness.example"]
+
+
+def test_what_witnesses_did_not_sign_is_published_after_the_next_start(tmp_path: Path, signer: LogSigner) -> None:
+    def refuse(_: bytes, __: LogStore) -> bytes:
+        raise TransportError("expected 1 co-signature, got none", code="witness_quorum")
+
+    with LogFiles(tmp_path / "log") as log:
+        writer = LogWriter(log, ORIGIN, signer=signer, clock=SteppingClock(), publish_seconds=0.01, cosign=refuse)
+        writer.submit(lambda _: plain(b"a")).result()
+        writer.close()
+        assert log.checkpoint() is None
+    with LogFiles(tmp_path / "log") as log:
+        writer = LogWriter(
+            log, ORIGIN, signer=signer, clock=SteppingClock(), publish_seconds=0.01, cosign=lambda note, _: note
+        )
+        assert writer.publish().size == 1
+        writer.close()
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.45, 0.8])
