@@ -114,7 +114,7 @@ def report_of_other_lot(facts: SupplyFacts, context: FindingContext) -> Iterator
         takings.setdefault(sampling.sample, []).append(sampling.event)
     for report in facts.reports:
         known = [sample for sample in report.samples if sample in sampled]
-        other = report.lots - {lot for sample in known for lot in sampled[sample]}
+        other = [lot for lot in report.lots if not any(lot in sampled[sample] for sample in known)]
         if known and other:
             yield finding(
                 "report_of_other_lot",
