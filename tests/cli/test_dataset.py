@@ -74,8 +74,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Archive]:
         assert first.code == 0, first.stderr
         roads = made.file("roads.geojson", "{}")
         source = ("--source", f"{SURVEY}@2026.1")
-        work = ("--activity", "提取道路中心线", "--software", "GDAL@3.9", "--collected", "2026-03-01T00:00:00Z/2026-03-02T00:00:00Z")  # fmt: skip
-        second = made.register(roads, "urn:gz:cim:roads", "1", "--title", "道路中心线", *source, *work)
+        work = ("--activity", "提取道路中心线", "--software", "GDAL@3.9")
+        when = ("--collected", "2026-03-01T00:00:00Z/2026-03-02T00:00:00Z")
+        second = made.register(roads, "urn:gz:cim:roads", "1", "--title", "道路中心线", *source, *work, *when)
         assert second.code == 0, second.stderr
         yield made
         process.send_signal(signal.SIGINT)

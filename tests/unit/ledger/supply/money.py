@@ -37,6 +37,7 @@ def record_of(kind: EventKind, numbers: Mapping[str, str], *, day: int = 0, **me
         "eventTime": time,
         "eventTimeZoneOffset": "+08:00",
         "bizStep": STEP_OF_KIND[kind],
+        "epcList": [],
         "bizTransactionList": [
             {"type": TRANSACTION_TYPES[word], "bizTransaction": number} for word, number in numbers.items()
         ],
