@@ -182,7 +182,9 @@ def _read(document: Any, media_type: str, max_events: int) -> EpcisDocument:
     if found:
         raise DocumentError(found)
     outer = None if bare else document["@context"]
-    context = None if bare else merged_context((outer, "/@context"))
+    # Where every event brings a context, the document's alone need not be one.
+    own = bare or all("@context" in event for event in events)
+    context = None if own else merged_context((outer, "/@context"))
     made: list[EpcisEvent] = []
     findings: list[DocumentFinding] = []
     for index, event in enumerate(events):
@@ -226,12 +228,15 @@ def _listed(document: Mapping[str, Any], max_events: int) -> list[Any]:
 def _unknown_types(events: Sequence[Any], *, bare: bool) -> list[DocumentFinding]:
     if bare:
         return []
-    text = f"expected one of {', '.join(EVENT_TYPES)}, got another"
-    return [
-        DocumentFinding(pointer_of([*_EVENT_LIST, index, "type"]), "event_type", text)
-        for index, event in enumerate(events)
-        if isinstance(event, dict) and isinstance(event.get("type"), str) and event["type"] not in EVENT_TYPES
-    ][:_MAX_FINDINGS]
+    # By itself, since without a type the schema takes an event for one of every type.
+    found = []
+    for index, event in enumerate(events):
+        kind = event.get("type") if isinstance(event, dict) else EVENT_TYPES[0]
+        if kind not in EVENT_TYPES:
+            code = "schema_required" if "type" not in event else "event_type"
+            text = f"expected one of {', '.join(EVENT_TYPES)}, got {'none' if kind is None else 'another'}"
+            found.append(DocumentFinding(pointer_of([*_EVENT_LIST, index, "type"]), code, text))
+    return found[:_MAX_FINDINGS]
 
 
 def _event(event: Mapping[str, Any], outer: Any, *, context: EventContext | None, pointer: str) -> EpcisEvent:
