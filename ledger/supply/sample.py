@@ -14,9 +14,10 @@ from ledger.supply.context import read_context
 from ledger.supply.event_hash import event_hash
 from ledger.supply.findings.base import FindingContext
 from ledger.supply.reported import ReportedEvent, time_of
-from ledger.supply.sample_chain import PARTY_NAMES, Chain, build_chain
+from ledger.supply.sample_chain import build_chain
 from ledger.supply.sample_events import Draft
 from ledger.supply.sample_faults import FAULTS, Known
+from ledger.supply.sample_plan import PARTY_NAMES, Chain
 from ledger.supply.terms import kind_of
 
 __all__ = ["SampleProject", "clean_project", "project_with", "sealed_project"]

@@ -5,135 +5,20 @@ Everything follows from the seed; names and numbers are made up, organisation co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from random import Random
 from typing import Any, Final
-from uuid import UUID
 
 from ledger.identifiers import check_digit
-from ledger.supply.amounts import EXACT, amount_text
-from ledger.supply.sample_events import (
-    CHINA,
-    EPCIS_CONTEXT,
-    Draft,
-    amount_members,
-    goods_members,
-    number,
-    possession,
-    profile_event,
-)
+from ledger.supply.sample_events import CHINA, EPCIS_CONTEXT, Draft, goods_members, possession
+from ledger.supply.sample_money import contract_of, fund, pay, supply_contract
+from ledger.supply.sample_plan import PARTY_NAMES, Chain, Material
 from ledger.supply.terms import EventKind
 
-__all__ = ["PARTY_NAMES", "Chain", "Material", "build_chain"]
+__all__ = ["build_chain", "cut_lot", "goods_of_lot"]
 
-PARTY_NAMES: Final[Mapping[str, str]] = {
-    "owner": "云上城建投资有限公司",
-    "surveyor": "岭南岩土勘察设计院有限公司",
-    "designer": "珠江建筑设计院有限公司",
-    "contractor": "南粤第一建筑工程有限公司",
-    "supervisor": "正衡工程监理有限公司",
-    "steel": "粤北钢铁电缆有限公司",
-    "concrete": "番禺混凝土门业有限公司",
-    "laboratory": "诚测建设工程检测有限公司",
-    "treasury": "市财政局",
-}
-_ROSTER: Final = ("owner", "surveyor", "designer", "contractor", "supervisor")
-_GLOBAL_ID: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_$"
 _ELEMENTS: Final = {"rebar": "IfcSlab", "concrete": "IfcColumn", "cable": "IfcCableSegment", "fire-door": "IfcDoor"}
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """One material of the generated project.
-
-    Attributes:
-        word: of the profile's list.
-        supplier: name of the party that makes and sells it.
-        item: GTIN company prefix and item reference, as in `urn:epc:class:lgtin:`.
-        uom: unit; None: pieces, each with an EPC of its own.
-        price: yuan a unit.
-        quantities: of each lot; for pieces, how many.
-    """
-
-    word: str
-    supplier: str
-    item: str
-    uom: str | None
-    price: str
-    quantities: tuple[Decimal, ...]
-
-    @property
-    def class_uri(self) -> str:
-        """The class in contracts and orders."""
-        return f"urn:epc:idpat:sgtin:{self.item}.*"
-
-    def lot(self, index: int) -> str:
-        """The URI of one lot."""
-        return f"urn:epc:class:lgtin:{self.item}.L{index + 1:03}"
-
-    def pieces(self, index: int) -> list[str]:
-        """The EPCs of the pieces of one delivery."""
-        return [f"urn:epc:id:sgtin:{self.item}.{index + 1}{piece:03}" for piece in range(int(self.quantities[index]))]
-
-
-@dataclass(slots=True)
-class Chain:
-    """A project that is being put together: its drafts by name, in the order in which things happen."""
-
-    random: Random
-    clock: datetime
-    codes: dict[str, str]
-    materials: tuple[Material, ...]
-    drafts: dict[str, Draft] = field(default_factory=dict)
-    model: dict[str, str] = field(default_factory=dict)
-    documents: set[str] = field(default_factory=set)
-    model_root: str = ""
-
-    @property
-    def roster(self) -> frozenset[str]:
-        """Codes of the five parties."""
-        return frozenset(self.codes[name] for name in _ROSTER)
-
-    def later(self, **delta: int) -> datetime:
-        """Let time pass, and a few minutes more."""
-        self.clock += timedelta(minutes=self.random.randint(1, 50), **delta)
-        return self.clock
-
-    def digest(self) -> str:
-        """Draw the SHA-256 of a document that the archive holds."""
-        drawn = self.random.randbytes(32).hex()
-        self.documents.add(drawn)
-        return drawn
-
-    def element(self, name: str) -> str:
-        """Draw an element of a class and put it into the model."""
-        drawn = self.random.choice("0123") + "".join(self.random.choice(_GLOBAL_ID) for _ in range(21))
-        self.model[drawn] = name
-        return drawn
-
-    def add(
-        self,
-        name: str,
-        kind: EventKind,
-        reporter: str,
-        *,
-        own: Mapping[str, Any],
-        standard: Mapping[str, Any] | None = None,
-        transactions: tuple[tuple[str, str], ...] = (),
-        covers: tuple[str, ...] = (),
-    ) -> None:
-        """Add an event of the profile, which happens now, reported by a named party."""
-        event = profile_event(
-            kind, self.clock, own=own, standard=standard, transactions=transactions, event_id=self.event_id()
-        )
-        self.drafts[name] = Draft(event, self.codes[reporter], covers=covers)
-
-    def event_id(self) -> str:
-        """Draw an `eventID`."""
-        return f"urn:uuid:{UUID(bytes=self.random.randbytes(16), version=4)}"
 
 
 def build_chain(seed: int) -> Chain:
@@ -146,9 +31,9 @@ def build_chain(seed: int) -> Chain:
     codes = {name: _code(random) for name in PARTY_NAMES}
     chain = Chain(random, datetime(2026, 3, 2, 8, tzinfo=CHINA), codes, _materials(random))
     chain.model_root = "0x" + random.randbytes(32).hex()
-    _funding(chain)
+    fund(chain)
     for supplier in ("steel", "concrete"):
-        _supply_contract(chain, supplier)
+        supply_contract(chain, supplier)
     for material in chain.materials:
         for index in range(len(material.quantities)):
             _deliver(chain, material, index)
@@ -159,7 +44,7 @@ def build_chain(seed: int) -> Chain:
         for index in range(len(material.quantities)):
             _install(chain, material, index)
     for supplier in ("steel", "concrete"):
-        _pay(chain, supplier)
+        pay(chain, supplier)
     return chain
 
 
@@ -179,96 +64,6 @@ def _materials(random: Random) -> tuple[Material, ...]:
         Material("cable", "steel", f"{company}.023456", "MTR", "86.50", lots(2, 3000, 9000)),
         Material("concrete", "concrete", f"{company + 1}.034567", "MTQ", "465.00", lots(3, 80, 120)),
         Material("fire-door", "concrete", f"{company + 1}.045678", None, "1980.00", (Decimal(random.randint(3, 6)),)),
-    )
-
-
-def _party(chain: Chain, role: str, name: str) -> dict[str, str]:
-    return {"yunshang:role": role, "yunshang:code": chain.codes[name], "yunshang:name": PARTY_NAMES[name]}
-
-
-def contract_of(chain: Chain, supplier: str) -> str:
-    """Return the URI of the contract with a supplier."""
-    return number("contract", chain.codes["contractor"], f"CG-2026-{supplier}")
-
-
-def _funding(chain: Chain) -> None:
-    owner = chain.codes["owner"]
-    chain.later()
-    chain.add(
-        "funding",
-        EventKind.FUNDING,
-        "owner",
-        own={"source": "fiscal", **amount_members("20000000.00", chain.codes["treasury"], owner)},
-        transactions=(("funding", number("funding", owner, "ZJ-2026-001")),),
-    )
-    chain.later(days=1)
-    chain.add(
-        "contract:main",
-        EventKind.CONTRACT,
-        "owner",
-        own={
-            "parties": [_party(chain, "buyer", "owner"), _party(chain, "contractor", "contractor")],
-            "amount": "18000000.00",
-            "currency": "CNY",
-            "documents": [chain.digest()],
-            "note": "施工总承包合同",
-        },
-        transactions=(("contract", number("contract", owner, "SG-2026-001")),),
-    )
-    chain.later(days=1)
-    chain.add(
-        "contract:laboratory",
-        EventKind.CONTRACT,
-        "owner",
-        own={
-            "parties": [_party(chain, "buyer", "owner"), _party(chain, "laboratory", "laboratory")],
-            "amount": "120000.00",
-            "currency": "CNY",
-            "documents": [chain.digest()],
-            "note": "见证检测委托合同",
-        },
-        transactions=(("contract", number("contract", owner, "JC-2026-001")),),
-    )
-
-
-def _ordered(material: Material) -> float:
-    """A tenth more is ordered than comes."""
-    total = sum(material.quantities, Decimal(0))
-    return float(total) if material.uom is None else float(total * Decimal("1.1"))
-
-
-def _supply_contract(chain: Chain, supplier: str) -> None:
-    materials = [material for material in chain.materials if material.supplier == supplier]
-    goods = goods_members((item.class_uri, _ordered(item), item.uom) for item in materials)
-    contract = contract_of(chain, supplier)
-    chain.later(days=1)
-    chain.add(
-        f"contract:{supplier}",
-        EventKind.CONTRACT,
-        "contractor",
-        own={
-            "parties": [_party(chain, "buyer", "contractor"), _party(chain, "supplier", supplier)],
-            "lines": [
-                {"yunshang:class": item.class_uri, "yunshang:material": item.word, "yunshang:unitPrice": item.price}
-                for item in materials
-            ],
-            "currency": "CNY",
-            "documents": [chain.digest()],
-        },
-        standard=goods,
-        transactions=(("contract", contract),),
-    )
-    chain.later(days=1)
-    chain.add(
-        f"order:{supplier}",
-        EventKind.ORDER,
-        "contractor",
-        own={"buyer": chain.codes["contractor"], "supplier": chain.codes[supplier]},
-        standard=goods,
-        transactions=(
-            ("order", number("order", chain.codes["contractor"], f"DD-2026-{supplier}")),
-            ("contract", contract),
-        ),
     )
 
 
@@ -409,63 +204,3 @@ def _install(chain: Chain, material: Material, index: int) -> None:
         own={"elements": elements},
         standard=goods,
     )
-
-
-def accepted_worth(chain: Chain, supplier: str) -> Decimal:
-    """Return what everything that came from a supplier is worth, in yuan."""
-    total = Decimal(0)
-    for material in chain.materials:
-        if material.supplier == supplier:
-            for quantity in material.quantities:
-                total = EXACT.add(total, EXACT.multiply(quantity, Decimal(material.price)))
-    return total.quantize(Decimal("0.01"), context=EXACT)
-
-
-def _pay(chain: Chain, supplier: str) -> None:
-    contractor, payee = chain.codes["contractor"], chain.codes[supplier]
-    worth = accepted_worth(chain, supplier)
-    approved = (worth * Decimal("0.9")).quantize(Decimal("0.01"), context=EXACT)
-    contract = ("contract", contract_of(chain, supplier))
-    application = ("application", number("application", payee, "SQ-001"))
-    approval = ("approval", number("approval", contractor, f"SP-{supplier}-001"))
-    covers = tuple(
-        f"acceptance:{material.word}:{index}"
-        for material in chain.materials
-        if material.supplier == supplier
-        for index in range(len(material.quantities))
-    )
-    chain.later(days=2)
-    chain.add(
-        f"application:{supplier}",
-        EventKind.PAYMENT_APPLICATION,
-        supplier,
-        own=amount_members(amount_text(worth), contractor, payee),
-        transactions=(contract, application),
-        covers=covers,
-    )
-    chain.later(days=2)
-    chain.add(
-        f"approval:{supplier}",
-        EventKind.PAYMENT_APPROVAL,
-        "contractor",
-        own={"approver": contractor, **amount_members(amount_text(approved), contractor, payee)},
-        transactions=(contract, application, approval),
-    )
-    chain.later(days=2)
-    chain.add(
-        f"payment:{supplier}",
-        EventKind.PAYMENT,
-        "contractor",
-        own={"purpose": "progress", **amount_members(amount_text(approved), contractor, payee)},
-        transactions=(contract, approval, ("payment", number("payment", contractor, f"FK-{supplier}-001"))),
-    )
-    if supplier == "steel":
-        chain.later(days=5)
-        chain.add(
-            "settlement:steel",
-            EventKind.SETTLEMENT,
-            "contractor",
-            own={"documents": [chain.digest()], **amount_members(amount_text(worth), contractor, payee)},
-            transactions=(contract, ("settlement", number("settlement", contractor, "JS-steel"))),
-            covers=covers,
-        )

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from ledger.supply.amounts import EXACT, amount_text
 from ledger.supply.reported import time_of
-from ledger.supply.sample_chain import Chain, accepted_worth
 from ledger.supply.sample_events import CHINA, Draft
+from ledger.supply.sample_money import accepted_worth
+from ledger.supply.sample_plan import Chain
 
 __all__ = ["FAULTS", "Known"]
 

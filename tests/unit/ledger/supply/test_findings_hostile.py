@@ -14,7 +14,7 @@ from ledger.supply.amounts import amount_text
 from ledger.supply.findings import SupplyFinding, find_all
 from ledger.supply.reported import time_of
 from ledger.supply.sample import SampleProject, sealed_project
-from ledger.supply.sample_chain import Chain, accepted_worth, build_chain, contract_of, cut_lot, goods_of_lot
+from ledger.supply.sample_chain import build_chain, cut_lot, goods_of_lot
 from ledger.supply.sample_events import (
     CHINA,
     EPCIS_CONTEXT,
@@ -26,6 +26,8 @@ from ledger.supply.sample_events import (
     profile_event,
 )
 from ledger.supply.sample_faults import Known
+from ledger.supply.sample_money import accepted_worth, contract_of
+from ledger.supply.sample_plan import Chain
 from ledger.supply.terms import EventKind
 
 
