@@ -34,7 +34,9 @@ from archive_api.cli import (
     person,
     submission,
     supply,
+    supply_capture,
     token,
+    trace,
     verification,
 )
 from archive_api.cli.failures import INTERRUPTED, OK, describe, interrupted
@@ -74,7 +76,10 @@ bim.app.command("stages")(bim_stages.stages)
 bim.app.command("changes")(bim_stages.changes)
 bim.app.command("elements")(bim_stages.elements)
 app.add_typer(bim.app, name="bim")
+supply.app.command("capture")(supply_capture.capture)
+supply.app.command("events")(supply_capture.events)
 app.add_typer(supply.app, name="supply")
+app.add_typer(trace.app, name="trace")
 app.add_typer(dataset.app, name="dataset")
 app.command("lineage")(lineage.lineage)
 app.add_typer(funds.app, name="funds")

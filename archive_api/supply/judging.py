@@ -6,7 +6,6 @@ It runs in a process of its own where a document is large (`readers`), so what g
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from archive_api.supply.aggregation import Containment, containment_of
@@ -18,6 +17,7 @@ from ledger.supply.document import DocumentError, EpcisEvent, read_document, rea
 from ledger.supply.mentions import mentions
 from ledger.supply.profile import check_profile, kind_of
 from ledger.supply.terms import KINDS_OF_STREAM
+from ledger.supply.times import instant
 
 __all__ = ["NewEvent", "Refusal", "judge"]
 
@@ -118,7 +118,7 @@ def _new_event(event: EpcisEvent, stream: str) -> NewEvent:
     digits, digest = hash_id[14:78], event.record_sha256.hex()
     given = record.get("eventID")
     is_declaration = event.is_declaration
-    event_time = _time(record["eventTime"])
+    event_time = microseconds(instant(record["eventTime"]))
     mentioned = tuple([(item.kind, item.thing) for item in mentions(record)])
     if len(event.canonical) > _MAX_INDEXED_BYTES or b"\\u0000" in event.canonical:
         _require_short(record, mentioned)
@@ -145,15 +145,6 @@ def _new_event(event: EpcisEvent, stream: str) -> NewEvent:
         mentioned=mentioned,
         containment=containment_of(record, event_time),
     )
-
-
-def _time(text: Any) -> int:
-    try:
-        return microseconds(datetime.fromisoformat(text))
-    except (ValueError, TypeError, OverflowError) as error:
-        raise MalformedError(
-            f"expected a time with its zone, got {str(text)[:40]!r}", code="time_range", where="/eventTime"
-        ) from error
 
 
 def _word(value: Any) -> str | None:

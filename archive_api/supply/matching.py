@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final
 
 from archive_api.supply.parameters import Moment, microseconds
+from ledger.errors import MalformedError
+from ledger.supply.times import instant
 
 __all__ = ["Check", "bare", "record_check"]
 
@@ -240,10 +241,9 @@ def _size(value: Any) -> float | None:
 
 def _when(value: Any) -> int | None:
     try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
+        return microseconds(instant(str(value)))
+    except MalformedError:
         return None
-    return None if moment.tzinfo is None else microseconds(moment)
 
 
 def _is(compare: Callable[[Any, Any], bool], found: Any, limit: Any) -> bool:

@@ -13,13 +13,14 @@ from enum import StrEnum
 from typing import Any, Final, NoReturn
 
 from archive_api.errors import MalformedError
+from ledger.errors import MalformedError as CoreMalformedError
+from ledger.supply.times import instant
 
 __all__ = ["FIXED", "Form", "Moment", "form_of", "from_address", "from_json", "microseconds", "refuse_parameter"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_VALUES: Final = 200
 _MAX_CHARACTERS: Final = 4_000
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
 class Form(StrEnum):
@@ -241,11 +242,7 @@ def _number(name: str, text: str) -> float:
 
 
 def _time(text: str) -> int | None:
-    if _TIME.fullmatch(text) is None:
-        return None
     try:
-        # Before 3.13 `fromisoformat` takes no more than six digits of a second.
-        short = re.sub(r"(\.\d{6})\d+", r"\1", text.upper())
-        return microseconds(datetime.fromisoformat(short))
-    except (ValueError, OverflowError):
+        return microseconds(instant(text))
+    except CoreMalformedError:
         return None
