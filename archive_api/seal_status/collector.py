@@ -4,6 +4,7 @@ For each statement, until nothing remains:
  1. a status of each certificate not older than its seal's arrival: whoever sealed with a revoked certificate is known
  2. once there are five seals: a timestamp, where an authority is configured and the trust file believes one
  3. once timestamp or block is known: a status of that time or later, and of the later one's once both are
+Of whoever reports into a stream, once a head on chain covers it: a status of that block's time or later.
 What can't be got is tried again, more and more seldom; meanwhile evidence without it is INDETERMINATE. Certificates
 that name no status, and issuers without a configured source, are passed over. Later on the newest status of each
 certificate is taken again from time to time, so that evidence comes to show what was revoked since.
@@ -25,6 +26,7 @@ from archive_api.certificates.repository import CertificateRepository
 from archive_api.errors import ApiError, TransportError
 from archive_api.outbox.repository import JobRepository
 from archive_api.seal_status.models import CertificateStatusRow, Occasion, TimestampRow
+from archive_api.seal_status.reporters import proved_captures
 from archive_api.seal_status.repository import SealStatusRepository
 from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.seal_status.sources import StatusSources
@@ -67,6 +69,7 @@ class SealStatusCollector:
         self._delays: dict[str, tuple[float, float]] = {}
         self._refresh_at = 0.0
         self._offset = 0
+        self._settled_heads: set[int] = set()
 
     def start(self) -> None:
         """Start the thread."""
@@ -103,6 +106,7 @@ class SealStatusCollector:
         if time.monotonic() >= self._refresh_at:
             self._refresh_at = time.monotonic() + _REFRESH_POLL_SECONDS
             self._refresh()
+            self._reporters()
 
     def _is_settled(self, statement: StatementRow) -> bool:
         """Take the next steps for a statement; whether nothing remains."""
@@ -235,6 +239,18 @@ class SealStatusCollector:
             issuer = self._issuer(certificate)
             if issuer is not None and not self._stopping.is_set():
                 self._take(certificate, issuer, Occasion.REFRESH)
+
+    def _reporters(self) -> None:
+        since = self._services.now() - timedelta(seconds=_OVER_SECONDS)
+        with self._services.database.reading() as session:
+            proved = proved_captures(session, since=since, settled=self._settled_heads)
+        for one in proved:
+            if self._stopping.is_set():
+                return
+            certificates = [parse_certificate(base64.b64decode(row.der)) for row in one.certificates]
+            lacking = [each for each in certificates if not self._has_status(each, one.time, Occasion.PROVEN)]
+            if not lacking:
+                self._settled_heads.add(one.head_id)
 
     def _issuer(self, certificate: OrganisationCertificate) -> bytes | None:
         """The root that issued a certificate, if a source is configured for it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from archive_api.errors import TransportError
 from archive_api.seal_status.collector import SealStatusCollector
 from archive_api.seal_status.models import CertificateStatusRow, IssuerRevocationRow
 from archive_api.seal_status.sources import HttpSources, StatusSource
+from archive_api.streams.keeper import StreamKeeper
 from ledger.cli.seals import CadesSeals
+from ledger.cli.verify import verify_evidence
 from ledger.identifiers import validate_uscc
-from ledger.report import VerificationReport
+from ledger.report import AnchorLevel, VerificationReport
+from ledger.supply.document import read_document
 from ledger.trust import TrustFile
 from ledger.types import ROLES, Role
 from ledger.verify import Outcome, verify_bundle
@@ -29,6 +33,7 @@ from signing.authority_services import AuthorityServices, record_revocation
 from signing.revocation import Revocation, RevocationReason
 from signing.status import MAX_STATUS_BYTES, StatusMethod
 
+from .epcis_world import EpcisWorld, document_of, object_event
 from .simulated import Simulated
 from .world import Prepared, World, organisation_code
 
@@ -273,3 +278,40 @@ def test_a_crl_comes_from_a_file_too(office: Office, tmp_path: Path) -> None:
 def test_refuses_sources_that_are_none(source: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         StatusSource(**source)
+
+
+def test_evidence_of_a_record_is_whole_once_the_authority_answers(office: Office) -> None:
+    """Whoever reports may never have sealed a handover: the head that proves the capture asks for the status."""
+    world, event = office.world, object_event()
+    building = str(world.new_building()["building_key"])
+    world.settle()
+    epcis = EpcisWorld(world, building)
+    epcis.capture(event)
+    epcis.sequencer.round(publish=True)
+    StreamKeeper(world.services).round(now=True)
+    world.settle()
+    digest = read_document(json.dumps(document_of([event])).encode()).events[0].hash_id[14:78]
+
+    proved: list[datetime.datetime | None] = []
+
+    def judged() -> tuple[Outcome, str]:
+        bundle = world.client.get(f"/api/v1/buildings/{building}/events/{digest}/evidence").content
+        now = world.clock.now() + 5 * SECOND
+        report = verify_evidence(
+            bundle, office.trust, now=now, chain=world.services.chain, required_level=AnchorLevel.OBSERVED
+        )
+        proved.append(report.block_time)
+        return report.outcome, next(step.finding.reason for step in report.steps if step.name == "seal")
+
+    office.sources.is_away = True
+    office.collect()
+    assert judged() == (Outcome.INDETERMINATE, "NO_REVOCATION_STATUS")
+    office.sources.is_away = False
+    block_time = proved[-1]
+    assert block_time is not None
+    world.clock.offset += max((block_time - world.clock.now()).total_seconds() + 2, 2) * SECOND
+    office.collect()
+    assert judged()[0] is Outcome.PASSED
+    asked = office.sources.asked
+    office.collect()  # settled: nobody is asked again
+    assert office.sources.asked == asked
