@@ -268,7 +268,7 @@ def _epcis(route: str, action: str, roles: frozenset[AccessRole] = MEMBERS, log:
 
 _WORDS: Final = ("eventTypes", "epcs", "bizSteps", "bizLocations", "readPoints", "dispositions")
 _EPCIS: Final[tuple[Rule, ...]] = (
-    _epcis("GET ", "supply_event.resources", log=Log.NONE),
+    _epcis("GET ", "supply_event.resources"),
     _epcis("POST /capture", "supply_event.capture", _OPERATORS, Log.CHANGE),
     _epcis("GET /capture", "supply_event.captures"),
     _epcis("GET /capture/{capture_id}", "supply_event.capture_view"),

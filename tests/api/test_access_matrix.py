@@ -65,6 +65,10 @@ def names_of(world: World, submission: JSON) -> dict[str, str]:
         "dataset_key": "0x" + "5d" * 32,
         "version": "1",
         "capture_id": "0x" + "5d" * 32,
+        "event_id": "ni:///sha-256;" + "5d" * 32 + "?ver=CBV2.0",
+        "event_hash": "5d" * 32,
+        "query_name": "none",
+        "name": "none",
     }
 
 
