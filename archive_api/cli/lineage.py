@@ -72,7 +72,7 @@ def lineage(
     checker = LineageChecker(
         trust=trusted,
         checker=CadesSeals(),
-        capture=client.capture,
+        evidence=client.evidence,
         chain=chain,
         now=datetime.now(UTC).replace(microsecond=0),
     )

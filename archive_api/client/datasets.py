@@ -6,20 +6,20 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from archive_api.client.connection import Connection
+from archive_api.client.errors import ProblemError
 from archive_api.client.supply import SEAL_HEADER, seal_header
 from ledger import fields
 from ledger.canonical import canonical_bytes
-from ledger.capture import SealedCapture, capture_statement
+from ledger.capture import capture_statement
 from ledger.errors import LedgerError, MismatchError
 from ledger.levels import SealChecker
-from ledger.lineage.graph import Lineage, Node, trace
+from ledger.lineage.graph import Lineage, trace
 from ledger.lineage.prov_export import entity_uri
 from ledger.lineage.record import DatasetRef, DatasetVersion
-from ledger.log.record import RecordEntry
-from ledger.merkle import InclusionProof
 from ledger.record_evidence import RecordEvidence
 from ledger.record_verify import HeadWitness, verify_record
 from ledger.report import Outcome, VerificationReport
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 STREAM: Final = "datasets"
+_NO_PROOF: Final = frozenset({"log_empty", "log_entry_not_found"})
 
 
 def dataset_payload(record: DatasetVersion, domain: LedgerDomain) -> bytes:
@@ -72,12 +73,17 @@ class DatasetClient:
         return dict(self._connection.get(_path(ref)))
 
     def lineage(self, ref: DatasetRef) -> dict[str, Any]:
-        """Where a version came from, with proofs."""
-        return dict(self._connection.get(f"{_path(ref)}/lineage"))
+        """Where a version came from, without proofs: see `evidence`."""
+        return dict(self._connection.get(f"{_path(ref)}/lineage", proofs="false"))
 
-    def capture(self, ref: DatasetRef) -> bytes:
-        """The sealed capture of a version, byte for byte."""
-        return self._connection.get_bytes(f"{_path(ref)}/capture")
+    def evidence(self, ref: DatasetRef) -> bytes | None:
+        """The evidence bundle of a version; None: no checkpoint covers it yet."""
+        try:
+            return self._connection.get_bytes(f"{_path(ref)}/evidence")
+        except ProblemError as error:
+            if error.code in _NO_PROOF:
+                return None
+            raise
 
 
 def _path(ref: DatasetRef) -> str:
@@ -157,65 +163,48 @@ class LineageChecker:
     Attributes:
         trust: one's own.
         checker: judges seals.
-        capture: gets a version's sealed capture.
+        evidence: gets a version's evidence bundle, or None: there is none yet.
         chain: one's own node, or None: heads are not looked up.
         now: the present time, aware UTC.
     """
 
     trust: TrustFile
     checker: SealChecker
-    capture: Callable[[DatasetRef], bytes]
+    evidence: Callable[[DatasetRef], bytes | None]
     chain: HeadWitness | None
     now: datetime
 
     def check(self, document: Mapping[str, Any], wanted: DatasetRef) -> CheckedLineage:
         """Check an answer; raises as `read_lineage`. Bad proofs are verdicts."""
         lineage = read_lineage(document, wanted)
-        proofs = {node["uri"]: node["proof"] for node in document["nodes"]}
-        return CheckedLineage(
-            lineage,
-            {node.uri: self._verdict(node, proofs.get(node.uri)) for node in lineage.nodes if node.record is not None},
-        )
+        verdicts = {entity_uri(record.ref): self._verdict(record) for record in lineage.records}
+        return CheckedLineage(lineage, verdicts)
 
-    def _verdict(self, node: Node, proof: Mapping[str, Any] | None) -> NodeVerdict:
-        record = node.record
-        if record is None or proof is None:
+    def _verdict(self, record: DatasetVersion) -> NodeVerdict:
+        data = self.evidence(record.ref)
+        if data is None:
             return NodeVerdict(Outcome.INDETERMINATE, "尚无收录证明", "there is no proof yet")
         try:
-            bundle = self._bundle(record, proof)
-        except (LedgerError, KeyError, TypeError, ValueError) as error:
+            _require_about(RecordEvidence.parse(data), record)
+        except LedgerError as error:
             return NodeVerdict(Outcome.FAILED, f"证明不成立：{error}", f"the proof does not hold: {error}")
-        report = verify_record(bundle.to_bytes(), self.trust, seal_checker=self.checker, now=self.now, chain=self.chain)
+        report = verify_record(data, self.trust, seal_checker=self.checker, now=self.now, chain=self.chain)
         decisive = report.decisive
         if decisive is None:
             return NodeVerdict(report.outcome, "已证明", "proved", report)
         return NodeVerdict(report.outcome, decisive.finding.zh, decisive.finding.en, report)
 
-    def _bundle(self, record: DatasetVersion, proof: Mapping[str, Any]) -> RecordEvidence:
-        capture = SealedCapture.parse(self.capture(record.ref))
-        entry = RecordEntry.parse(proof["entry"].encode())
-        for name, expected, actual in (
-            ("stream", STREAM, capture.statement.stream),
-            ("record_id", record.ref.text, entry.record_id),
-            ("reporter", record.responsible_party, entry.reporter),
-        ):
-            if expected != actual:
-                raise MismatchError(f"expected {name} {expected}, got {actual}", code="lineage_proof")
-        index = fields.integer(proof["record_index"], "record_index")
-        if index >= len(capture.records) or capture.records[index] != record.canonical():
-            raise MismatchError("expected the record in the sealed capture, got another", code="lineage_proof")
-        log_path = tuple(fields.hex_bytes(item, "path") for item in proof["path"])
-        return RecordEvidence(
-            record.canonical(),
-            capture.proof(index),
-            domain=capture.domain,
-            statement=capture.statement,
-            seal=capture.seal,
-            certificate=capture.certificate,
-            entry=entry,
-            log_proof=InclusionProof(proof["leaf_index"], proof["tree_size"], log_path),
-            checkpoint=proof["checkpoint"].encode(),
-        )
+
+def _require_about(bundle: RecordEvidence, record: DatasetVersion) -> None:
+    """Refuse evidence of something else: that it proves what it is about is for `verify_record`."""
+    for name, expected, actual in (
+        ("stream", STREAM, bundle.statement.stream),
+        ("record", record.record_sha256.hex(), sha256(bundle.record).hexdigest()),
+        ("record_id", record.ref.text, bundle.entry.record_id),
+        ("reporter", record.responsible_party, bundle.entry.reporter),
+    ):
+        if expected != actual:
+            raise MismatchError(f"expected {name} {expected}, got {actual}", code="lineage_proof")
 
 
 def lineage_json(checked: CheckedLineage) -> dict[str, Any]:

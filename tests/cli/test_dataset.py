@@ -101,7 +101,7 @@ def test_registers_what_the_file_is(archive: Archive) -> None:
         {"dataset": SURVEY, "sha256": hashlib.sha256(b"x,y\n1,2\n").hexdigest(), "version": "2026.1"}
     ]
     shown = archive.run("dataset", "list", as_json=False)
-    assert "内部 internal" in shown.stdout
+    assert "内部" in shown.stdout
 
 
 def test_the_same_again_changes_nothing_and_another_file_is_refused(archive: Archive) -> None:
