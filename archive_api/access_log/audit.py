@@ -27,8 +27,9 @@ from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.log.keys import LogKey
 from ledger.log.promise import Promise
 from ledger.log.proofs import TileReader, TreeReader
+from ledger.log.record_audit import RecordFacts, check_records
 from ledger.log.tiles import TILE_WIDTH
-from ledger.log.verify import Finding, KnownHead, Run, verify_log
+from ledger.log.verify import Examine, Finding, KnownHead, Run, verify_log
 from ledger.log.witness import cosigned_by
 from ledger.merkle import EMPTY_ROOT
 from ledger.ports.chain import AnchoredCheckpoint
@@ -98,6 +99,8 @@ class Audit:
         promises: promises of inclusion.
         clear: clear text of so many entries from an index on; None: not at hand.
         surplus: rows about entries that there are not.
+        examine: the rules of the stream's entries.
+        has_heartbeats: whether its server writes entries of its own, so that its newest head is never old.
         now: present time.
         run: how bundles are worked off.
         progress: called with the number of entries read.
@@ -111,6 +114,8 @@ class Audit:
     promises: Sequence[Promise] = ()
     clear: Callable[[int, int], Mapping[int, ClearRecord]] | None = None
     surplus: Callable[[], Sequence[Finding]] = tuple
+    examine: Examine = examine_access
+    has_heartbeats: bool = True
     run: Run = map
     progress: Callable[[int], None] = field(default=lambda count: None)
 
@@ -134,17 +139,18 @@ class Audit:
             tiles,
             heads,
             size=newest.size,
-            examine=examine_access,
+            examine=self.examine,
             beside=self.clear or _nothing,
             run=self.run,
             progress=self.progress,
         )
         findings += report.findings
         facts = [item for item in report.facts if isinstance(item, BundleFacts)]
-        findings += check_together(facts)
+        records = [item for item in report.facts if isinstance(item, RecordFacts)]
+        findings += [*check_together(facts), *check_records(records)]
         findings += self.surplus()
         findings += self._broken_promises(TreeReader(tiles, newest.size), newest.size)
-        self._overdue(newest.size, facts, doubts)
+        self._overdue(newest.size, [*facts, *records], doubts)
         erased = sum(len(item.erased) for item in facts)
         return AuditReport(
             outcome="FAILED" if findings else "INDETERMINATE" if doubts else "PASSED",
@@ -216,13 +222,17 @@ class Audit:
             elif _leaf(tree, promise.index) != promise.leaf_hash:
                 yield Finding("promise_broken", "expected the promised entry, got another", index=promise.index)
 
-    def _overdue(self, size: int, facts: Sequence[BundleFacts], doubts: list[tuple[str, str]]) -> None:
+    def _overdue(self, size: int, facts: Sequence[BundleFacts | RecordFacts], doubts: list[tuple[str, str]]) -> None:
         if self.anchored is None or self.pin is None:
             return
         anchored = max((head.size for head in self.anchored), default=0)
         allowed = _PATIENCE * self.pin.anchor_seconds
         newest = max((head.block_time for head in self.anchored), default=None)
-        if newest is not None and (age := self.now.timestamp() - newest) > HEARTBEAT_SECONDS + allowed:
+        if (
+            self.has_heartbeats
+            and newest is not None
+            and (age := self.now.timestamp() - newest) > HEARTBEAT_SECONDS + allowed
+        ):
             text = (
                 f"expected an anchored head of the last {HEARTBEAT_SECONDS + allowed} s, got one {int(age)} s old: the"
                 " server stood still, or what came since was cut off"

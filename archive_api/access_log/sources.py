@@ -27,11 +27,12 @@ class ApiLog:
     Args:
         connection: signed in as an auditor.
         stream: its name.
+        building_key: 0x-hex, of a building's stream; None: the archive's own.
     """
 
-    def __init__(self, connection: Connection, stream: str) -> None:
+    def __init__(self, connection: Connection, stream: str, *, building_key: str | None = None) -> None:
         self._connection = connection
-        self._path = f"/logs/{stream}"
+        self._path = f"/logs/{stream}" if building_key is None else f"/buildings/{building_key}/logs/{stream}"
 
     def checkpoint(self) -> bytes | None:
         """The newest signed checkpoint, or None: the log is empty."""

@@ -23,10 +23,14 @@ from archive_api.cli.output import Output
 from archive_api.cli.review import load_trust
 from archive_api.db.engine import Database
 from archive_api.home import load_home
+from archive_api.http import hex32
+from archive_api.streams.keys import ARCHIVE, BUILDING_STREAMS, StreamName
 from ledger.errors import MalformedError, TransportError
 from ledger.hashing import keccak256
+from ledger.log.access_audit import examine_access
 from ledger.log.checkpoint import SignedCheckpoint
 from ledger.log.promise import Promise
+from ledger.log.record_audit import examine_records
 from ledger.log.verify import Finding
 from ledger.ports.chain import AnchoredCheckpoint
 from ledger.trust import TrustFile
@@ -37,12 +41,13 @@ app = typer.Typer(help="访问日志：核验、查看、擦除个人信息。Th
 
 _EXITS: Final = {"PASSED": OK, "FAILED": FAILED, "INDETERMINATE": COULD_NOT_CHECK}
 _TEXTS: Final = {
-    "PASSED": "访问日志完整：没有条目被删除、修改或插入",
-    "FAILED": "访问日志已被改动",
+    "PASSED": "日志完整：没有条目被删除、修改或插入",
+    "FAILED": "日志已被改动",
     "INDETERMINATE": "未发现改动，但有内容无法核对",
 }
 _FINDINGS: Final = {
     "bundle_damaged": "条目文件损坏",
+    "capture_gap": "一批记录不连续或重复",
     "checkpoint_refused": "检查点签名无效",
     "clear_text_altered": "个人信息明文与条目不符",
     "clear_text_missing": "个人信息明文缺失而未记擦除",
@@ -79,6 +84,13 @@ class _Given:
     trust: TrustFile
     kept: tuple[bytes, ...]
     promises: tuple[Promise, ...]
+    stream: str
+    building_key: str | None
+
+    @property
+    def owner(self) -> str:
+        """What stands before the stream in its origin line."""
+        return self.building_key or ARCHIVE
 
 
 @app.command("verify")
@@ -95,13 +107,20 @@ def verify(
     keep: Annotated[
         Path | None, typer.Option("--keep", help="通过后把检查点存为文件 Keep the checkpoint in a file, if it passed.")
     ] = None,
+    stream: Annotated[
+        str, typer.Option("--stream", help="日志：access、datasets，或房屋的 supply、funds Which log.")
+    ] = ACCESS_STREAM,
+    building: Annotated[
+        str | None,
+        typer.Option("--building", metavar="KEY", help="房屋建筑的键，supply、funds 须有 Key of a building."),
+    ] = None,
     rpc: Annotated[str | None, typer.Option("--rpc", help="自己的节点地址 Address of your own node.")] = None,
     trust: TrustOption = None,
     home: HomeOption = DEFAULT_HOME,
     api: ApiOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """核验访问日志：没有条目被删除、修改或插入。Prove that no entry was removed, altered or inserted.
+    """核验日志：没有条目被删除、修改或插入。Prove that no entry was removed, altered or inserted.
 
     Reads the files and the catalogue of a home, or with `--api` the archive's API as an auditor. Exit code: 0 passed,
     1 changed, 2 could not check everything.
@@ -111,8 +130,11 @@ def verify(
         yunshang audit verify --rpc http://127.0.0.1:8545
 
         yunshang audit verify --api https://archive.example --trust trust.json --from last.txt --keep now.txt
+
+        yunshang audit verify --stream supply --building 0x5d… --rpc http://127.0.0.1:8545
     """
     output = Output(as_json)
+    stream, building = _stream_of(stream, building)
     given = _Given(
         home,
         api,
@@ -120,6 +142,8 @@ def verify(
         load_trust(home, trust),
         tuple(path.read_bytes() for path in since or ()),
         tuple(Promise.from_text(line) for path in promise or () for line in path.read_text("ascii").split()),
+        stream,
+        building,
     )
     report, note = _audit(given, output)
     _show(report, output)
@@ -202,21 +226,38 @@ def erase(
     output.result(document)
 
 
+def _stream_of(stream: str, building: str | None) -> tuple[str, str | None]:
+    """The stream and its building, or a usage error."""
+    archives = (ACCESS_STREAM, StreamName.DATASETS.value)
+    known = archives if building is None else tuple(sorted(BUILDING_STREAMS))
+    if stream not in known:
+        raise CommandError(
+            f"没有这个日志：{stream}（supply、funds 须用 --building 指明房屋）",
+            f"expected one of {', '.join(known)}, got {stream}: supply and funds take --building",
+            code="usage",
+            exit_code=USAGE,
+        )
+    return stream, None if building is None else hex32(building)
+
+
 def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:
-    origin = given.trust.origin("archive", ACCESS_STREAM)
+    origin = given.trust.origin(given.owner, given.stream)
+    is_access = given.stream == ACCESS_STREAM
     with ExitStack() as stack:
         clear = None
         if given.api is not None:
-            source: Any = ApiLog(connect(given.home, given.api).connection, ACCESS_STREAM)
+            connection = connect(given.home, given.api).connection
+            source: Any = ApiLog(connection, given.stream, building_key=given.building_key)
         else:
             home = load_home(given.home)
-            source = open_home_log(home.logs_dir, ACCESS_STREAM)
-            database = stack.enter_context(closing(Database(f"sqlite:///{home.database_path}")))
-            clear = ClearTexts(database, source)
+            source = open_home_log(home.logs_dir if is_access else home.logs_dir / given.owner, given.stream)
+            if is_access:
+                database = stack.enter_context(closing(Database(f"sqlite:///{home.database_path}")))
+                clear = ClearTexts(database, source)
         anchored = _anchored(given, origin, output)  # before the checkpoint, which is then never older than they are
         note = source.checkpoint()
         size = _size(note)
-        advance = stack.enter_context(output.progress("核验访问日志", "verifying the access log", size))
+        advance = stack.enter_context(output.progress("核验日志", "verifying the log", size))
         audit = Audit(
             origin=origin,
             pin=given.trust.log(origin),
@@ -226,6 +267,8 @@ def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:
             promises=given.promises,
             clear=None if clear is None else clear.of,
             surplus=(lambda: ()) if clear is None else clear.surplus,
+            examine=examine_access if is_access else examine_records,
+            has_heartbeats=is_access,
             run=in_processes(os.cpu_count() or 1) if size > _SMALL else map,
             progress=advance,
         )

@@ -7,11 +7,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel import Session, col, select
 
+from archive_api.cli import main
 from archive_api.errors import ConflictError, MalformedError, NotFoundError, PolicyError
 from archive_api.streams.captures import NewRecord
 from archive_api.streams.keys import StreamKey, StreamName
@@ -500,3 +502,49 @@ def test_an_anchored_stream_that_was_cut_back_is_noticed(reporting: Reporting) -
     with world.services.database.transaction() as session:
         for row in session.exec(select(CaptureRow).where(col(CaptureRow.first_index).is_(None))):
             session.delete(row)
+
+
+# Audits
+
+
+def audit(reporting: Reporting, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, Any]:
+    world = reporting.world
+    rpc = ("--rpc", world.node.rpc_url)
+    code = main(["audit", "verify", "--home", str(world.home.root), "--json", *rpc, *more])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_an_auditor_verifies_a_buildings_log(
+    reporting: Reporting, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    world, key = reporting.world, reporting.key()
+    row = reporting.capture(key, some_records(300, name="audited"))
+    reporting.capture(key, some_records(5, name="more"))
+    reporting.sequencer.round(publish=True)
+    reporting.keeper.round(now=True)
+    world.settle()
+    shown = world.get(f"/buildings/{key.building_key}/captures/{row.capture_id}/promises")
+    (tmp_path / "promises.txt").write_text("\n".join(shown["items"]))
+    where = ("--stream", "supply", "--building", str(key.building_key))
+    code, report = audit(reporting, capsys, *where, "--promise", str(tmp_path / "promises.txt"))
+    assert (code, report["verdict"], report["size"]) == (0, "PASSED", 305), report
+    assert [head["source"].split()[0] for head in report["heads"]] == ["checkpoint", "anchored"]
+    folder = world.services.settings.logs_dir
+    assert folder is not None
+    bundle = folder / key.owner / key.name / "tile" / "entries" / "000"
+    data = bundle.read_bytes()
+    bundle.write_bytes(data.replace(b'"record_index":7,', b'"record_index":9,', 1))
+    code, report = audit(reporting, capsys, *where)
+    bundle.write_bytes(data)
+    assert (code, report["verdict"]) == (1, "FAILED")
+    assert {"capture_gap", "entry_altered", "leaf_mismatch"} <= {finding["code"] for finding in report["findings"]}
+
+
+@pytest.mark.parametrize(
+    "where", [("--stream", "supply"), ("--stream", "other"), ("--building", "0x" + "5d" * 32)], ids=" ".join
+)
+def test_an_audit_of_a_log_that_there_is_not_is_a_mistake(
+    reporting: Reporting, capsys: pytest.CaptureFixture[str], where: tuple[str, ...]
+) -> None:
+    assert main(["audit", "verify", "--home", str(reporting.world.home.root), *where]) not in (0, 1)
+    assert capsys.readouterr().out == ""
