@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +14,6 @@ from sqlmodel import col
 from archive_api.supply.matching import Check, bare, record_check
 from archive_api.supply.models import SupplyEvent, SupplyMention
 from archive_api.supply.parameters import refuse_parameter
-from ledger.canonical import canonical_record
 from ledger.errors import MalformedError
 
 __all__ = ["EventQuery", "hash_of", "known_as"]
@@ -114,7 +114,7 @@ class EventQuery:
             order_by is not None and parameters.get("orderDirection", "DESC") == "DESC",
             parameters.get("eventCountLimit"),
             parameters.get("maxEventCount"),
-            hashlib.sha256(canonical_record(dict(parameters))).hexdigest()[:32],
+            hashlib.sha256(json.dumps(dict(parameters), sort_keys=True).encode()).hexdigest()[:32],
         )
 
     def where(self, stream_id: int) -> list[ColumnElement[bool]]:

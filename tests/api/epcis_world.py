@@ -48,7 +48,8 @@ def object_event(**members: Any) -> JSON:
 
 
 def aggregation_event(parent: str, children: Sequence[str], **members: Any) -> JSON:
-    event = object_event(type="AggregationEvent", parentID=parent, childEPCs=list(children), action="ADD", **members)
+    wanted = {"type": "AggregationEvent", "parentID": parent, "childEPCs": list(children), "action": "ADD", **members}
+    event = object_event(**wanted)
     del event["epcList"]
     return event
 
