@@ -48,6 +48,7 @@ _POLL_SECONDS = 0.5
 _FIRST_DELAY_SECONDS = 1.0
 _LONGEST_DELAY_SECONDS = 300.0
 _REFRESH_POLL_SECONDS = 60.0
+_REPORTERS_POLL_SECONDS = 5.0
 _BATCH = 200
 _REFRESHED = 50
 _OVER_SECONDS = 86_400
@@ -69,6 +70,7 @@ class SealStatusCollector:
         self._delays: dict[str, tuple[float, float]] = {}
         self._refresh_at = 0.0
         self._offset = 0
+        self._reporters_at = 0.0
         self._settled_heads: set[int] = set()
 
     def start(self) -> None:
@@ -106,6 +108,8 @@ class SealStatusCollector:
         if time.monotonic() >= self._refresh_at:
             self._refresh_at = time.monotonic() + _REFRESH_POLL_SECONDS
             self._refresh()
+        if time.monotonic() >= self._reporters_at:
+            self._reporters_at = time.monotonic() + _REPORTERS_POLL_SECONDS
             self._reporters()
 
     def _is_settled(self, statement: StatementRow) -> bool:

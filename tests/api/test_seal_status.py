@@ -53,7 +53,7 @@ class Office:
 
     def collect(self) -> None:
         self.collector._delays.clear()  # time passes
-        self.collector._refresh_at = 0.0
+        self.collector._refresh_at = self.collector._reporters_at = 0.0
         self.collector.round()
 
     def catch_up(self, prepared: Prepared) -> None:
