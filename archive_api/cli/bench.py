@@ -23,12 +23,19 @@ _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="只运行这些 Only these, such as bim, envelope, gas, log, reading."),
+        typer.Argument(metavar="[NAME]...", help="只运行这些 Only these, such as bim, capture, gas, log, reading."),
     ] = None,
     *,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1, help="capture：测量多少秒 For capture: how long to measure.")
+    ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option("--database", help="capture：空的数据库 For capture: URL of an empty database; default SQLite."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """测量读取、燃料、核验与模型的指标。Measure reading, gas, bundle verification and models.
+    """测量读取、燃料、核验、采集与模型的指标。Measure reading, gas, bundle verification, capturing and models.
 
     Each benchmark is `scripts/bench_NAME.py`; its last line of output is its JSON. Exit code 1: a figure was missed.
 
@@ -37,6 +44,8 @@ def bench(
         yunshang bench
 
         yunshang bench reading --json
+
+        yunshang bench capture --seconds 60 --database postgresql+psycopg://archive@/bench
     """
     output = Output(as_json)
     known = {path.stem.removeprefix("bench_"): path for path in sorted(_SCRIPTS.glob("bench_*.py"))}
@@ -49,11 +58,20 @@ def bench(
                 code="usage",
                 exit_code=USAGE,
             )
+    given = {"--seconds": seconds, "--database": database}
+    options = [part for name, value in given.items() if value is not None for part in (name, str(value))]
+    if options and wanted != ["capture"]:
+        raise CommandError(
+            "--seconds 与 --database 只用于 capture",
+            "expected --seconds and --database with capture alone",
+            code="usage",
+            exit_code=USAGE,
+        )
     results: dict[str, Any] = {}
     missed = []
     for name in wanted:
         output.note(f"测量 {name}", f"running {known[name].name}")
-        figures, exit_code = _run(known[name], output)
+        figures, exit_code = _run(known[name], options, output)
         results[name] = figures
         if exit_code != 0:
             missed.append(name)
@@ -63,8 +81,8 @@ def bench(
         raise typer.Exit(FAILED)
 
 
-def _run(script: Path, output: Output) -> tuple[Mapping[str, Any], int]:
-    process = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, check=False)
+def _run(script: Path, options: list[str], output: Output) -> tuple[Mapping[str, Any], int]:
+    process = subprocess.run([sys.executable, str(script), *options], stdout=subprocess.PIPE, text=True, check=False)
     *shown, last = process.stdout.rstrip().split("\n")
     for line in shown:
         output.result_console.print(line, markup=False, soft_wrap=True)

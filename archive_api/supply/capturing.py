@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select, text, union
+from sqlalchemy import TextClause, select, text
 from sqlmodel import Session, col
 
 from archive_api.errors import ConflictError, MalformedError, TooLargeError
@@ -17,7 +18,6 @@ from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.submissions.schemas import SealValue
 from archive_api.supply.aggregation import refuse_cycles
 from archive_api.supply.judging import NewEvent, Refusal
-from archive_api.supply.models import SupplyEvent
 from archive_api.supply.parameters import microseconds
 from archive_api.supply.rows import EVENT_COLUMNS, MENTION_COLUMNS, event_rows, mention_rows
 from archive_api.supply.writing import AlreadyThereError, insert_rows
@@ -28,7 +28,6 @@ from ledger.errors import MalformedError as CoreMalformedError
 __all__ = ["CaptureService", "read_seal"]
 
 _SHOWN: Final = 50
-_BATCH: Final = 500
 _MAX_SEAL_CHARACTERS: Final = 24_000
 # What has no place in a document at all, rather than being wrong in it.
 _TOO_MANY: Final = frozenset({"too_many_events", "too_large"})
@@ -128,16 +127,9 @@ class CaptureService:
         known: list[NewEvent] = []
         by_identity = {item.identity: item for item in new}
         by_key = {item.event_key: item for item in new if item.event_key is not None}
-        columns = (col(SupplyEvent.identity), col(SupplyEvent.event_key))
-        identities, keys = list(by_identity), list(by_key)
-        for first in range(0, len(new), _BATCH):
-            # Two queries in one: with OR between them SQLite would walk through the whole stream.
-            wanted = [columns[0].in_(identities[first : first + _BATCH])]
-            if keys[first : first + _BATCH]:
-                wanted.append(columns[1].in_(keys[first : first + _BATCH]))
-            own = select(*columns).where(col(SupplyEvent.stream_id) == stream_id)
-            for identity, key in session.execute(union(*(own.where(condition) for condition in wanted))):
-                known.append(by_identity.get(identity) or by_key[key])
+        query, values = _known_query(session, stream_id, list(by_identity), list(by_key))
+        for identity, key in session.execute(query, values):
+            known.append(by_identity.get(identity) or by_key[key])
         if known:
             raise ConflictError(
                 f"expected events that are not known yet, got {len(known)} that are, first {known[0].event_id[:200]}",
@@ -163,6 +155,26 @@ class CaptureService:
         """Let no other capture of the stream say what contains what meanwhile; SQLite has one writer anyway."""
         if session.connection().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(1937075312, :stream)"), {"stream": stream_id})
+
+
+def _known_query(
+    session: Session, stream_id: int, identities: list[str], keys: list[str]
+) -> tuple[TextClause, dict[str, Any]]:
+    """One query for what is known of many events.
+
+    Its text is always the same, with one value for each list: a mark for each of hundreds would cost more than the
+    look-up. Two selects, since with OR between them SQLite would walk through the whole stream.
+    """
+    if session.connection().dialect.name == "postgresql":
+        among = "= ANY(:{})"
+        values: dict[str, Any] = {"identities": identities, "keys": keys}
+    else:
+        among = "IN (SELECT value FROM json_each(:{}))"
+        values = {"identities": json.dumps(identities), "keys": json.dumps(keys)}
+    select_ = "SELECT identity, event_key FROM supply_events WHERE stream_id = :stream AND"
+    identity, key = among.format("identities"), among.format("keys")
+    query = f"{select_} identity {identity} UNION {select_} event_key {key}"
+    return text(query), {"stream": stream_id, **values}
 
 
 def _refuse_cycles(session: Session, stream_id: int, new: Sequence[NewEvent]) -> None:
