@@ -58,6 +58,10 @@ class EventLookup:
         self.streams: dict[int, str] = {row.id: row.name for row in session.execute(query)}
         self.places: dict[tuple[str, str], tuple[int, int]] = {}
         self._read: dict[int, TracedEvent] = {}
+        declared = select(col(SupplyEvent.id)).where(
+            col(SupplyEvent.stream_id).in_(list(self.streams)), col(SupplyEvent.declares).is_not(None)
+        )
+        self._is_corrected = session.scalar(declared.limit(1)) is not None
 
     def __call__(self, things: Sequence[Thing]) -> Iterable[TracedEvent]:
         """Every event that one of some things leads to, and the declarations about it."""
@@ -115,6 +119,8 @@ class EventLookup:
 
     def _declarations(self, events: Iterable[TracedEvent]) -> list[int]:
         """Row numbers of what declares some events to be in error."""
+        if not self._is_corrected:
+            return []
         found: dict[int, None] = {}
         names = sorted({name for event in events if not event.is_declaration for name in event.names})
         hashes = {name[14:78] for name in names if name.startswith("ni:")}

@@ -277,8 +277,12 @@ class _Walk:
                 for name in given[key].names:
                     self._declared.setdefault(name, []).append(given[key])
         self._known |= given
+        by_name: dict[str, dict[tuple[str, str], TracedEvent]] = {}
+        for key, event in given.items():
+            for name in {*event.names, *(mention.thing for mention in event.mentions)}:
+                by_name.setdefault(name, {})[key] = event
         for thing in wanted:
-            self._found[thing] = [event for event in given.values() if names(event, thing)]
+            self._found[thing] = [event for event in by_name.get(thing.name, {}).values() if names(event, thing)]
 
     def _take(self, steps: Iterable[Step]) -> set[Step]:
         """Keep what belongs to the story, and say where it leads."""
