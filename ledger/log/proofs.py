@@ -36,6 +36,7 @@ class TreeReader:
         self._tiles = tiles
         self._size = size
         self._read: dict[tuple[int, int], bytes] = {}
+        self._hashed: dict[tuple[int, int], bytes] = {}  # within tiles; proofs of one tree share the higher ones
 
     @property
     def root(self) -> bytes:
@@ -88,6 +89,9 @@ class TreeReader:
         return node_hash(self._subtree(first, middle), self._subtree(middle, end))
 
     def _perfect(self, first: int, height: int) -> bytes:
+        known = self._hashed.get((first, height))
+        if known is not None:
+            return known
         level, above = divmod(height, TILE_HEIGHT)
         place = first >> (TILE_HEIGHT * level)
         hashes = self._tile(level, place // TILE_WIDTH)
@@ -95,6 +99,8 @@ class TreeReader:
         nodes = [hashes[HASH_BYTES * i : HASH_BYTES * (i + 1)] for i in range(start, start + (1 << above))]
         while len(nodes) > 1:
             nodes = [node_hash(nodes[i], nodes[i + 1]) for i in range(0, len(nodes), 2)]
+        if above:
+            self._hashed[first, height] = nodes[0]
         return nodes[0]
 
     def _tile(self, level: int, index: int) -> bytes:
