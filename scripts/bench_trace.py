@@ -85,7 +85,7 @@ class Project:
 
     def __init__(self, events: int) -> None:
         self._draw = random.Random(1)
-        self.lots = max(20, events // (6 + ELEMENTS_A_LOT))
+        self.lots = max(20, events * 2 // (9 + 2 * ELEMENTS_A_LOT))  # four and a half events and those of the elements
         self.elements = max(20, self.lots * ELEMENTS_A_LOT // 4)  # each is made of four lots, on average
         self._time = START
         self.accepted: list[str] = []

@@ -20,11 +20,11 @@ from archive_api.errors import MismatchError, NotFoundError
 from archive_api.services import Services
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow
-from archive_api.streams.reading import LogReading
-from archive_api.streams.service import stream_log
+from archive_api.streams.service import stored_log
 from archive_api.supply.models import SupplyEvent, event_row_id
 from ledger.canonical import canonical_record
 from ledger.log.checkpoint import SignedCheckpoint
+from ledger.log.proofs import TreeReader
 from ledger.log.record import RecordEntry
 from ledger.merkle import MerkleTree, leaf_hash, verify_inclusion
 from ledger.supply.follow import TracedEvent
@@ -73,17 +73,19 @@ class TraceProofs:
 
     def __init__(self, session: Session, services: Services, building_key: str) -> None:
         self._session = session
-        self._logs: dict[str, LogReading] = {}
+        self._logs: dict[str, TreeReader] = {}
         self.checkpoints: dict[str, dict[str, Any]] = {}
         """By stream: `origin`, `size`, `root` and the signed `checkpoint`; a stream without one is left out."""
         for name in (StreamName.SUPPLY, StreamName.FUNDS):
             try:
-                log = stream_log(services, StreamKey(name, building_key)).fixed()
+                store = stored_log(services, StreamKey(name, building_key)).store
             except NotFoundError:
-                continue  # nothing is published in it yet
-            note = log.checkpoint()
+                continue  # nothing is in it yet
+            note = store.checkpoint()
+            if note is None:
+                continue
             head = SignedCheckpoint.parse(note).checkpoint
-            self._logs[name.value] = log
+            self._logs[name.value] = TreeReader(store, head.size)
             self.checkpoints[name.value] = {
                 "origin": head.origin,
                 "size": head.size,
@@ -132,8 +134,9 @@ class TraceProofs:
             record_id=event.hash_id,
             reporter=row.reporter,
         ).canonical()
-        proof = self._logs[event.stream].proof(event.index)
-        if leaf_hash(entry).hex() != proof.leaf_hash:
+        tree_of_log = self._logs[event.stream]
+        entry_hash = leaf_hash(entry)
+        if entry_hash != tree_of_log.leaf(event.index):
             raise MismatchError(
                 f"expected the entry of {event.hash_id} at {event.index}, got another", code="log_damaged"
             )
@@ -141,10 +144,10 @@ class TraceProofs:
         leaf = leaf_hash(canonical_record(dict(event.record)))
         verify_inclusion(leaf, inner, tree.root)  # what is shown is what was sealed
         return {
-            "leaf_index": proof.leaf_index,
-            "tree_size": proof.tree_size,
-            "leaf_hash": proof.leaf_hash,
-            "path": proof.path,
+            "leaf_index": event.index,
+            "tree_size": size,
+            "leaf_hash": entry_hash.hex(),
+            "path": [item.hex() for item in tree_of_log.inclusion(event.index).path],
             "entry": entry.decode(),
             "capture_id": row.capture_id,
             "capture_cid": row.content_cid,
