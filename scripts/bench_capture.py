@@ -197,7 +197,7 @@ class Client:
                 self.proofs.append(time.monotonic() - since)
                 return
             place = answer.get("firstIndex", place)
-            time.sleep(0.05)
+            time.sleep(0.1)
         self.proofs.append(60.0)
 
     def _headers(self) -> dict[str, str]:

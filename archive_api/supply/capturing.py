@@ -101,10 +101,6 @@ class CaptureService:
         return found
 
     def _capture(self, new: Sequence[NewEvent], seal: SealValue, *, sent_by: str) -> CaptureRow:
-        with self._services.database.reading() as session:
-            stream_id = self._stream_id(session)
-            self._refuse_known(session, stream_id, new)
-            _refuse_cycles(session, stream_id, new)
         records = [NewRecord(event.canonical, event.hash_id) for event in new]
         try:
             return Captures(self._services).capture(
@@ -143,6 +139,7 @@ class CaptureService:
 
     def _write(self, session: Session, row: CaptureRow, new: Sequence[NewEvent]) -> None:
         place = {"capture_pk": number(row.id), "stream_id": row.stream_id}
+        self._refuse_known(session, row.stream_id, new)
         if any(item.containment is not None for item in new):
             self._lock(session, row.stream_id)
             _refuse_cycles(session, row.stream_id, new)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from ledger.canonical import canonical_record, parse_record
-from ledger.capture import MAX_RECORD_BYTES
+from ledger.capture import MAX_RECORD_BYTES, MAX_RECORDS_BYTES
 from ledger.errors import MalformedError
 from ledger.supply.aggregation import cyclic_event
 from ledger.supply.context import GS1_CONTEXT, EventContext, merged_context
@@ -185,16 +185,28 @@ def _read(document: Any, media_type: str, max_events: int) -> EpcisDocument:
     # Where every event brings a context, the document's alone need not be one.
     own = bare or all("@context" in event for event in events)
     context = None if own else merged_context((outer, "/@context"))
+    newest: tuple[Any, EventContext] | None = None  # neighbours mostly bring the same context
     made: list[EpcisEvent] = []
     findings: list[DocumentFinding] = []
+    total = 0
     for index, event in enumerate(events):
         pointer = "" if bare else f"/epcisBody/eventList/{index}"
         try:
-            made.append(_event(event, outer, context=context, pointer=pointer))
+            inner = event.get("@context")
+            if inner is not None or context is None:
+                if newest is None or newest[0] != inner:
+                    newest = inner, merged_context((outer, "/@context"), (inner, f"{pointer}/@context"))
+                made.append(_event(event, context=newest[1], pointer=pointer))
+            else:
+                made.append(_event(event, context=context, pointer=pointer))
+            total += len(made[-1].canonical) + 1
         except DocumentError as error:
             findings += error.findings
             if len(findings) >= _MAX_FINDINGS:
                 break
+        if total > MAX_RECORDS_BYTES:  # the document's context is in every record
+            text = f"expected events of at most {MAX_RECORDS_BYTES} bytes in all as records, got more"
+            raise _refusal(pointer, "too_large", text)
     if findings:
         raise DocumentError(findings[:_MAX_FINDINGS])
     _refuse_twins(made)
@@ -239,10 +251,7 @@ def _unknown_types(events: Sequence[Any], *, bare: bool) -> list[DocumentFinding
     return found[:_MAX_FINDINGS]
 
 
-def _event(event: Mapping[str, Any], outer: Any, *, context: EventContext | None, pointer: str) -> EpcisEvent:
-    inner = event.get("@context")
-    if inner is not None or context is None:
-        context = merged_context((outer, "/@context"), (inner, f"{pointer}/@context"))
+def _event(event: Mapping[str, Any], *, context: EventContext, pointer: str) -> EpcisEvent:
     _check_event(event, pointer)
     record = {name: value for name, value in event.items() if name != "recordTime"}
     record["@context"] = list(context.members)
