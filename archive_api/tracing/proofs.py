@@ -13,15 +13,16 @@ from datetime import UTC
 from threading import Lock
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlmodel import Session, col
 
 from archive_api.errors import MismatchError, NotFoundError
+from archive_api.outbox.repository import number
 from archive_api.services import Services
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow
 from archive_api.streams.service import stored_log
-from archive_api.supply.models import SupplyEvent, event_row_id
+from archive_api.supply.models import EVENTS_OF_A_CAPTURE, SupplyEvent, event_row_id
 from ledger.canonical import canonical_record
 from ledger.log.checkpoint import SignedCheckpoint
 from ledger.log.proofs import TreeReader
@@ -33,6 +34,8 @@ from ledger.supply.graph import event_node_id
 __all__ = ["TraceProofs"]
 
 _LEAVES_KEPT: Final = 200_000
+_RANGES: Final = 16
+"""Captures read by one query."""
 
 
 class _Trees:
@@ -163,24 +166,28 @@ class TraceProofs:
         return {row.id: row for row in rows if row.id is not None}
 
     def _trees(self, captures: Iterable[CaptureRow]) -> dict[int, MerkleTree]:
-        found: dict[int, MerkleTree] = {}
-        for row in captures:
-            if row.id is None:
-                continue
-            tree = _TREES.find(row.capture_id)
-            if tree is None:
-                tree = MerkleTree(self._leaves(row.id))
+        rows = {number(row.id): row for row in captures}
+        found = {pk: tree for pk, row in rows.items() if (tree := _TREES.find(row.capture_id)) is not None}
+        missing = sorted(rows.keys() - found.keys())
+        for first in range(0, len(missing), _RANGES):
+            for pk, leaves in self._leaves(missing[first : first + _RANGES]).items():
+                row, tree = rows[pk], MerkleTree(leaves)
                 if "0x" + tree.root.hex() != json.loads(row.statement)["recordsRoot"]:
                     raise MismatchError(
                         f"expected the records that were sealed as {row.capture_id}, got others in the catalogue",
                         code="statement_changed",
                     )
                 _TREES.keep(row.capture_id, tree)
-            found[row.id] = tree
+                found[pk] = tree
         return found
 
-    def _leaves(self, capture_pk: int) -> Sequence[bytes]:
-        first, end = event_row_id(capture_pk, 0), event_row_id(capture_pk + 1, 0)
-        number = col(SupplyEvent.id)
-        query = select(col(SupplyEvent.body)).where(number >= first, number < end).order_by(number)
-        return [leaf_hash(body.encode()) for body in self._session.scalars(query)]
+    def _leaves(self, captures: Sequence[int]) -> dict[int, list[bytes]]:
+        """Leaf hashes of the records of some captures; always as many ranges, so that one statement is prepared."""
+        padded = [*captures, *[captures[-1]] * (_RANGES - len(captures))]
+        row_id = col(SupplyEvent.id)
+        ranges = [and_(row_id >= event_row_id(pk, 0), row_id < event_row_id(pk + 1, 0)) for pk in padded]
+        leaves: dict[int, list[bytes]] = {pk: [] for pk in captures}
+        query = select(row_id, col(SupplyEvent.body)).where(or_(*ranges)).order_by(row_id)
+        for event_id, body in self._session.execute(query):
+            leaves[event_id // EVENTS_OF_A_CAPTURE].append(leaf_hash(body.encode()))
+        return leaves
