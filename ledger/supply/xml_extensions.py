@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 MAX_XML_DEPTH: Final = 32
+_MAX_NAMESPACES: Final = 200
+"""Of one event: each is looked for among those before it, and stands in the record's context."""
 Path = tuple[str | int, ...]
 
 
@@ -54,9 +56,13 @@ class Prefixes:
             namespace: not empty.
             local: the name within it.
             prefix: the XML's; None: the default namespace.
+
+        Raises:
+            DocumentError: too many namespaces (code `too_large`).
         """
         known = self._by_namespace.get(namespace)
         if known is None:
+            _require_few(len(self._by_namespace))
             known = self._by_namespace[namespace] = self._free(prefix, namespace)
         return f"{known}:{local}"
 
@@ -69,6 +75,11 @@ class Prefixes:
         while f"ns{number}" in taken:
             number += 1
         return f"ns{number}"
+
+
+def _require_few(count: int) -> None:
+    if count >= _MAX_NAMESPACES:
+        raise refusal((), "too_large", f"expected fewer than {_MAX_NAMESPACES} namespaces in an event, got more")
 
 
 def split_name(tag: str) -> tuple[str, str]:
@@ -146,5 +157,7 @@ def attribute_name(element: _Element, key: str, prefixes: Prefixes) -> str:
     namespace, local = split_name(key)
     if not namespace:
         return local
-    found = next((prefix for prefix, bound in element.nsmap.items() if prefix and bound == namespace), None)
+    known = element.nsmap  # collected anew for every element
+    _require_few(len(known))
+    found = next((prefix for prefix, bound in known.items() if prefix and bound == namespace), None)
     return prefixes.name(namespace, local, found)

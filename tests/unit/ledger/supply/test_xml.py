@@ -260,6 +260,7 @@ def observed(inner: str = "", **changes: str) -> str:
 
 
 EVENT = "/epcisBody/eventList/0"
+PREFIXES = " ".join(f'xmlns:p{number}="urn:x:{number}"' for number in range(20_000))
 HOSTILE: dict[str, tuple[str | bytes, str, str]] = {
     "document type": ("<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", "xml_dtd", ""),
     "external entity": ('<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>', "xml_dtd", ""),
@@ -304,6 +305,12 @@ HOSTILE: dict[str, tuple[str | bytes, str, str]] = {
     ),
     "deep": (observed("<example:a>" * 60 + "</example:a>" * 60), "too_deep", f"{EVENT}" + "/example:a" * 33),
     "very deep": (observed("<example:a>" * 5000 + "</example:a>" * 5000), "not_xml", ""),
+    "many namespaces": (observed("".join(f'<a xmlns="urn:x:{number}"/>' for number in range(50_000))), "too_large", ""),
+    "many prefixes": (
+        observed(f"<p0:a {PREFIXES}>" + '<p0:b p7:k="1"/>' * 50_000 + "</p0:a>"),
+        "too_large",
+        "",
+    ),
     "many elements": ("<a>" + "<b/>" * 2_100_000 + "</a>", "too_large", ""),
 }
 
