@@ -96,7 +96,8 @@ def test_streams_are_apart(epcis: EpcisWorld) -> None:
 def test_refuses_seals_that_do_not_count(epcis: EpcisWorld) -> None:
     document = document_of([object_event()])
     data = json.dumps(document).encode()
-    problem = epcis.refuse(document, 400, "invalid_seal")  # over other events
+    over_others = epcis.seal(json.dumps(document_of([object_event()])).encode())
+    problem = epcis.refuse(document, 400, "invalid_seal", seal=over_others)
     assert problem["type"] == "epcisException:ValidationException"
     epcis.refuse(document, 400, "seal_malformed", seal="%%%")
     epcis.refuse(document, 400, "invalid_seal", seal=epcis.seal(data, stream="funds"))
