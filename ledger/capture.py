@@ -23,6 +23,7 @@ __all__ = [
     "CAPTURE_FORMAT",
     "MAX_CAPTURE_BYTES",
     "MAX_RECORDS",
+    "MAX_RECORDS_BYTES",
     "MAX_RECORD_BYTES",
     "SealedCapture",
     "capture_id",
@@ -33,6 +34,8 @@ CAPTURE_FORMAT: Final = "yunshang-capture/v1"
 MAX_RECORDS: Final = 10_000
 MAX_RECORD_BYTES: Final = 64 << 10
 MAX_CAPTURE_BYTES: Final = 32 << 20
+MAX_RECORDS_BYTES: Final = MAX_CAPTURE_BYTES - (64 << 10)
+"""Of all records of a capture, with a comma each: the rest is for statement, seal and certificate."""
 
 
 def capture_statement(building_key: bytes | None, stream: str, records: Sequence[bytes]) -> Capture:
@@ -44,8 +47,8 @@ def capture_statement(building_key: bytes | None, stream: str, records: Sequence
         records: canonical JSON of each, in order.
 
     Raises:
-        MalformedError: no record, more than `MAX_RECORDS` (code `too_many_records`), or one of more than
-            `MAX_RECORD_BYTES` (`record_too_large`).
+        MalformedError: no record, more than `MAX_RECORDS` (code `too_many_records`), one of more than
+            `MAX_RECORD_BYTES` (`record_too_large`), or all of more than `MAX_RECORDS_BYTES` (`too_large`).
     """
     if not 1 <= len(records) <= MAX_RECORDS:
         raise MalformedError(f"expected 1 to {MAX_RECORDS} records, got {len(records)}", code="too_many_records")
@@ -56,6 +59,11 @@ def capture_statement(building_key: bytes | None, stream: str, records: Sequence
                 code="record_too_large",
                 where=f"records[{index}]",
             )
+    total = sum(map(len, records)) + len(records)
+    if total > MAX_RECORDS_BYTES:
+        raise MalformedError(
+            f"expected records of at most {MAX_RECORDS_BYTES} bytes in all, got {total}", code="too_large"
+        )
     root = root_hash([leaf_hash(record) for record in records])
     return Capture(building_key or bytes(32), stream, root, len(records))
 

@@ -135,7 +135,9 @@ class Captures:
         certificate = parse_certificate(der)
         with self._services.database.reading() as session:
             if key.building_key is not None:
-                ProjectRepository(session).building(key.building_key)
+                own = ProjectRepository(session).building(key.building_key).building_key
+                if own != key.building_key:  # an alias would make a second stream of one building
+                    raise NotFoundError(f"expected a building's own key, got that of an alias of {own}")
             checked = SealJudge(session, self._services).check(
                 seal, statement.payload(domain), code=certificate.organisation_code, name=None
             )

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
 from archive_api.errors import ConflictError, MalformedError, NotFoundError
+from archive_api.projects.repository import ProjectRepository
 from archive_api.services import Services
 from archive_api.supply.models import SupplyQuery
 from archive_api.supply.parameters import from_json
@@ -33,13 +34,16 @@ class NamedQueries:
     Args:
         session: of the caller.
         services: the server's.
-        building_key: 0x-hex.
+        building_key: 0x-hex, its own or an alias's.
+
+    Raises:
+        NotFoundError: there is no such building.
     """
 
     def __init__(self, session: Session, services: Services, building_key: str) -> None:
         self._session = session
         self._services = services
-        self._building_key = building_key
+        self._building_key = ProjectRepository(session).building(building_key).building_key
 
     def add(self, body: bytes, *, created_by: str) -> SupplyQuery:
         """Keep a query.
