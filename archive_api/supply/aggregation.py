@@ -2,8 +2,8 @@
 
 An edge leads from a parent to a child for as long as it holds: from an ADD or OBSERVE until the DELETE that ends it.
 A new edge closes a cycle where its child contains its parent at a time when both hold. The walk goes upwards, from the
-parent to what contains it, since things have many children and few containers. Events that were declared to be in
-error, and the declarations, count for nothing. AggregationEvents and AssociationEvents are looked at apart.
+parent to what contains it, since things have many children and few containers. Events that their own reporter declared
+to be in error, and the declarations, count for nothing. AggregationEvents and AssociationEvents are looked at apart.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ __all__ = ["Containment", "containment_of", "refuse_cycles"]
 _TYPES: Final = ("AggregationEvent", "AssociationEvent")
 _FOREVER: Final = 1 << 62
 _MAX_LEVELS: Final = 64
-_MAX_EVENTS: Final = 20_000
+_MAX_EVENTS: Final = 100_000
+"""Read for one capture; one of 1,000 characters or more counts as several."""
+_MAX_STEPS: Final = 5_000_000
 _BATCH: Final = 500
 
 
@@ -73,9 +75,9 @@ def refuse_cycles(session: Session, stream_id: int, new: Sequence[tuple[str, Con
     begun = [(pointer, found) for pointer, found in new if found.children and not found.is_end]
     contained = _contained(session, stream_id, {found.parent for _, found in begun})
     contained |= {child for _, found in begun for child in found.children}
+    walks = {kind: _Walk(session, stream_id, kind, [other for _, other in new]) for kind in _TYPES}
     for pointer, found in begun:
-        walk = _Walk(session, stream_id, found.type, [other for _, other in new])
-        if found.parent in found.children or (found.parent in contained and walk.reaches(found)):
+        if found.parent in found.children or (found.parent in contained and walks[found.type].reaches(found)):
             raise MalformedError(
                 f"expected a parent that none of its children contains, got {found.parent[:100]!r} in itself",
                 code="aggregation_cycle",
@@ -98,14 +100,26 @@ def _contained(session: Session, stream_id: int, things: Collection[str]) -> set
 
 
 class _Walk:
-    """Upwards from a parent, level by level, in what was captured before and in what is about to be."""
+    """Upwards from a parent, level by level, in what was captured before and in what is about to be.
+
+    One for all of a capture, so that nothing is read twice and the steps of all its events are bounded together.
+    """
 
     def __init__(self, session: Session, stream_id: int, kind: str, new: Iterable[Containment]) -> None:
         self._session = session
         self._stream_id = stream_id
         self._kind = kind
-        self._new = [item for item in new if item.type == kind]
+        self._new: dict[str, list[Containment]] = defaultdict(list)
+        self._emptied: dict[str, list[Containment]] = defaultdict(list)
+        for item in new:
+            if item.type == kind:
+                for child in item.children:
+                    self._new[child].append(item)
+                if item.is_end and not item.children:
+                    self._emptied[item.parent].append(item)
+        self._above: dict[str, list[tuple[str, str, int, int]]] = {}
         self._read = 0
+        self._steps = 0
 
     def reaches(self, edge: Containment) -> bool:
         """Whether a child of a new edge contains its parent while both hold."""
@@ -117,6 +131,7 @@ class _Walk:
             above: dict[str, list[tuple[int, int]]] = defaultdict(list)
             for parent, child, begin, end in self._edges_above(level):
                 for first, last in level[child]:
+                    self._step(1)
                     span = (max(first, begin), min(last, end))
                     if span[0] >= span[1] or (parent, *span) in seen:
                         continue
@@ -142,11 +157,20 @@ class _Walk:
 
     def _edges_above(self, nodes: Collection[str]) -> Iterator[tuple[str, str, int, int]]:
         """Parent, child, begin and end of each edge whose child is one of some nodes."""
+        if unread := {node for node in nodes if node not in self._above}:
+            self._above.update((node, []) for node in unread)
+            for edge in self._told(unread):
+                self._above[edge[1]].append(edge)
+        for node in nodes:
+            yield from self._above[node]
+
+    def _told(self, nodes: Collection[str]) -> Iterator[tuple[str, str, int, int]]:
         told: dict[tuple[str, str], list[tuple[int, bool]]] = defaultdict(list)
         whole: dict[str, list[int]] = defaultdict(list)
         for item in self._about(nodes):
             if item.is_end and not item.children:
                 whole[item.parent].append(item.time)
+            self._step(len(item.children))
             for child in item.children:
                 if child in nodes:
                     told[item.parent, child].append((item.time, item.is_end))
@@ -165,10 +189,10 @@ class _Walk:
     def _about(self, children: Collection[str]) -> list[Containment]:
         """What says that these are contained somewhere, and what empties those places as a whole."""
         wanted = set(children)
-        found = [item for item in self._new if wanted & set(item.children)]
+        found = list({id(item): item for child in wanted for item in self._new.get(child, ())}.values())
         found += self._stored(wanted, "child")
         parents = {item.parent for item in found}
-        found += [item for item in self._new if item.is_end and not item.children and item.parent in parents]
+        found += [item for parent in parents for item in self._emptied.get(parent, ())]
         found += [item for item in self._stored(parents, "parent", ends_only=True) if not item.children]
         return found
 
@@ -178,6 +202,7 @@ class _Walk:
             col(declaration.stream_id) == self._stream_id,
             col(declaration.declares).is_not(None),
             col(declaration.event_hash) == col(SupplyEvent.event_hash),
+            col(declaration.reporter) == col(SupplyEvent.reporter),  # nobody annuls another's
         )
         ordered = sorted(things)
         for first in range(0, len(ordered), _BATCH):
@@ -191,13 +216,18 @@ class _Walk:
             )
             if ends_only:
                 query = query.where(col(SupplyEvent.action) == "DELETE")
-            for body, time in self._session.execute(query.limit(_MAX_EVENTS)):
-                self._read += 1
+            for body, time in self._session.execute(query.limit(_MAX_EVENTS + 1)):
+                self._read += 1 + len(body) // 1_000
                 if self._read > _MAX_EVENTS:
                     raise self._too_deep()
                 item = containment_of(json.loads(body), time)
                 if item is not None:
                     yield item
+
+    def _step(self, count: int) -> None:
+        self._steps += count
+        if self._steps > _MAX_STEPS:
+            raise self._too_deep()
 
     def _too_deep(self) -> MalformedError:
         return MalformedError(
