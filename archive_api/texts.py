@@ -157,7 +157,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "query_known": ("查询名称已被使用", "The query's name is taken"),
     "query_not_found": ("没有这个查询", "There is no such query"),
     "query_parameter": ("查询参数不正确或不支持", "A query parameter is wrong or not supported"),
-    "query_too_complex": ("查询涉及的事件过多", "The query reads too many events"),
+    "query_too_complex": ("查询过于复杂", "The query is too complex"),
     "query_too_large": ("查询结果超过所定上限", "The query means more events than it allows"),
     "quota_exceeded": ("超过配额，请先办结进行中的移交", "The quota is used up: finish what is under way"),
     "record_too_large": ("单个记录过大", "A record is too large"),

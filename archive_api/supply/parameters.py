@@ -21,6 +21,9 @@ __all__ = ["FIXED", "Form", "Moment", "form_of", "from_address", "from_json", "m
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_VALUES: Final = 200
 _MAX_CHARACTERS: Final = 4_000
+_MAX_NAME_CHARACTERS: Final = 500
+"""The patterns below try every place in a name."""
+_MAX_PARAMETERS: Final = 50
 
 
 class Form(StrEnum):
@@ -82,6 +85,8 @@ def form_of(name: str) -> Form:
     Raises:
         MalformedError: no parameter, or one that is not supported (code `query_parameter`).
     """
+    if len(name) > _MAX_NAME_CHARACTERS:
+        return refuse_parameter(name, f"a name of at most {_MAX_NAME_CHARACTERS} characters", "a longer one")
     form = FIXED.get(name) or next((form for pattern, form in _FLEXIBLE if pattern.fullmatch(name)), None)
     if form is not None:
         return form
@@ -104,6 +109,7 @@ def from_address(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """
     read: dict[str, Any] = {}
     for name, text in pairs:
+        _require_room(len(read))
         if name in read:
             refuse_parameter(name, "each parameter once", "it twice")
         form = form_of(name)
@@ -132,7 +138,9 @@ def from_json(query: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         MalformedError: as `from_address`.
     """
-    return {name: _checked(name, form_of(name), value) for name, value in query.items() if name != "@context"}
+    given = {name: value for name, value in query.items() if name != "@context"}
+    _require_room(len(given) - 1)
+    return {name: _checked(name, form_of(name), value) for name, value in given.items()}
 
 
 def microseconds(moment: datetime) -> int:
@@ -145,6 +153,12 @@ def refuse_parameter(name: str, expected: str, got: object) -> NoReturn:
     raise MalformedError(
         f"expected {expected}, got {str(got)[:80]} in {name[:80]}", code="query_parameter", parameter=name[:200]
     )
+
+
+def _require_room(count: int) -> None:
+    """Refuse more parameters than are asked of every record that is looked at."""
+    if count >= _MAX_PARAMETERS:
+        raise MalformedError(f"expected at most {_MAX_PARAMETERS} parameters, got more", code="query_too_complex")
 
 
 def _checked(name: str, form: Form, value: Any) -> Any:

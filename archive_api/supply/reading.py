@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import Row, Select, and_, or_, select
@@ -24,6 +25,8 @@ _BATCH: Final = 500
 _MAX_SCANNED: Final = 20_000
 _MAX_COUNTED: Final = 200_000
 _MAX_PAGE_BYTES: Final = 8 << 20
+_SECONDS: Final = 5.0
+"""What looking for one page may take: then it is as far as it came."""
 _EPC_KINDS: Final = ("child", "epc", "input", "output", "parent")
 _COLUMNS: Final = (
     col(SupplyEvent.id),
@@ -83,8 +86,10 @@ class EventReader:
         size = 0
         last: int | None = after
         batch = _BATCH if query.checks else limit + 1
+        end = monotonic() + _SECONDS
         for scanned, (row, is_meant) in enumerate(self._scan(query, after, batch=batch)):
-            if len(events) >= limit or size > _MAX_PAGE_BYTES or scanned >= _MAX_SCANNED:
+            is_long = scanned >= _MAX_SCANNED or (scanned > 0 and monotonic() > end)
+            if len(events) >= limit or size > _MAX_PAGE_BYTES or is_long:
                 return EventPage(tuple(events), last)
             if is_meant:
                 events.append(_shown(row))
@@ -159,13 +164,14 @@ class EventReader:
 
     def _refuse_more_than(self, most: int, query: EventQuery) -> None:
         found = 0
+        end = monotonic() + _SECONDS
         for number, (_, is_meant) in enumerate(self._scan(query, None, batch=_BATCH)):
             found += is_meant
             if found > most:
                 raise TooLargeError(f"expected at most {most} events, got more", code="query_too_large")
-            if number >= _MAX_COUNTED:
+            if number >= _MAX_COUNTED or monotonic() > end:
                 raise TooLargeError(
-                    f"expected a query that reads at most {_MAX_COUNTED} events to be counted, got another",
+                    f"expected at most {_MAX_COUNTED} events read in {_SECONDS:g} s to count those meant, got more",
                     code="query_too_complex",
                 )
 
