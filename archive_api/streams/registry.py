@@ -104,6 +104,7 @@ class Streams:
         self.unpublished: dict[str, str] = {}
         self.unanchored: dict[str, str] = {}
         self._grown: set[StreamKey] = set()
+        self._left: set[StreamKey] = set()
 
     @property
     def key(self) -> LogKey:
@@ -165,6 +166,20 @@ class Streams:
         with self._lock:
             return tuple(self._open.values())
 
+    def reopen_left(self) -> None:
+        """Open those again that were closed with entries that no checkpoint covers, as far as there is room.
+
+        Raises:
+            LedgerError: as `writing`.
+        """
+        with self._lock:
+            for key in tuple(self._left):
+                full = len(self._open) >= self._open_limit
+                if full and all(stream.log.is_behind for stream in self._open.values()):
+                    return  # one of them would be left instead
+                with self.writing(key):
+                    self._left.discard(key)
+
     def close(self) -> None:
         """Publish what no checkpoint covers yet, and let go of all files.
 
@@ -184,6 +199,8 @@ class Streams:
             oldest = next(iter(self._open.values()))
             idle = next((stream for stream in self._open.values() if not stream.log.is_behind), oldest)
             self._publish_quietly(idle)
+            if idle.log.is_behind:
+                self._left.add(idle.key)
             self._drop(idle.key)
 
     def _publish_quietly(self, stream: RecordStream) -> None:

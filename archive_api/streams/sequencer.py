@@ -293,6 +293,10 @@ class Sequencer:
     # Checkpoints
 
     def _publish_due(self, *, at_once: bool) -> None:
+        try:
+            self._streams.reopen_left()
+        except LedgerError as error:
+            _LOG.warning("a stream with entries to publish could not be opened: %s", error)
         for stream in self._streams.opened():
             under_way = self._publishing.get(stream.key)
             if under_way is not None and at_once:

@@ -396,3 +396,26 @@ def test_entries_are_written_as_canonical_json_writes_them() -> None:
     )
     assert RecordEntry.parse(entry.canonical()) == entry
     assert dataclasses.replace(entry, record_index=8).canonical() != entry.canonical()
+
+
+def test_what_was_closed_unpublished_is_published_once_witnesses_are_back(tmp_path: Path) -> None:
+    answers = [False]
+
+    def cosign(note: bytes, _: LogStore) -> bytes:
+        if not answers[0]:
+            raise LedgerTransportError("expected 2 co-signatures, got 1", code="witness_quorum")
+        return note + "— witness.example AAAAAAAA\n".encode()
+
+    keys = [StreamKey(StreamName.SUPPLY, "0x" + f"{number:064x}") for number in range(5)]
+    with opened(tmp_path / "server", cosign=cosign, open_limit=2) as parts:
+        sequencer = parts.sequencer
+        for key in keys:
+            parts.capture(key)
+            sequencer.round(publish=True)
+        assert len(parts.streams.opened()) == 2
+        answers[0] = True
+        for _ in keys:  # nothing new comes
+            sequencer.round(publish=True)
+        assert all(parts.streams.reader(key).checkpoint() is not None for key in keys)
+        assert parts.streams.unpublished == {}
+        parts.check(*keys)
