@@ -11,10 +11,10 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlmodel import Session, create_engine
 
-from archive_api.errors import StorageFullError, TransportError
+from archive_api.errors import MalformedError, StorageFullError, TransportError
 
 __all__ = ["Database", "alembic_config"]
 
@@ -43,7 +43,10 @@ class Database:
         self.engine = create_engine(url, connect_args=arguments)
         if self.engine.dialect.name == "sqlite":
             _prepare_sqlite(self.engine)
-        self._reader = self.engine.execution_options(**{_BEGIN: "BEGIN"})
+        options: dict[str, Any] = {_BEGIN: "BEGIN"}
+        if self.engine.dialect.name == "postgresql":  # whose usual transactions see each commit beside them
+            options["isolation_level"] = "REPEATABLE READ"
+        self._reader = self.engine.execution_options(**options)
         self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._turn: AbstractContextManager[None] = (
             _Turn(busy_timeout_seconds) if self.engine.dialect.name == "sqlite" else nullcontext()
@@ -141,6 +144,10 @@ def _translated() -> Iterator[None]:
         if "full" in reason or "No space" in reason:
             raise StorageFullError(f"expected room for the catalogue, got: {reason}") from error
         raise TransportError(f"expected the catalogue to answer, got: {reason}", code="database_unreachable") from error
+    except DataError as error:
+        if "NUL" not in str(error.orig):
+            raise
+        raise MalformedError("expected text without NUL, got some with it") from error  # PostgreSQL has none
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -14,12 +14,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import DataError
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import select
 
 from archive_api.db.engine import Database, alembic_config
 from archive_api.db.metadata import metadata
-from archive_api.errors import StorageFullError, TransportError
+from archive_api.errors import MalformedError, StorageFullError, TransportError
 from archive_api.idempotency import IdempotencyRow
 from archive_api.outbox.models import Job
 from archive_api.outbox.repository import JobRepository
@@ -98,6 +99,19 @@ def test_all_tables_can_be_made_on_postgresql() -> None:
         for index in table.indexes:
             made = str(CreateIndex(index).compile(dialect=dialect))
             assert ("WHERE" in made) == (index.name in PARTIAL)
+
+
+def test_reads_one_snapshot_on_postgresql() -> None:
+    database = Database("postgresql+psycopg://nobody@/nowhere")
+    assert database._reader.get_execution_options()["isolation_level"] == "REPEATABLE READ"
+    assert "isolation_level" not in database._writer.get_execution_options()
+
+
+def test_text_that_postgresql_does_not_have_is_malformed(database: Database) -> None:
+    with pytest.raises(MalformedError), database.reading():
+        raise DataError("SELECT 1", {}, ValueError("PostgreSQL text fields cannot contain NUL (0x00) bytes"))
+    with pytest.raises(DataError), database.reading():
+        raise DataError("SELECT 1", {}, ValueError("value out of range"))
 
 
 def test_rolls_back_what_raises(database: Database) -> None:
