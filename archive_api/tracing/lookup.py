@@ -92,7 +92,7 @@ class EventLookup:
         kind = col(SupplyEvent.kind)
         match look:
             case Look.EVENT:
-                return [select(number).where(col(SupplyEvent.stream_id).in_(everywhere), known_as(names))]
+                return [select(number).where(known_as(stream, names)) for stream in everywhere]
             case Look.ORIGIN:
                 made = or_(col(SupplyMention.kind).not_in(sorted(INPUTS)), kind.in_(sorted(TESTS)))
                 kept = or_(kind.is_(None), kind != EventKind.INSTALLATION.value)
@@ -127,10 +127,13 @@ class EventLookup:
         for first in range(0, len(names), _CHUNK):
             some = names[first : first + _CHUNK]
             digits = sorted({name[14:78] for name in some} & hashes)
-            query = select(col(SupplyEvent.id)).where(
-                col(SupplyEvent.stream_id).in_(self._numbers()),
-                col(SupplyEvent.declares).is_not(None),
-                or_(col(SupplyEvent.declares).in_(some), col(SupplyEvent.event_hash).in_(digits)),
+            declared = select(col(SupplyEvent.id)).where(
+                col(SupplyEvent.stream_id).in_(self._numbers()), col(SupplyEvent.declares).is_not(None)
+            )
+            # One query for each index: with OR between them SQLite uses none.
+            query = union(
+                declared.where(col(SupplyEvent.declares).in_(some)),
+                declared.where(col(SupplyEvent.event_hash).in_(digits)),
             )
             found.update(dict.fromkeys(self._session.scalars(query.limit(self._max + 1))))
         return list(found)

@@ -198,6 +198,24 @@ def test_a_row_that_was_edited_is_not_proved(world: World) -> None:
     assert project.trace(409, element=element)["code"] in ("root_mismatch", "statement_changed")
 
 
+def test_what_was_declared_in_error_is_shown_with_what_corrects_it(world: World) -> None:
+    project = captured(world, project_with("corrected_after_acceptance", 8))
+    declared = next(event for event in project.project.events if event.is_declaration)
+    lot = next(item["epcClass"] for item in declared.record["quantityList"])
+    document = project.trace(lot=lot)
+    check_proofs(world, document)
+    (declaration,) = [event for event in document["events"] if event["declares_error"]]
+    (annulled,) = [event for event in document["events"] if event["annulled"]]
+    assert declaration["hash_id"] == annulled["hash_id"] == declared.hash_id
+    assert declaration["record_sha256"] != annulled["record_sha256"]
+    edges = {(edge["source"], edge["target"], edge["kind"]) for edge in document["edges"]}
+    assert (declaration["id"], annulled["id"], "declares_error") in edges
+    assert any(target == annulled["id"] and kind == "corrects" for _, target, kind in edges)
+    assert [event["hash_id"] for event in project.trace(lot=lot, proofs=False)["events"]] == [
+        event["hash_id"] for event in document["events"]
+    ]
+
+
 def test_only_members_of_the_building_and_auditors(clean: Captured, element: str) -> None:
     world = clean.world
     member = world.person(
