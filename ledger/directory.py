@@ -12,7 +12,7 @@ from ledger.unixfs import TYPE_DIRECTORY, decode_node
 
 __all__ = ["change_directory"]
 
-_Changes: TypeAlias = "dict[str, Tree | None | _Changes]"
+_Changes: TypeAlias = "dict[str, Tree | _Changes | None]"
 
 
 def change_directory(
@@ -50,13 +50,14 @@ def change_directory(
 def _changed(get_block: GetBlock, cid: Cid | None, changes: _Changes, on_block: BlockSink) -> Tree | None:
     entries = {} if cid is None else _entries(get_block, cid)
     for name, change in changes.items():
-        if isinstance(change, dict):
+        made = change
+        if isinstance(made, dict):
             former = entries.get(name)
-            change = _changed(get_block, None if former is None else former.cid, change, on_block)
-        if change is None:
+            made = _changed(get_block, None if former is None else former.cid, made, on_block)
+        if made is None:
             entries.pop(name, None)
         else:
-            entries[name] = change
+            entries[name] = made
     return build_directory(entries.items(), on_block) if entries else None
 
 
