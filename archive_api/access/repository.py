@@ -11,7 +11,7 @@ from sqlmodel import select as select_rows
 from archive_api.access.clearance import LEVELS, level_of
 from archive_api.access.decision import Target
 from archive_api.access.models import GrantRow, RosterOrganisation
-from archive_api.access.policy import Rule, Scope
+from archive_api.access.policy import Log, Rule, Scope
 from archive_api.access.principal import Grant, Place
 from archive_api.access.roles import AccessRole
 from archive_api.access.visibility import Visibility, current_roster_id, project_rosters, submission_roster_id
@@ -100,6 +100,11 @@ def seen_levels(session: Session, seen: Visibility, submission: Submission) -> f
     return seen.levels(place_of(session, submission), accepted=submission.state == SubmissionState.ACCEPTED)
 
 
+def _current() -> ColumnElement[bool]:
+    """Rosters of now alone, for what is new."""
+    return col(RosterOrganisation.roster_id) == current_roster_id(col(UnitProject.id)).correlate(UnitProject)
+
+
 class TargetFinder:
     """Finds what requests name, in one session.
 
@@ -132,30 +137,30 @@ class TargetFinder:
             case Scope.BUILDING:
                 return self._building(hex32(names["building_key"]))
             case Scope.BUILDING_MEMBER:
-                return self._building(hex32(names["building_key"]), with_places=True)
+                rosters = _current() if rule.log is Log.CHANGE else project_rosters()
+                return self._building(hex32(names["building_key"]), rosters)
             case Scope.UNIT_PROJECT:
                 return self._unit_project(hex32(names["unit_project_key"]), project_rosters())
             case Scope.PROJECT_IN_BODY:  # what is new is for the parties of now
-                current = col(RosterOrganisation.roster_id) == current_roster_id(col(UnitProject.id))
-                return self._unit_project(hex32(names["unit_project_key"]), current)
+                return self._unit_project(hex32(names["unit_project_key"]), _current())
             case Scope.SUBMISSION | Scope.WHOLE_SUBMISSION | Scope.DOCUMENT:
                 return self._submission(rule.scope, names)
 
-    def _building(self, building_key: str, *, with_places: bool = False) -> Target | None:
+    def _building(self, building_key: str, rosters: ColumnElement[bool] | None = None) -> Target | None:
         row = self._projects.find_building(building_key)
         if row is None:
             return None
         query = select(col(Building.id)).where(col(Building.id) == row.id, self._seen.buildings())
-        places = self._places(number(row.id)) if with_places else ()
+        places = () if rosters is None else self._places(number(row.id), rosters)
         return Target(place=None, is_known=self._session.scalar(query) is not None, places=places)
 
-    def _places(self, building_id: int) -> tuple[Place, ...]:
-        """The unit projects of a building, each with the organisations on its current rosters."""
+    def _places(self, building_id: int, rosters: ColumnElement[bool]) -> tuple[Place, ...]:
+        """The unit projects of a building, each with the organisations on the rosters that count."""
         ids = self._session.scalars(select(col(UnitProject.id)).where(col(UnitProject.building_id) == building_id))
         parties: dict[int | None, set[str]] = {unit_project_id: set() for unit_project_id in ids}
         query = (
             select(col(UnitProject.id), col(RosterOrganisation.organisation_code))
-            .join(RosterOrganisation, project_rosters())
+            .join(RosterOrganisation, rosters)
             .where(col(UnitProject.building_id) == building_id)
         )
         for unit_project_id, code in self._session.execute(query):

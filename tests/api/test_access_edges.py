@@ -54,6 +54,18 @@ def test_an_organisation_that_was_replaced_opens_nothing(world: World) -> None:
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
 
 
+def test_an_organisation_that_was_replaced_reports_nothing(world: World) -> None:
+    unit = world.show(world.accepted())["unit_project"]
+    building = world.get(f"/unit-projects/{unit['unit_project_key']}")["building_key"]
+    operator = operator_of(world, Role.DESIGNER)
+    path = f"/api/v1/buildings/{building}/epcis"
+    assert operator.post(f"{path}/capture", json={}).json()["code"] == "seal_missing"
+    replaced(world, unit)
+    assert operator.get(f"{path}/events").status_code == 200
+    refused = operator.post(f"{path}/capture", json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
 def test_another_handover_under_way_is_named_to_those_who_know_it(world: World) -> None:
     unit = world.new_unit_project()
     frozen = world.frozen(unit)
