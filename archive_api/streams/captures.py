@@ -22,7 +22,7 @@ from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.submissions.schemas import SealValue
 from ledger import fields
 from ledger.canonical import canonical_bytes
-from ledger.capture import SealedCapture, capture_statement
+from ledger.capture import SealedCapture, capture_id, capture_statement
 from ledger.errors import MalformedError
 from ledger.types import Seal
 from signing.certificates import OrganisationCertificate, parse_certificate
@@ -98,7 +98,6 @@ class Captures:
             StorageFullError: no room is left.
         """
         judged = self._judge(key, records, seal)
-        capture_id = fields.prefixed_hex(judged.capture.capture_id)
         data = judged.capture.to_bytes()
         store = self._services.store
         content = store.put_file(io.BytesIO(data))
@@ -106,7 +105,7 @@ class Captures:
         now = self._services.now()
         row = CaptureRow(
             stream_id=0,
-            capture_id=capture_id,
+            capture_id=fields.prefixed_hex(judged.capture.capture_id),
             reporter=judged.certificate.organisation_code,
             reporter_name=judged.certificate.organisation_name,
             statement=canonical_bytes(judged.capture.statement.to_json()).decode(),
@@ -138,9 +137,13 @@ class Captures:
                 own = ProjectRepository(session).building(key.building_key).building_key
                 if own != key.building_key:  # an alias would make a second stream of one building
                     raise NotFoundError(f"expected a building's own key, got that of an alias of {own}")
+            payload = statement.payload(domain)
             checked = SealJudge(session, self._services).check(
-                seal, statement.payload(domain), code=certificate.organisation_code, name=None
+                seal, payload, code=certificate.organisation_code, name=None
             )
+            known = fields.prefixed_hex(capture_id(payload))
+            if session.exec(select(CaptureRow.id).where(CaptureRow.capture_id == known)).first() is not None:
+                raise _known(known)  # before anything is put into the store
         core = Seal(
             None,
             fields.utc_time(seal.signing_time, "seal.signing_time"),
@@ -174,8 +177,10 @@ class Captures:
             with session.begin_nested():
                 session.add(row)
         except IntegrityError as error:
-            raise ConflictError(
-                f"expected records that were not captured before, got capture {row.capture_id}",
-                code=_KNOWN,
-                capture_id=row.capture_id,
-            ) from error
+            raise _known(row.capture_id) from error
+
+
+def _known(capture: str) -> ConflictError:
+    return ConflictError(
+        f"expected records that were not captured before, got capture {capture}", code=_KNOWN, capture_id=capture
+    )
