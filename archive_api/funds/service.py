@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import or_
+from sqlalchemy import and_, or_
 from sqlmodel import Session, col, select
 
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.projects.repository import ProjectRepository
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.supply.models import SupplyEvent
+from archive_api.supply.whole import reading_whole
 from ledger.canonical import parse_record
 from ledger.supply.flow import MoneyFlow, money_flow
 from ledger.supply.reported import ReportedEvent
@@ -22,6 +23,7 @@ __all__ = ["FundsService"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS: Final = tuple(sorted(kind.value for kind in KINDS_OF_STREAM["funds"]))
+_MEANT: Final = or_(col(SupplyEvent.kind).in_(_KINDS), col(SupplyEvent.declares).is_not(None))
 
 
 class FundsService:
@@ -50,9 +52,13 @@ class FundsService:
 
         Raises:
             NotFoundError: there is no such building.
+            PolicyError: its events are too many or too long (code `findings_too_many`).
+            TooManyError: another building's are being read.
         """
         building = ProjectRepository(self._session).building(building_key)
-        flow = money_flow(self._events(building.building_key))
+        streams = select(StreamRow.id).where(StreamRow.building_key == building.building_key)
+        with reading_whole(self._session, and_(col(SupplyEvent.stream_id).in_(streams), _MEANT)):
+            flow = money_flow(self._events(building.building_key))
         certificates = self._session.exec(CertificateRepository(self._session).organisations())
         return flow.named({row.organisation_code: row.organisation_name for row in certificates})
 
@@ -63,7 +69,7 @@ class FundsService:
             .join(CaptureRow, col(CaptureRow.id) == col(SupplyEvent.capture_pk))
             .where(
                 StreamRow.building_key == building_key,
-                or_(col(SupplyEvent.kind).in_(_KINDS), col(SupplyEvent.declares).is_not(None)),
+                _MEANT,
             )
             .order_by(col(SupplyEvent.id))
         )

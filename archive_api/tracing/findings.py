@@ -7,18 +7,19 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlmodel import Session, col
 
 from archive_api.certificates.models import CertificateRow
-from archive_api.errors import PolicyError
 from archive_api.outbox.models import Job
+from archive_api.projects.models import Building
 from archive_api.projects.repository import ProjectRepository
 from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.services import Services
 from archive_api.streams.keys import BUILDING_STREAMS
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.supply.models import SupplyEvent
+from archive_api.supply.whole import MAX_EVENTS, reading_whole
 from archive_api.tracing.context import finding_context
 from archive_api.tracing.lookup import event_time, hash_id_of
 from archive_api.tracing.proofs import TraceProofs
@@ -30,8 +31,6 @@ from ledger.supply.reported import ReportedEvent
 __all__ = ["FINDINGS_FORMAT", "MAX_EVENTS", "findings"]
 
 FINDINGS_FORMAT: Final = "yunshang-findings/v1"
-MAX_EVENTS: Final = 200_000
-"""Of a building with more events, findings are not computed while somebody waits."""
 _SHOWN_EVENTS: Final = 200
 
 
@@ -48,9 +47,16 @@ def findings(session: Session, services: Services, building_key: str) -> dict[st
 
     Raises:
         NotFoundError: no such building.
-        PolicyError: it has more than `MAX_EVENTS` events (code `findings_too_many`).
+        PolicyError: its events are too many or too long (code `findings_too_many`).
+        TooManyError: another building's are being compared.
     """
     building = ProjectRepository(session).building(building_key)
+    streams = select(col(StreamRow.id)).where(col(StreamRow.building_key) == building.building_key)
+    with reading_whole(session, col(SupplyEvent.stream_id).in_(streams), most=MAX_EVENTS):
+        return _document(session, services, building)
+
+
+def _document(session: Session, services: Services, building: Building) -> dict[str, Any]:
     events = _events(session, building.building_key)
     known = finding_context(session, services, building)
     reported = [event for event, _ in events]
@@ -88,11 +94,6 @@ def _events(session: Session, building_key: str) -> list[tuple[ReportedEvent, st
         )
     }
     of_streams = col(SupplyEvent.stream_id).in_(list(streams))
-    count = session.scalar(select(func.count()).select_from(SupplyEvent).where(of_streams)) or 0
-    if count > MAX_EVENTS:
-        raise PolicyError(
-            f"expected a building of at most {MAX_EVENTS} events, got {count}", code="findings_too_many", events=count
-        )
     captures = {
         row.id: row for row in session.scalars(select(CaptureRow).where(col(CaptureRow.stream_id).in_(list(streams))))
     }

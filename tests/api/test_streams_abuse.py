@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import select
 
 from archive_api.streams.models import StreamRow
-from archive_api.supply import reading
+from archive_api.supply import reading, whole
 from ledger.capture import MAX_CAPTURE_BYTES
 from ledger.types import Role
 
@@ -109,3 +109,29 @@ def test_nobody_annuls_an_aggregation_of_another(epcis: EpcisWorld) -> None:
     assert epcis.send(document_of([turned])).json()["code"] == "aggregation_cycle"
     epcis.capture(declared | {"errorDeclaration": {"declarationTime": "2026-11-28T10:00:00+08:00"}})
     epcis.capture(turned)
+
+
+def test_what_is_captured_already_is_not_put_into_the_store_again(epcis: EpcisWorld) -> None:
+    document = document_of([object_event()])
+    assert epcis.send(document).status_code == 202
+    store = epcis.world.services.store
+    kept = set(store.cids())
+    data = json.dumps(document).encode()
+    again = epcis.send(document, seal=epcis.seal(data, key=epcis.world.parties[Role.SUPERVISOR]))
+    assert (again.status_code, again.json()["code"]) == (409, "capture_known")
+    assert set(store.cids()) == kept
+
+
+@pytest.mark.parametrize("path", ["findings", "funds/flow"])
+def test_what_reads_every_event_is_bounded_and_takes_turns(
+    epcis: EpcisWorld, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    declared = {**object_event(), "errorDeclaration": {"declarationTime": "2026-11-28T09:00:00+08:00"}}
+    epcis.capture(declared)
+    address = f"/buildings/{epcis.building}/{path}"
+    epcis.world.get(address)
+    with whole._TURN:
+        monkeypatch.setattr(whole, "_WAIT_SECONDS", 0.01)
+        epcis.world.refuse("GET", address, 429, "too_many_requests")
+    monkeypatch.setattr(whole, "MAX_CHARACTERS", 10)
+    epcis.world.refuse("GET", address, 422, "findings_too_many")
