@@ -16,13 +16,15 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import Final
 
-from archive_api.errors import TransportError
+from archive_api.errors import TooManyError, TransportError
 from archive_api.supply.judging import NewEvent, Refusal, judge
 
 __all__ = ["DocumentReaders"]
 
 _LOG = logging.getLogger(__name__)
 _SMALL_BYTES: Final = 16_384
+_WAITING: Final = 8
+"""Documents under way for each process: those who wait hold threads that answer everybody else."""
 
 
 class DocumentReaders:
@@ -41,6 +43,7 @@ class DocumentReaders:
         self._small_bytes = small_bytes
         self._seconds = seconds
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(_WAITING * self._processes)
         self._pool: ProcessPoolExecutor | None = None
 
     def read(
@@ -50,9 +53,18 @@ class DocumentReaders:
 
         Raises:
             TransportError: the process that read it died, or took too long; nothing is known of the document.
+            TooManyError: too many documents wait to be read.
         """
         if len(data) < self._small_bytes:
             return judge(data, media_type, stream, bare_event=bare_event)
+        if not self._room.acquire(blocking=False):
+            raise TooManyError("expected fewer large documents at a time, got too many", retry_after_seconds=2)
+        try:
+            return self._read(data, media_type, stream, bare_event=bare_event)
+        finally:
+            self._room.release()
+
+    def _read(self, data: bytes, media_type: str, stream: str, *, bare_event: bool) -> tuple[NewEvent, ...] | Refusal:
         pool = self._opened()
         try:
             return pool.submit(judge, data, media_type, stream, bare_event=bare_event).result(self._seconds)
