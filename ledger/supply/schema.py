@@ -23,9 +23,22 @@ _MAX_FINDINGS = 20
 _MAX_ERRORS = 200
 _SHOWN_CHARACTERS = 80
 _SHOWN_WORDS = 6
+_MAX_VALUES = 1 << 15
+"""A record of 65,536 bytes has fewer. The validator makes all complaints at once, some KB for each."""
+_LIST: Final = "/epcisBody/eventList"
 _CHOICES: Final = frozenset({"anyOf", "oneOf"})
 _FORMATS: Final = {"uri": "a URI", "date-time": "a time by RFC 3339 with an offset"}
 _CODES: Final = {"enum": "schema_word", "type": "schema_type", "format": "schema_format", "pattern": "schema_format"}
+
+
+_TOP: Final[dict[str, Any]] = {
+    "@context": "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",
+    "type": "EPCISDocument",
+    "schemaVersion": "2.0",
+    "creationDate": "2026-01-01T00:00:00Z",
+    "epcisBody": {},
+}
+"""What an event stands in where what is around it was looked at already."""
 
 
 @cache
@@ -61,12 +74,55 @@ def schema_findings(document: Any) -> tuple[DocumentFinding, ...]:
     Raises:
         NotFoundError: see `epcis_schema`.
     """
-    validator = _validator()
-    if validator.is_valid(document):
+    if _validator().is_valid(document):
         return ()
+    events = _events(document)
+    if events is None:
+        return _wide(document, "") or _findings(document)
+    found: list[DocumentFinding] = []
+    top: dict[str, Any] = document
+    for index, event in enumerate(events):
+        # One event at a time, so that a few complaints are made of many; what is around them is looked at once.
+        alone = {**top, "epcisBody": {**top["epcisBody"], "eventList": [event]}}
+        if not _validator().is_valid(alone):
+            wide = _wide(event, f"{_LIST}/{index}") or (_wide(alone, "") if index == 0 else ())
+            found += wide or (_moved(finding, index) for finding in _findings(alone))
+        if len(found) >= _MAX_FINDINGS:
+            break
+        top = _TOP
+    return tuple(found[:_MAX_FINDINGS]) or _findings(document)
+
+
+def _events(document: Any) -> list[Any] | None:
+    body = document.get("epcisBody") if isinstance(document, dict) else None
+    events = body.get("eventList") if isinstance(body, dict) else None
+    return events if isinstance(events, list) and events else None
+
+
+def _wide(value: Any, pointer: str) -> tuple[DocumentFinding, ...]:
+    count, left = 0, [value] if isinstance(value, dict | list) else []
+    while left:
+        item = left.pop()
+        count += len(item)
+        if count > _MAX_VALUES:
+            text = f"expected at most {_MAX_VALUES} values, got more"
+            return (DocumentFinding(pointer, "record_too_large", text),)
+        members = item.values() if isinstance(item, dict) else item
+        left += [member for member in members if isinstance(member, dict | list)]
+    return ()
+
+
+def _moved(finding: DocumentFinding, index: int) -> DocumentFinding:
+    first = f"{_LIST}/0"
+    if finding.pointer != first and not finding.pointer.startswith(first + "/"):
+        return finding
+    return DocumentFinding(f"{_LIST}/{index}{finding.pointer[len(first) :]}", finding.code, finding.text)
+
+
+def _findings(document: Any) -> tuple[DocumentFinding, ...]:
     found: dict[str, DocumentFinding] = {}
     choices: list[ValidationError] = []
-    for number, error in enumerate(validator.iter_errors(document)):
+    for number, error in enumerate(_validator().iter_errors(document)):
         if error.kind.name in _CHOICES:
             choices.append(error)
         else:

@@ -505,3 +505,30 @@ def test_refuses_what_is_packed_within_itself(events: list[dict[str, Any]]) -> N
 )
 def test_takes_what_is_repacked(events: list[dict[str, Any]]) -> None:
     assert len(read_document(encode(document(*events))).events) == len(events)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_an_event_of_more_values_than_a_record_holds_is_refused_before_each_is_complained_of(*, bare: bool) -> None:
+    wide = {"type": "ObjectEvent", "epcList": list(range(40_000))}
+    context = ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"]
+    head = {
+        "@context": context,
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": "2026-01-01T00:00:00Z",
+    }
+    document = {"@context": context, **wide} if bare else {**head, "epcisBody": {"eventList": [wide]}}
+    with pytest.raises(DocumentError) as caught:
+        read_document(json.dumps(document).encode())
+    assert [(finding.pointer, finding.code) for finding in caught.value.findings] == [
+        ("" if bare else "/epcisBody/eventList/0", "record_too_large")
+    ]
+
+
+def test_complaints_name_the_event_they_are_about_and_what_is_around_them() -> None:
+    bad = {"type": "ObjectEvent", "action": "OBSERVE"}
+    document = {"@context": [], "type": "EPCISDocument", "schemaVersion": "2.0", "epcisBody": {"eventList": [bad] * 3}}
+    with pytest.raises(DocumentError) as caught:
+        read_document(json.dumps(document).encode())
+    pointers = {finding.pointer for finding in caught.value.findings}
+    assert {"/creationDate", "/epcisBody/eventList/0/eventTime", "/epcisBody/eventList/2/eventTime"} <= pointers
