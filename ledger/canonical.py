@@ -28,6 +28,7 @@ MAX_DEPTH = 64
 _MAX_INTEGER_DIGITS = 17
 _MAX_PIECES = 200_000
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e16
+_EXPONENT_FROM = 1e21  # below it ECMAScript writes whole numbers digit by digit
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
@@ -82,7 +83,8 @@ def parse_record(data: bytes) -> Any:
     """Read somebody else's JSON: as `parse_json`, with decimals, as float or, where whole, as int.
 
     Raises:
-        MalformedError: as `parse_json`; a decimal that is no finite double.
+        MalformedError: as `parse_json`; a decimal that is no finite double, or a whole one above 2^53−1 that would be
+            written without an exponent.
     """
     return _parse(data, _number)
 
@@ -189,11 +191,16 @@ def _safe_integer(text: str) -> int:
 
 def _number(text: str) -> float | int:
     number = float(text)
-    if not math.isfinite(number):
+    if not _is_writable(number):
         _refuse_number(text)
     if number.is_integer() and abs(number) <= MAX_SAFE_INTEGER:
         return int(number)
     return number
+
+
+def _is_writable(number: float) -> bool:
+    """Whether a float is one that, once written canonically, reads as itself: not as an integer out of range."""
+    return math.isfinite(number) and not (number.is_integer() and MAX_SAFE_INTEGER < abs(number) < _EXPONENT_FROM)
 
 
 def _refuse_number(text: str) -> NoReturn:
@@ -227,7 +234,7 @@ def _checked_ascii_names(value: Any, *, floats: bool = False) -> bool:
             if type(member) is not str:
                 plain &= _checked_ascii_names(member, floats=floats)
         return plain
-    if floats and kind is float and math.isfinite(value):
+    if floats and kind is float and _is_writable(value):
         # Whole ones too are left to the slower writer: 5.0 is written 5.
         return _PLAIN_LOW <= abs(value) < _PLAIN_HIGH and not value.is_integer()
     if isinstance(value, str):  # a StrEnum

@@ -9,7 +9,14 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.canonical import MAX_SAFE_INTEGER, canonical_bytes, parse_canonical, parse_json
+from ledger.canonical import (
+    MAX_SAFE_INTEGER,
+    canonical_bytes,
+    canonical_record,
+    parse_canonical,
+    parse_json,
+    parse_record,
+)
 from ledger.errors import MalformedError
 from ledger.types import Role
 
@@ -19,6 +26,55 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False).filter(
+    lambda number: not (number.is_integer() and MAX_SAFE_INTEGER < abs(number) < 1e21)
+)
+RECORDS = st.recursive(
+    st.none() | st.booleans() | st.integers(-MAX_SAFE_INTEGER, MAX_SAFE_INTEGER) | FLOATS | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(RECORDS)
+def test_records_agree_with_rfc8785_and_survive_being_read(value: Any) -> None:
+    data = canonical_record(value)
+    assert data == rfc8785.dumps(value)
+    assert canonical_record(parse_record(data)) == data
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("5.0", b"5"),
+        ("200.50", b"200.5"),
+        ("1e2", b"100"),
+        ("0.00001", b"0.00001"),
+        ("1E-7", b"1e-7"),
+        ("1e21", b"1e+21"),
+        ("-0.0", b"0"),
+    ],
+)
+def test_records_write_numbers_as_ecmascript_does(text: str, canonical: bytes) -> None:
+    assert canonical_record(parse_record(text.encode())) == canonical
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["NaN", "Infinity", "1e999", "9007199254740992", "9007199254740992.0", "12345678901234567890.5", "1e20", "-0"],
+)
+def test_records_refuse_numbers_that_are_none(text: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        parse_record(text.encode())
+    assert caught.value.code == "number_out_of_range"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53, "\ud800", {1: 2}, b"x"])
+def test_records_refuse_what_json_does_not_have(value: Any) -> None:
+    with pytest.raises(MalformedError):
+        canonical_record(value)
 
 
 @given(VALUES)
