@@ -45,6 +45,8 @@ _COLUMNS: Final[Mapping[str, Any]] = {
 _TIMES: Final[Mapping[str, Any]] = {"eventTime": SupplyEvent.event_time, "recordTime": SupplyEvent.record_time}
 _DECLARING: Final = ("errorReason", "correctiveEventID", "errorDeclarationTime", "errorDeclaration_Time")
 _PATTERN: Final = "urn:epc:idpat:"
+_MAX_PATTERNS: Final = 10
+"""Of one parameter: no index answers them, so each is compared with everything that is mentioned."""
 _HASH_BEGIN: Final = "ni:///sha-256;"
 _HASH_END: Final = "?ver=CBV2.0"
 
@@ -100,7 +102,7 @@ class EventQuery:
             elif name == "EQ_eventID":
                 event_ids = tuple(value)
             elif name in _MENTIONED:
-                mentioned.append((_MENTIONED[name], tuple(sorted(set(value)))))
+                mentioned.append((_MENTIONED[name], _few_patterns(name, value)))
             else:
                 conditions += _conditions(name, value)
         order_by = parameters.get("orderBy")
@@ -165,6 +167,13 @@ def _conditions(name: str, value: Any) -> list[ColumnElement[bool]]:
         column = col(_TIMES[field])
         return [column >= value if word == "GE" else column < value]
     return refuse_parameter(name, "a parameter that is supported", "another one")
+
+
+def _few_patterns(name: str, values: Collection[str]) -> tuple[str, ...]:
+    wanted = tuple(sorted(set(values)))
+    if sum(value.startswith(_PATTERN) for value in wanted) > _MAX_PATTERNS:
+        raise MalformedError(f"expected at most {_MAX_PATTERNS} patterns in {name}, got more", code="query_too_complex")
+    return wanted
 
 
 def _any_of(things: Collection[str]) -> ColumnElement[bool]:

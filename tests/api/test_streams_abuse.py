@@ -66,6 +66,7 @@ def named(epcis: EpcisWorld, name: str, query: JSON) -> Any:
     [
         ({"EXISTS_" + ":" * 60_000 + "\n": True}, "query_parameter"),
         ({f"EXISTS_urn:x:a{number}": False for number in range(51)}, "query_too_complex"),
+        ({"MATCH_epc": [f"urn:epc:idpat:sgtin:{number}.*" for number in range(11)]}, "query_too_complex"),
     ],
 )
 def test_queries_that_would_take_minutes_are_refused(epcis: EpcisWorld, query: JSON, code: str) -> None:
