@@ -153,6 +153,9 @@ def _worker(services: Services) -> dict[str, Any]:
 
 def _streams(services: Services) -> dict[str, Any]:
     streams = services.streams
+    ended = [thread.name for thread in streams.threads if not thread.is_alive()]
+    if ended:
+        raise TransportError(f"expected {' and '.join(ended)} to run, got an end", code="log_unusable")
     troubled = {**streams.unanchored, **streams.unpublished, **streams.troubles}
     if troubled:
         # Not which: who asks may not know of the building. The journal says.

@@ -33,7 +33,8 @@ _SIGN_INS: Final = frozenset(
     {("POST", "/api/v1/sessions"), ("GET", "/api/v1/sign-in/oidc/callback"), ("POST", "/sign-in")}
 )
 _COSTLY: Final = re.compile(
-    r"/verify|/api/v1/(verification/.*|evidence/.*|.*/evidence|documents|submissions/[^/]+/(statement|models/.*))"
+    r"/verify|/api/v1/(verification/.*|evidence/.*|.*/evidence|.*/lineage|documents"
+    r"|buildings/[^/]+/(trace|findings|funds/flow)|submissions/[^/]+/(statement|models/.*))"
 )
 
 

@@ -40,12 +40,15 @@ class StreamKeeper:
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="stream-keeper", daemon=True)
         self._thread.start()
+        self._services.streams.threads.append(self._thread)
 
     def stop(self) -> None:
         """End the thread; what it did not come to is done after the next start."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+            self._services.streams.threads.remove(self._thread)
+            self._thread = None
 
     def round(self, *, now: bool = False) -> int:
         """Send the heads that are due. What keeps one from being sent is in `Streams.unanchored`.

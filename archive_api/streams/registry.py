@@ -77,6 +77,7 @@ class Streams:
         troubles: why a stream could not be written last, by origin; empty: all is well.
         unpublished: why one could not be published last, such as for want of witnesses.
         unanchored: why a head could not be anchored last.
+        threads: those that have to live while the server does: sequencer and keeper.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Streams:
         self.troubles: dict[str, str] = {}
         self.unpublished: dict[str, str] = {}
         self.unanchored: dict[str, str] = {}
+        self.threads: list[threading.Thread] = []
         self._grown: set[StreamKey] = set()
         self._left: set[StreamKey] = set()
 

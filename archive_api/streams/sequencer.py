@@ -103,6 +103,7 @@ class Sequencer:
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="stream-sequencer", daemon=True)
         self._thread.start()
+        self._streams.threads.append(self._thread)
 
     def stop(self) -> None:
         """End the thread; what it did not come to is done after the next start."""
@@ -110,6 +111,8 @@ class Sequencer:
         self._streams.wake()
         if self._thread is not None:
             self._thread.join()
+            self._streams.threads.remove(self._thread)
+            self._thread = None
         if self._publishers is not None:
             self._publishers.shutdown(wait=True)
             self._publishers = None

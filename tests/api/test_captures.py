@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -480,6 +481,19 @@ def test_heads_of_two_buildings_have_jobs_of_their_own(reporting: Reporting) -> 
         assert head is not None
         assert head.size == 3
     assert reporting.keeper.round(now=True) == 0, "nothing grew"
+
+
+def test_a_thread_of_the_streams_that_has_ended_is_told(reporting: Reporting) -> None:
+    ended = threading.Thread(target=lambda: None, name="stream-sequencer")
+    ended.start()
+    ended.join()
+    threads = reporting.world.services.streams.threads
+    threads.append(ended)
+    shown = reporting.world.get("/readiness", 503)["streams"]
+    threads.remove(ended)
+    assert shown["ready"] is False
+    assert "stream-sequencer" in shown["reason"]
+    assert reporting.world.get("/readiness", 503)["streams"]["ready"] is True
 
 
 def test_an_anchored_stream_that_was_cut_back_is_noticed(reporting: Reporting) -> None:
