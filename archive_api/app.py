@@ -46,6 +46,7 @@ __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX = "/api/v1"
 _FEATURES = (
+    supply,  # first, since routers are tried in turn, and captures come by the dozen a second
     access,
     health,
     identity,
@@ -59,7 +60,6 @@ _FEATURES = (
     evidence,
     record_evidence,
     streams,
-    supply,
     tracing,
     funds,
     datasets,

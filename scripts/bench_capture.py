@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measure capturing: sealed captures of profile events over HTTP into a real server, until their proofs are there.
 
-Usage: bench_capture.py [--seconds 60] [--database URL] [--clients 4] [--size 100] [--rate 5000]. The database is SQLite
+Usage: bench_capture.py [--seconds 60] [--database URL] [--clients 8] [--size 100] [--rate 5000]. The database is SQLite
 in the home by default; another one must be empty, such as `postgresql+psycopg://user@/bench?host=/run/postgresql`. A
 process of its own makes and seals the captures before anything is measured, as many as `--rate` events a second would
 take; the server (node, store, log, sequencer as `yunshang up` has them) is another process, the client this one. What
@@ -275,7 +275,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--database", help="SQLAlchemy URL of an empty database; default: SQLite in the home")
-    parser.add_argument("--clients", type=int, default=4, help="connections that send at the same time")
+    parser.add_argument("--clients", type=int, default=8, help="connections that send at the same time")
     parser.add_argument("--size", type=int, default=100, help="events of a capture")
     parser.add_argument("--rate", type=float, default=6_000, help="events a second that captures are made for")
     parser.add_argument("--directory", help="where the home is; default: the system's temporary directory")
