@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape
 
 from ledger.lineage.graph import Edge, Lineage, Node, NodeStatus
 from ledger.texts import visible

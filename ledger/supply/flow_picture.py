@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape
 
 from ledger.supply.amounts import EXACT, amount_text
 from ledger.supply.flow import ContractFlow, MoneyFlow

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 from ledger.supply.follow import AGREEMENTS, FUNDS, TracedEvent
 from ledger.supply.graph import Edge, EdgeKind, NodeKind, SeedKind, TraceGraph, event_node_id
@@ -341,5 +341,5 @@ def _short(name: str) -> str:
 
 def _text(x: float, y: float, text: str, style: str = "", *, kind: str = "") -> str:
     attributes: Mapping[str, str] = {"class": kind, "style": style}
-    given = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items() if value)
+    given = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items() if value)
     return f'<text x="{x:.1f}" y="{y:.1f}"{given}>{escape(xml_text(text))}</text>'

@@ -95,8 +95,9 @@ def test_says_which_events_are_known(site: Site, tmp_path: Path) -> None:
     file = document(tmp_path / "again.jsonld", event(5))
     assert site.capture(file).code == 0
     done = site.capture(file)
-    assert done.code == 1
-    assert done.json["error"]["code"] == "event_known"
+    assert (done.code, done.json["error"]["code"]) == (1, "capture_known")
+    done = site.capture(document(tmp_path / "more.jsonld", event(5), event(15)))
+    assert (done.code, done.json["error"]["code"]) == (1, "event_known")
     assert "事件已经登记" in done.stderr
 
 
