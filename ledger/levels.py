@@ -32,6 +32,7 @@ __all__ = [
     "chain_difference",
     "check_archive_seal",
     "check_attestation",
+    "check_ledger",
     "judge_seal",
     "observe",
     "revocations",
@@ -230,6 +231,18 @@ def judge_seal(
     elif finding.outcome is Outcome.PASSED and judged.status_time and judged.status_time > now + CLOCK_TOLERANCE:
         finding = Finding.of("status_in_future", fields.utc_text(judged.status_time))
     return finding, judged.status_time
+
+
+def check_ledger(trust: TrustFile, domain: LedgerDomain) -> Finding:
+    """Whether a statement's domain is the trust file's ledger."""
+    ours = trust.domain
+    if ours != domain:
+        return Finding.of(
+            "other_ledger",
+            f"expected chain {ours.chain_id}, contract {fields.prefixed_hex(ours.verifying_contract)}, "
+            f"got {domain.chain_id}, {fields.prefixed_hex(domain.verifying_contract)}",
+        )
+    return Finding.of("ledger_ok")
 
 
 def check_attestation(

@@ -37,6 +37,7 @@ from ledger.levels import (
     SealChecker,
     block_time,
     chain_difference,
+    check_ledger,
     judge_seal,
     revocations,
 )
@@ -155,7 +156,7 @@ def verify_record(
     sealed, status_time = _seal(check, anchor)  # (7)
     findings = {
         "form": Finding.of("form_ok"),
-        "ledger": _ledger(check),  # (2)
+        "ledger": check_ledger(check.trust, check.bundle.domain),  # (2)
         "record": _record(bundle),  # (3)
         "entry": _entry(bundle),  # (4)
         "log": log.finding,
@@ -186,17 +187,6 @@ def _unread(found: Finding, required: AnchorLevel, now: datetime) -> Verificatio
         required_level=required,
         as_of=now,
     )
-
-
-def _ledger(check: _Check) -> Finding:
-    ours, theirs = check.trust.domain, check.bundle.domain
-    if ours != theirs:
-        return Finding.of(
-            "other_ledger",
-            f"expected chain {ours.chain_id}, contract {fields.prefixed_hex(ours.verifying_contract)}, "
-            f"got {theirs.chain_id}, {fields.prefixed_hex(theirs.verifying_contract)}",
-        )
-    return Finding.of("ledger_ok")
 
 
 def _record(bundle: RecordEvidence) -> Finding:

@@ -47,6 +47,7 @@ from ledger.levels import (
     block_time,
     check_archive_seal,
     check_attestation,
+    check_ledger,
     judge_seal,
     observe,
 )
@@ -163,7 +164,7 @@ def verify_bundle(
     parties = _parties(check, anchor, proof)  # (6)
     findings = {
         "form": Finding.of("form_ok"),
-        "ledger": _ledger(check),  # (2)
+        "ledger": check_ledger(check.trust, check.bundle.domain),  # (2)
         "document": _document(check),  # (3)
         "keys": _keys(check),  # (4)
         "anchor": anchor.finding,
@@ -215,17 +216,6 @@ def _unread(found: Finding, wanted: tuple[str, ...], required: AnchorLevel, now:
         required_level=required,
         as_of=now,
     )
-
-
-def _ledger(check: _Check) -> Finding:
-    ours, theirs = check.trust.domain, check.bundle.domain
-    if ours != theirs:
-        return Finding.of(
-            "other_ledger",
-            f"expected chain {ours.chain_id}, contract {fields.prefixed_hex(ours.verifying_contract)}, "
-            f"got {theirs.chain_id}, {fields.prefixed_hex(theirs.verifying_contract)}",
-        )
-    return Finding.of("ledger_ok")
 
 
 def _document(check: _Check) -> Finding:

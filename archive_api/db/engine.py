@@ -105,7 +105,7 @@ class Database:
 
 
 class _Turn:
-    """One writer at a time, in about the order of asking."""
+    """One writer of this process at a time."""
 
     def __init__(self, timeout_seconds: float) -> None:
         self._timeout = timeout_seconds
