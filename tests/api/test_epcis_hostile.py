@@ -346,7 +346,7 @@ def test_acts_are_recorded(epcis: EpcisWorld) -> None:
     entries: list[JSON] = []
     while not entries and time.monotonic() < deadline:  # until a checkpoint covers it
         time.sleep(0.1)
-        items = world.get(f"/logs/access/records?first={first}&limit=500")["items"]
+        items = world.get(f"/logs/access/records?from={first}&limit=500")["items"]
         entries = [item["entry"] for item in items if job["captureID"] in json.dumps(item["entry"])]
     assert entries[-1]["action"] == "supply_event.capture"
     assert entries[-1]["outcome"] == "granted"
