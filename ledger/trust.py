@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +18,7 @@ from ledger.log.keys import LogKey
 from ledger.log.witness import WitnessKey, check_witnesses
 from ledger.statement import LedgerDomain
 
-__all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "ContractPin", "LogPin", "TrustFile", "ValidatorSet"]
+__all__ = ["CONTRACT_NAMES", "TRUST_FORMAT", "Consensus", "ContractPin", "LogPin", "TrustFile", "ValidatorSet"]
 
 TRUST_FORMAT = "yunshang-trust/v1"
 _OPTIONAL = ("logs", "timestamp_authorities")
@@ -35,13 +37,46 @@ class ContractPin:
     code_keccak256: bytes
 
 
+class Consensus(StrEnum):
+    """How validators seal blocks. Source: docs/formats.md section 15."""
+
+    CLIQUE = "clique"
+    QBFT = "qbft"
+
+
 @dataclass(frozen=True, slots=True)
 class ValidatorSet:
-    """Who signs blocks in a range; `to_block` is included, None: to this day. Addresses: 20 bytes each."""
+    """Who may seal blocks in a range.
+
+    Attributes:
+        from_block: the first block that is theirs.
+        to_block: the last one; None: to this day.
+        addresses: 20 bytes each, at least one, each once; kept in ascending order.
+        consensus: how they seal.
+
+    Raises:
+        MalformedError: no address, or one twice.
+    """
 
     from_block: int
     to_block: int | None
     addresses: tuple[bytes, ...]
+    consensus: Consensus = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not self.addresses or len(set(self.addresses)) != len(self.addresses):
+            raise MalformedError("expected validators, each once, got none or one twice", where="trust.validators")
+        object.__setattr__(self, "addresses", tuple(sorted(self.addresses)))
+
+    def covers(self, number: int) -> bool:
+        """Whether a block is theirs to seal."""
+        return self.from_block <= number and (self.to_block is None or number <= self.to_block)
+
+    @property
+    def quorum(self) -> int:
+        """How many of them it takes: more than half (Clique), at least two thirds (QBFT)."""
+        count = len(self.addresses)
+        return count // 2 + 1 if self.consensus is Consensus.CLIQUE else (2 * count + 2) // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +119,7 @@ class TrustFile:
         contracts: by name, exactly `CONTRACT_NAMES`.
         archive_organisation: organisation code of the archive.
         archive_certificates: pinned sealing certificates of the archive, DER.
-        validators: by block range, for the level `proved`.
+        validators: by block range, ascending and without overlap, for the level `proved`; gaps are allowed.
         logs: keys of logs.
         timestamp_authorities: of those who issue to believed timestamp authorities, certificates, DER; not parsed.
     """
@@ -107,12 +142,23 @@ class TrustFile:
             )
         if not self.ca_roots:
             raise MalformedError("expected at least one root, got none", where="trust.ca_roots")
+        for earlier, later in pairwise(self.validators):
+            if earlier.to_block is None or earlier.to_block >= later.from_block:
+                raise MalformedError(
+                    f"expected block ranges in order without overlap, got one from {later.from_block} after one to "
+                    f"{'this day' if earlier.to_block is None else earlier.to_block}",
+                    where="trust.ledger.validators",
+                )
         object.__setattr__(self, "contracts", MappingProxyType(dict(self.contracts)))
 
     @property
     def domain(self) -> LedgerDomain:
         """The domain in which everything of this ledger is sealed."""
         return LedgerDomain(self.chain_id, self.contracts["archive_ledger"].address)
+
+    def validators_of(self, number: int) -> ValidatorSet | None:
+        """Return who may seal a block, or None where nobody is pinned for it."""
+        return next((item for item in self.validators if item.covers(number)), None)
 
     def origin(self, owner: str, stream: str) -> str:
         """The origin line of a stream of this ledger. Source: docs/access-log.md section 2.
@@ -152,6 +198,7 @@ class TrustFile:
                     {
                         "from_block": item.from_block,
                         "to_block": item.to_block,
+                        "consensus": item.consensus.value,
                         "addresses": [fields.prefixed_hex(address) for address in item.addresses],
                     }
                     for item in self.validators
@@ -215,7 +262,7 @@ def _pin(value: Any, where: str) -> ContractPin:
 
 
 def _validator_set(value: Any, where: str) -> ValidatorSet:
-    item = fields.members(value, ("from_block", "to_block", "addresses"), where)
+    item = fields.members(value, ("from_block", "to_block", "consensus", "addresses"), where)
     first = fields.integer(item["from_block"], f"{where}.from_block")
     last = item["to_block"]
     return ValidatorSet(
@@ -225,6 +272,7 @@ def _validator_set(value: Any, where: str) -> ValidatorSet:
             fields.prefixed_bytes(address, f"{where}.addresses[{index}]", length=20)
             for index, address in enumerate(fields.sequence_of(item["addresses"], f"{where}.addresses"))
         ),
+        consensus=Consensus(fields.one_of(item["consensus"], [one.value for one in Consensus], f"{where}.consensus")),
     )
 
 

@@ -11,16 +11,40 @@ import pytest
 
 from ledger.errors import MalformedError
 from ledger.log.witness import WitnessKey
-from ledger.trust import TrustFile, ValidatorSet
+from ledger.trust import Consensus, TrustFile, ValidatorSet
 from scripts.sample_evidence import DOMAIN, trust_file
 from scripts.sample_records import LOG, WITNESSES, witness_trust
 
 
 def test_round_trip() -> None:
-    validators = (ValidatorSet(0, 9, (bytes(20),)), ValidatorSet(10, None, (b"\x01" * 20, b"\x02" * 20)))
+    validators = (
+        ValidatorSet(0, 9, (bytes(20),), consensus=Consensus.CLIQUE),
+        ValidatorSet(10, None, (b"\x02" * 20, b"\x01" * 20), consensus=Consensus.QBFT),
+    )
     trust = replace(trust_file(), validators=validators)
     assert TrustFile.parse(trust.to_bytes()) == trust
     assert trust.domain == DOMAIN
+    assert trust.validators_of(9) == validators[0]
+    assert trust.validators_of(10**9) == validators[1]
+    assert trust.validators[1].addresses == (b"\x01" * 20, b"\x02" * 20)
+    assert replace(trust, validators=validators[:1]).validators_of(10) is None
+
+
+@pytest.mark.parametrize(
+    ("consensus", "quorums"),
+    [
+        (Consensus.CLIQUE, {1: 1, 2: 2, 3: 2, 4: 3, 5: 3, 6: 4, 7: 4}),
+        (Consensus.QBFT, {1: 1, 2: 2, 3: 2, 4: 3, 5: 4, 6: 4, 7: 5}),
+    ],
+)
+def test_quorums(consensus: Consensus, quorums: dict[int, int]) -> None:
+    for count, quorum in quorums.items():
+        addresses = tuple(bytes([number]) * 20 for number in range(count))
+        assert ValidatorSet(0, None, addresses, consensus=consensus).quorum == quorum
+
+
+def pinned(first: int, last: int | None) -> dict[str, Any]:
+    return {"from_block": first, "to_block": last, "consensus": "clique", "addresses": ["0x" + "a1" * 20]}
 
 
 def test_white_space_and_order_are_free() -> None:
@@ -43,7 +67,14 @@ def test_white_space_and_order_are_free() -> None:
         lambda value: value["ledger"]["contracts"].pop("p256_suite"),
         lambda value: value["ledger"]["contracts"]["archive_ledger"].update(address="0x" + "AB" * 20),
         lambda value: value["ledger"]["archive"].update(organisation="12440100MB2WECT034"),
-        lambda value: value["ledger"].update(validators=[{"from_block": 5, "to_block": 4, "addresses": []}]),
+        lambda value: value["ledger"].update(validators=[pinned(5, 4)]),
+        lambda value: value["ledger"].update(validators=[pinned(0, 4), pinned(4, None)]),
+        lambda value: value["ledger"].update(validators=[pinned(0, None), pinned(9, None)]),
+        lambda value: value["ledger"].update(validators=[pinned(5, None), pinned(0, 4)]),
+        lambda value: value["ledger"].update(validators=[pinned(0, None) | {"addresses": []}]),
+        lambda value: value["ledger"].update(validators=[pinned(0, None) | {"addresses": ["0x" + "a1" * 20] * 2}]),
+        lambda value: value["ledger"].update(validators=[pinned(0, None) | {"consensus": "ethash"}]),
+        lambda value: value["ledger"].update(validators=[{"from_block": 0, "to_block": None, "addresses": []}]),
         lambda value: value["ledger"].update(validators=None),
     ],
 )
