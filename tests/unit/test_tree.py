@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PLACES = ("archive_api", "contracts", "docs", "ledger", "scripts", "signing", "tests")
+PLACES = ("archive_api", "contracts", "deploy", "docs", "ledger", "scripts", "signing", "tests")
 # Written so that this file is none of those it looks for.
 HOSTS = re.compile(r"[p]ypi\.org|[p]ythonhosted|registry\.[n]pmjs|[n]pmmirror|binaries\.[s]oliditylang")
 MACHINE = re.compile(r"(?<![\w./-])/(?:work|root|Users|home/\w+|tmp/\w+)/\w")
@@ -26,7 +26,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def test_lock_files_pin_everything_and_say_no_address() -> None:
-    for name in ("requirements.lock", "requirements-native.lock"):
+    for name in ("requirements.lock", "requirements-native.lock", "requirements-engines.lock"):
         requirements = (ROOT / name).read_text("utf-8")
         assert "://" not in requirements
         names = [line for line in requirements.splitlines() if line and line[0] not in " #"]
