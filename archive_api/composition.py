@@ -15,6 +15,7 @@ from archive_api.errors import MalformedError
 from archive_api.identity.challenges import Challenges
 from archive_api.identity.persons import ensure_desk
 from archive_api.identity.sessions import SessionStore
+from archive_api.operation.spans import NoTraces, Traces, trace_statements, traced_calls
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.services import LedgerChain, Services
@@ -45,13 +46,15 @@ def build_services(
     chain: LedgerChain | None = None,
     store: BlobStore | None = None,
     clock: Clock | None = None,
+    traces: Traces | None = None,
 ) -> Services:
-    """Build what the features need; the catalogue is brought to its newest schema.
+    """Build what the features need; the catalogue is brought to this version's schema, or compared with it.
 
     Args:
         settings: what the server is started with.
         final_block: says which block is final, such as `EmbeddedNode.final_block_number`; None: by confirmations.
         chain, store, clock: other engines than the settings name, or None.
+        traces: record what engines are asked; None: nothing is recorded.
 
     Raises:
         MalformedError: the trust file or a key is not one.
@@ -69,11 +72,14 @@ def build_services(
     if chain is None:
         chain = evm_chain = _evm_chain(settings, trust, final_block)
         closing.append(evm_chain.close)
+    traces = traces or NoTraces()
+    chain = traced_calls(chain, traces, "chain")
+    trace_statements(database.engine, traces)
     clock = clock or SystemClock()
     witnesses = _witnesses(settings, clock)
     access_log = _access_log(settings, trust, database, clock, witnesses)
     streams = _streams(settings, trust, clock, witnesses)
-    readers = DocumentReaders()
+    readers = DocumentReaders(copied=database.is_postgresql)
     closing = [streams.close, access_log.close, *([] if witnesses is None else [witnesses.close]), *closing]
     closing.insert(0, readers.close)
     secret = settings.secret.get_secret_value().encode()
@@ -93,6 +99,7 @@ def build_services(
         access_log=access_log,
         streams=streams,
         readers=readers,
+        traces=traces,
         on_close=tuple(closing),
     )
     ensure_desk(services)

@@ -26,8 +26,10 @@ __all__ = [
     "MAX_RECORDS_BYTES",
     "MAX_RECORD_BYTES",
     "SealedCapture",
+    "capture_bytes",
     "capture_id",
     "capture_statement",
+    "records_root",
 ]
 
 CAPTURE_FORMAT: Final = "yunshang-capture/v1"
@@ -44,6 +46,18 @@ def capture_statement(building_key: bytes | None, stream: str, records: Sequence
     Args:
         building_key: 32 bytes; None: a stream of the archive's own.
         stream: the stream's name.
+        records: canonical JSON of each, in order.
+
+    Raises:
+        MalformedError: see `records_root`.
+    """
+    return Capture(building_key or bytes(32), stream, records_root(records), len(records))
+
+
+def records_root(records: Sequence[bytes]) -> bytes:
+    """The root of records, 32 bytes, if they may be of one capture.
+
+    Args:
         records: canonical JSON of each, in order.
 
     Raises:
@@ -64,8 +78,7 @@ def capture_statement(building_key: bytes | None, stream: str, records: Sequence
         raise MalformedError(
             f"expected records of at most {MAX_RECORDS_BYTES} bytes in all, got {total}", code="too_large"
         )
-    root = root_hash([leaf_hash(record) for record in records])
-    return Capture(building_key or bytes(32), stream, root, len(records))
+    return root_hash([leaf_hash(record) for record in records])
 
 
 def capture_id(payload: bytes) -> bytes:
@@ -118,22 +131,7 @@ class SealedCapture:
 
     def to_bytes(self) -> bytes:
         """Return canonical JSON: `domain`, `format`, `records`, `seal`, `statement`."""
-        head = canonical_bytes(
-            {
-                "domain": {
-                    "chain_id": self.domain.chain_id,
-                    "verifying_contract": fields.prefixed_hex(self.domain.verifying_contract),
-                },
-                "format": CAPTURE_FORMAT,
-            }
-        )
-        seal = {
-            "certificate": fields.base64_text(self.certificate),
-            "signature": fields.base64_text(self.seal.signature),
-            "signing_time": fields.utc_text(self.seal.signing_time),
-        }
-        tail = canonical_bytes({"seal": seal, "statement": self.statement.to_json()})
-        return head[:-1] + b',"records":[' + b",".join(self.records) + b"]," + tail[1:]
+        return capture_bytes(self.domain, self.statement, self.seal, self.certificate, b",".join(self.records))
 
     @classmethod
     def parse(cls, data: bytes) -> SealedCapture:
@@ -173,6 +171,33 @@ class SealedCapture:
         if not isinstance(value, dict):
             raise MalformedError("expected an object, got something else", where=f"records[{index}]")
         return value
+
+
+def capture_bytes(
+    domain: LedgerDomain, statement: Capture, seal: Seal, certificate: bytes, joined_records: bytes
+) -> bytes:
+    """The bytes of a sealed capture, where it is known that the statement is over these records.
+
+    Args:
+        domain, statement, seal, certificate: as `SealedCapture` has them.
+        joined_records: canonical JSON of each record, with commas between.
+    """
+    head = canonical_bytes(
+        {
+            "domain": {
+                "chain_id": domain.chain_id,
+                "verifying_contract": fields.prefixed_hex(domain.verifying_contract),
+            },
+            "format": CAPTURE_FORMAT,
+        }
+    )
+    sealed = {
+        "certificate": fields.base64_text(certificate),
+        "signature": fields.base64_text(seal.signature),
+        "signing_time": fields.utc_text(seal.signing_time),
+    }
+    tail = canonical_bytes({"seal": sealed, "statement": statement.to_json()})
+    return head[:-1] + b',"records":[' + joined_records + b"]," + tail[1:]
 
 
 def _seal(value: Any) -> tuple[Seal, bytes]:

@@ -34,9 +34,10 @@ from archive_api.projects.models import Building
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.streams.registry import Streams
-from archive_api.supply.models import event_row_id
-from archive_api.supply.rows import EVENT_COLUMNS, MENTION_COLUMNS
-from archive_api.supply.writing import insert_rows
+from archive_api.supply.judging import NewEvent
+from archive_api.supply.parameters import microseconds
+from archive_api.supply.rows import encode_rows
+from archive_api.supply.writing import RowPlace, write_rows
 from archive_api.tracing.service import trace
 from ledger.adapters.clock import SystemClock
 from ledger.canonical import canonical_bytes, canonical_record
@@ -209,6 +210,31 @@ def _grouped(records: Iterator[JSON], size: int) -> Iterator[list[JSON]]:
         yield some
 
 
+def _new_event(record: JSON, body: bytes, identifier: str) -> NewEvent:
+    kind, digits = kind_of(record), identifier[14:78]
+    return NewEvent(
+        canonical=body,
+        hash_id=identifier,
+        event_hash=digits,
+        pointer="",
+        record_sha256=sha256(body).hexdigest(),
+        identity=digits,
+        event_key=None,
+        declares=None,
+        event_id=identifier,
+        type=record["type"],
+        action=record["action"],
+        event_time=microseconds(datetime.fromisoformat(record["eventTime"])),
+        biz_step=record["bizStep"],
+        disposition=None,
+        read_point=None,
+        biz_location=None,
+        kind=None if kind is None else kind.value,
+        mentioned=tuple((item.kind, item.thing) for item in mentions(record)),
+        containment=None,
+    )
+
+
 def _capture(session: Session, records: list[JSON], capture_pk: int, stream_id: int, first_index: int) -> list[bytes]:
     """The rows of one capture, and its entries."""
     reporter = CODES[capture_pk % len(CODES)]
@@ -238,37 +264,11 @@ def _capture(session: Session, records: list[JSON], capture_pk: int, stream_id: 
     )
     session.add(row)
     session.flush()
-    events, mentioned = [], []
-    for index, record in enumerate(records):
-        number, kind = event_row_id(capture_pk, index), kind_of(record)
-        moment = int(datetime.fromisoformat(record["eventTime"]).timestamp()) * 1_000_000
-        events.append(
-            (
-                number,
-                capture_pk,
-                stream_id,
-                index,
-                ids[index][14:78],
-                None,
-                None,
-                ids[index][14:78],
-                digests[index].hex(),
-                record["type"],
-                record["action"],
-                moment,
-                moment,
-                record["bizStep"],
-                None,
-                None,
-                None,
-                None if kind is None else kind.value,
-                reporter,
-                bodies[index].decode(),
-            )
-        )
-        mentioned += [(number, item.kind, item.thing, stream_id) for item in mentions(record)]
-    insert_rows(session, "supply_events", EVENT_COLUMNS, events)
-    insert_rows(session, "supply_mentions", MENTION_COLUMNS, mentioned)
+    events = [
+        _new_event(record, body, identifier) for record, body, identifier in zip(records, bodies, ids, strict=True)
+    ]
+    rows = encode_rows(events, copied=session.get_bind().dialect.name == "postgresql")
+    write_rows(session, rows, RowPlace(capture_pk, stream_id, microseconds(START), reporter))
     return [
         RecordEntry(
             START,
@@ -290,7 +290,8 @@ def measure(database: Database, streams: Streams, project: Project, traces: int)
     elements = sorted(project.built)
     figures: JSON = {}
     for name, proofs in (("without_proofs", False), ("with_proofs", True)):
-        seconds, events = [], []
+        seconds: list[float] = []
+        events: list[int] = []
         while len(seconds) < traces:
             seed = Seed(SeedKind.ELEMENT, draw.choice(elements))
             started = time.perf_counter()

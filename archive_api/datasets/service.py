@@ -18,9 +18,10 @@ from archive_api.datasets.schemas import DatasetVersionOut, LineageEdgeOut, Line
 from archive_api.errors import ConflictError, MismatchError, NotFoundError, PolicyError
 from archive_api.outbox.repository import number
 from archive_api.services import Services
-from archive_api.streams.captures import Captures, NewRecord
+from archive_api.streams.captures import Captures
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow
+from archive_api.streams.records import NewRecord, new_records
 from archive_api.streams.schemas import RecordProofOut
 from archive_api.streams.service import RecordProofs
 from archive_api.submissions.schemas import SealValue
@@ -74,7 +75,7 @@ def register(services: Services, record: DatasetVersion, seal: SealValue, *, sen
     try:
         Captures(services).capture(
             DATASETS,
-            [NewRecord(record.canonical(), record.ref.text)],
+            new_records([NewRecord(record.canonical(), record.ref.text)]),
             seal,
             sent_by=sent_by,
             write=lambda session, row: _write(session, services, row, record),

@@ -44,13 +44,18 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             _prepare_sqlite(self.engine)
         options: dict[str, Any] = {_BEGIN: "BEGIN"}
-        if self.engine.dialect.name == "postgresql":  # whose usual transactions see each commit beside them
+        if self.is_postgresql:  # whose usual transactions see each commit beside them
             options["isolation_level"] = "REPEATABLE READ"
         self._reader = self.engine.execution_options(**options)
         self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._turn: AbstractContextManager[None] = (
             _Turn(busy_timeout_seconds) if self.engine.dialect.name == "sqlite" else nullcontext()
         )
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether it is PostgreSQL."""
+        return self.engine.dialect.name == "postgresql"
 
     @contextmanager
     def transaction(self, *, secure_delete: bool = False) -> Iterator[Session]:

@@ -77,7 +77,9 @@ class Streams:
         troubles: why a stream could not be written last, by origin; empty: all is well.
         unpublished: why one could not be published last, such as for want of witnesses.
         unanchored: why a head could not be anchored last.
+        numbers: row numbers of streams whose rows are committed; such a row never goes or changes.
         threads: those that have to live while the server does: sequencer and keeper.
+        cosign: as given.
     """
 
     def __init__(
@@ -96,7 +98,7 @@ class Streams:
         self._trust = trust
         self._clock = clock
         self.publish_seconds = publish_seconds
-        self._cosign = cosign
+        self.cosign = cosign
         self._open_limit = open_limit
         self._open: OrderedDict[StreamKey, RecordStream] = OrderedDict()
         self._lock = threading.RLock()
@@ -104,6 +106,7 @@ class Streams:
         self.troubles: dict[str, str] = {}
         self.unpublished: dict[str, str] = {}
         self.unanchored: dict[str, str] = {}
+        self.numbers: dict[StreamKey, int] = {}
         self.threads: list[threading.Thread] = []
         self._grown: set[StreamKey] = set()
         self._left: set[StreamKey] = set()
@@ -221,7 +224,7 @@ class Streams:
     def _opened(self, key: StreamKey) -> RecordStream:
         store = LogFiles(self._path(key))
         try:
-            log = SignedLog(store, self.origin(key), signer=self.signer, cosign=self._cosign)
+            log = SignedLog(store, self.origin(key), signer=self.signer, cosign=self.cosign)
             size = store.head().size
             newest = entries_between(store, size - 1, size) if size else []
             return RecordStream(key, log, last_time=newest[0].time if newest else None)

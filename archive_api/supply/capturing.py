@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import TextClause, select, text
 from sqlmodel import Session, col
@@ -12,15 +12,14 @@ from sqlmodel import Session, col
 from archive_api.errors import ConflictError, MalformedError, TooLargeError
 from archive_api.outbox.repository import number
 from archive_api.services import Services
-from archive_api.streams.captures import Captures, NewRecord
+from archive_api.streams.captures import Captures
 from archive_api.streams.keys import StreamKey
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.submissions.schemas import SealValue
-from archive_api.supply.aggregation import refuse_cycles
-from archive_api.supply.judging import NewEvent, Refusal
+from archive_api.supply.aggregation import Containment, refuse_cycles
+from archive_api.supply.judging import NewEvents, Refusal
 from archive_api.supply.parameters import microseconds
-from archive_api.supply.rows import EVENT_COLUMNS, MENTION_COLUMNS, event_rows, mention_rows
-from archive_api.supply.writing import AlreadyThereError, insert_rows
+from archive_api.supply.writing import AlreadyThereError, RowPlace, write_rows
 from ledger import fields
 from ledger.canonical import parse_canonical
 from ledger.errors import MalformedError as CoreMalformedError
@@ -91,67 +90,67 @@ class CaptureService:
         Args, Raises: as `document`.
         """
         events = self._judged(data, media_type, bare_event=True)
-        return self._capture(events, seal, sent_by=sent_by), events[0].event_id
+        return self._capture(events, seal, sent_by=sent_by), events.first_id
 
-    def _judged(self, data: bytes, media_type: str, *, bare_event: bool = False) -> Sequence[NewEvent]:
+    def _judged(self, data: bytes, media_type: str, *, bare_event: bool = False) -> NewEvents:
         found = self._services.readers.read(data, media_type, self._key.name.value, bare_event=bare_event)
         if isinstance(found, Refusal):
             kind = TooLargeError if found.code in _TOO_MANY else MalformedError
             raise kind(found.text, code=found.code, findings=found.findings)
         return found
 
-    def _capture(self, new: Sequence[NewEvent], seal: SealValue, *, sent_by: str) -> CaptureRow:
-        records = [NewRecord(event.canonical, event.hash_id) for event in new]
+    def _capture(self, new: NewEvents, seal: SealValue, *, sent_by: str) -> CaptureRow:
         try:
             return Captures(self._services).capture(
-                self._key, records, seal, sent_by=sent_by, write=lambda session, row: self._write(session, row, new)
+                self._key, new.records, seal, sent_by=sent_by, write=lambda session, row: self._write(session, row, new)
             )
         except AlreadyThereError:
-            with self._services.database.reading() as session:
-                self._refuse_known(session, self._stream_id(session), new)
-            raise ConflictError(
+            raise self._known(new) from None
+
+    def _known(self, new: NewEvents) -> ConflictError:
+        """Which events are captured already; what comes twice in one document is refused when it is read."""
+        named = [_Named(*item) for item in json.loads(new.named)]
+        by_identity = {item.identity: item for item in named}
+        by_key = {item.event_key: item for item in named if item.event_key is not None}
+        with self._services.database.reading() as session:
+            origin = self._services.streams.origin(self._key)
+            stream_id = session.scalar(select(col(StreamRow.id)).where(col(StreamRow.origin) == origin)) or 0
+            query, values = _known_query(session, stream_id, list(by_identity), list(by_key))
+            known = [by_identity.get(identity) or by_key[key] for identity, key in session.execute(query, values)]
+        if not known:
+            return ConflictError(
                 "expected events that are not known yet, got one that another capture brings", code="event_known"
-            ) from None
-
-    def _stream_id(self, session: Session) -> int:
-        origin = self._services.streams.origin(self._key)
-        found = session.scalar(select(col(StreamRow.id)).where(col(StreamRow.origin) == origin))
-        return 0 if found is None else found
-
-    def _refuse_known(self, session: Session, stream_id: int, new: Sequence[NewEvent]) -> None:
-        """Refuse what is captured already; what comes twice in one document is refused when it is read."""
-        known: list[NewEvent] = []
-        by_identity = {item.identity: item for item in new}
-        by_key = {item.event_key: item for item in new if item.event_key is not None}
-        query, values = _known_query(session, stream_id, list(by_identity), list(by_key))
-        for identity, key in session.execute(query, values):
-            known.append(by_identity.get(identity) or by_key[key])
-        if known:
-            raise ConflictError(
-                f"expected events that are not known yet, got {len(known)} that are, first {known[0].event_id[:200]}",
-                code="event_known",
-                events=[
-                    {"event_id": item.event_id, "hash_id": item.hash_id, "pointer": item.pointer}
-                    for item in known[:_SHOWN]
-                ],
-                count=len(known),
             )
+        return ConflictError(
+            f"expected events that are not known yet, got {len(known)} that are, first {known[0].event_id[:200]}",
+            code="event_known",
+            events=[
+                {"event_id": item.event_id, "hash_id": item.hash_id, "pointer": item.pointer} for item in known[:_SHOWN]
+            ],
+            count=len(known),
+        )
 
-    def _write(self, session: Session, row: CaptureRow, new: Sequence[NewEvent]) -> None:
-        place = {"capture_pk": number(row.id), "stream_id": row.stream_id}
-        self._refuse_known(session, row.stream_id, new)
-        if any(item.containment is not None for item in new):
+    def _write(self, session: Session, row: CaptureRow, new: NewEvents) -> None:
+        if new.contained:
             self._lock(session, row.stream_id)
-            _refuse_cycles(session, row.stream_id, new)
-        time = microseconds(row.created_at)
-        events = event_rows(new, **place, record_time=time, reporter=row.reporter)
-        insert_rows(session, "supply_events", EVENT_COLUMNS, events)
-        insert_rows(session, "supply_mentions", MENTION_COLUMNS, mention_rows(new, **place))
+            _refuse_cycles(session, row.stream_id, new.contained)
+        place = RowPlace(number(row.id), row.stream_id, microseconds(row.created_at), row.reporter)
+        write_rows(session, new.rows, place)
 
     def _lock(self, session: Session, stream_id: int) -> None:
         """Let no other capture of the stream say what contains what meanwhile; SQLite has one writer anyway."""
         if session.connection().dialect.name == "postgresql":
             session.execute(text("SELECT pg_advisory_xact_lock(1937075312, :stream)"), {"stream": stream_id})
+
+
+class _Named(NamedTuple):
+    """An event of `NewEvents.named`."""
+
+    identity: str
+    event_key: str | None
+    event_id: str
+    hash_id: str
+    pointer: str
 
 
 def _known_query(
@@ -174,10 +173,7 @@ def _known_query(
     return text(query), {"stream": stream_id, **values}
 
 
-def _refuse_cycles(session: Session, stream_id: int, new: Sequence[NewEvent]) -> None:
-    contained = [(item.pointer, item.containment) for item in new if item.containment is not None]
-    if not contained:
-        return
+def _refuse_cycles(session: Session, stream_id: int, contained: Sequence[tuple[str, Containment]]) -> None:
     try:
         refuse_cycles(session, stream_id, contained)
     except CoreMalformedError as error:

@@ -5,13 +5,16 @@ It runs in a process of its own where a document is large (`readers`), so what g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from archive_api.streams.records import NewRecord, NewRecords, new_records
 from archive_api.supply.aggregation import Containment, containment_of
 from archive_api.supply.exceptions import CAPTURE_EVENTS
 from archive_api.supply.matching import bare
 from archive_api.supply.parameters import microseconds
+from archive_api.supply.rows import EncodedRows, encode_rows
 from ledger.errors import MalformedError
 from ledger.supply.document import DocumentError, EpcisEvent, read_document, read_event
 from ledger.supply.mentions import mentions
@@ -19,7 +22,7 @@ from ledger.supply.profile import check_profile, kind_of
 from ledger.supply.terms import KINDS_OF_STREAM
 from ledger.supply.times import instant
 
-__all__ = ["NewEvent", "Refusal", "judge"]
+__all__ = ["NewEvent", "NewEvents", "Refusal", "judge", "read_events"]
 
 _SHOWN: Final = 50
 _MAX_INDEXED_BYTES: Final = 2_000
@@ -27,7 +30,7 @@ _MAX_INDEXED_BYTES: Final = 2_000
 
 
 class NewEvent(NamedTuple):
-    """An event about to be captured, read once. A tuple, since every one of them may cross from process to process.
+    """An event about to be captured, read once.
 
     Attributes:
         canonical: the record's bytes.
@@ -64,6 +67,27 @@ class NewEvent(NamedTuple):
     containment: Containment | None
 
 
+class NewEvents(NamedTuple):
+    """Events about to be captured together, ready to be written.
+
+    A tuple of few large values: it crosses from the process that reads to the server, whose one interpreter has better
+    things to do than to make thousands of small ones of it.
+
+    Attributes:
+        records: what is sealed and kept.
+        rows: of events and mentions, as the catalogue takes them.
+        named: JSON array with `[identity, event_key, event_id, hash_id, pointer]` of each, to tell of known ones.
+        first_id: the id that the first one is found by.
+        contained: pointer and value of each that says what contains what.
+    """
+
+    records: NewRecords
+    rows: EncodedRows
+    named: str
+    first_id: str
+    contained: tuple[tuple[str, Containment], ...]
+
+
 class Refusal(NamedTuple):
     """Why a document is not captured.
 
@@ -78,7 +102,7 @@ class Refusal(NamedTuple):
     findings: list[dict[str, str]]
 
 
-def judge(data: bytes, media_type: str, stream: str, *, bare_event: bool) -> tuple[NewEvent, ...] | Refusal:
+def judge(data: bytes, media_type: str, stream: str, *, bare_event: bool, copied: bool) -> NewEvents | Refusal:
     """Read and judge what is to be captured.
 
     Args:
@@ -86,7 +110,26 @@ def judge(data: bytes, media_type: str, stream: str, *, bare_event: bool) -> tup
         media_type: `application/json` or `application/xml`.
         stream: that it is captured into.
         bare_event: one event is expected, not a document.
+        copied: rows are for PostgreSQL's COPY (`rows.encode_rows`).
     """
+    found = read_events(data, media_type, stream, bare_event=bare_event)
+    if isinstance(found, Refusal):
+        return found
+    try:
+        records = new_records([NewRecord(event.canonical, event.hash_id) for event in found])
+    except MalformedError as error:
+        return _refusal(error, "")
+    return NewEvents(
+        records,
+        encode_rows(found, copied=copied),
+        json.dumps([[item.identity, item.event_key, item.event_id, item.hash_id, item.pointer] for item in found]),
+        found[0].event_id,
+        tuple([(item.pointer, item.containment) for item in found if item.containment is not None]),
+    )
+
+
+def read_events(data: bytes, media_type: str, stream: str, *, bare_event: bool) -> Sequence[NewEvent] | Refusal:
+    """Read the events of a document; arguments as `judge`."""
     try:
         if bare_event:
             events: tuple[EpcisEvent, ...] = (read_event(data, media_type=media_type),)
@@ -96,15 +139,19 @@ def judge(data: bytes, media_type: str, stream: str, *, bare_event: bool) -> tup
         findings = [{"pointer": item.pointer, "code": item.code, "text": item.text} for item in error.findings[:_SHOWN]]
         return Refusal(str(error), error.code, findings)
     except MalformedError as error:
-        return Refusal(str(error), error.code, [{"pointer": error.where, "code": error.code, "text": str(error)}])
+        return _refusal(error, "")
     found: list[NewEvent] = []
     for event in events:
         try:
             found.append(_new_event(event, stream))
         except MalformedError as error:
-            where = event.pointer + error.where
-            return Refusal(str(error), error.code, [{"pointer": where, "code": error.code, "text": str(error)}])
-    return tuple(found)
+            return _refusal(error, event.pointer)
+    return found
+
+
+def _refusal(error: MalformedError, pointer: str) -> Refusal:
+    finding = {"pointer": pointer + error.where, "code": error.code, "text": str(error)}
+    return Refusal(str(error), error.code, [finding])
 
 
 def _new_event(event: EpcisEvent, stream: str) -> NewEvent:

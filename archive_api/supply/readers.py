@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from typing import Final
 
 from archive_api.errors import TooManyError, TransportError
-from archive_api.supply.judging import NewEvent, Refusal, judge
+from archive_api.supply.judging import NewEvents, Refusal, judge
 
 __all__ = ["DocumentReaders"]
 
@@ -31,14 +31,21 @@ class DocumentReaders:
     """Reads and judges documents; may be used from several threads.
 
     Args:
+        copied: rows are for PostgreSQL's COPY (`rows.encode_rows`).
         processes: how many read at the same time; None: as many as there are cores, but at most four.
         small_bytes: documents of fewer bytes are read in the calling thread.
         seconds: what one document may take.
     """
 
     def __init__(
-        self, *, processes: int | None = None, small_bytes: int = _SMALL_BYTES, seconds: float = 300.0
+        self,
+        *,
+        copied: bool = False,
+        processes: int | None = None,
+        small_bytes: int = _SMALL_BYTES,
+        seconds: float = 300.0,
     ) -> None:
+        self._copied = copied
         self._processes = processes or min(4, len(os.sched_getaffinity(0)))
         self._small_bytes = small_bytes
         self._seconds = seconds
@@ -46,9 +53,7 @@ class DocumentReaders:
         self._room = threading.BoundedSemaphore(_WAITING * self._processes)
         self._pool: ProcessPoolExecutor | None = None
 
-    def read(
-        self, data: bytes, media_type: str, stream: str, *, bare_event: bool = False
-    ) -> tuple[NewEvent, ...] | Refusal:
+    def read(self, data: bytes, media_type: str, stream: str, *, bare_event: bool = False) -> NewEvents | Refusal:
         """Judge a document; arguments and result as `judge`.
 
         Raises:
@@ -56,7 +61,7 @@ class DocumentReaders:
             TooManyError: too many documents wait to be read.
         """
         if len(data) < self._small_bytes:
-            return judge(data, media_type, stream, bare_event=bare_event)
+            return judge(data, media_type, stream, bare_event=bare_event, copied=self._copied)
         if not self._room.acquire(blocking=False):
             raise TooManyError("expected fewer large documents at a time, got too many", retry_after_seconds=2)
         try:
@@ -64,10 +69,11 @@ class DocumentReaders:
         finally:
             self._room.release()
 
-    def _read(self, data: bytes, media_type: str, stream: str, *, bare_event: bool) -> tuple[NewEvent, ...] | Refusal:
+    def _read(self, data: bytes, media_type: str, stream: str, *, bare_event: bool) -> NewEvents | Refusal:
         pool = self._opened()
         try:
-            return pool.submit(judge, data, media_type, stream, bare_event=bare_event).result(self._seconds)
+            job = pool.submit(judge, data, media_type, stream, bare_event=bare_event, copied=self._copied)
+            return job.result(self._seconds)
         except (BrokenProcessPool, TimeoutError) as error:
             self._drop(pool)
             _LOG.warning("a process that read a document of %d bytes was lost: %s", len(data), type(error).__name__)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session
 
-from archive_api.streams.captures import Captures, NewRecord
+from archive_api.streams.captures import Captures
 from archive_api.streams.keeper import StreamKeeper
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow
+from archive_api.streams.records import NewRecord, new_records
 from archive_api.streams.sequencer import Sequencer
 from archive_api.submissions.schemas import SealValue
 from ledger.canonical import canonical_record
@@ -66,7 +67,7 @@ class Reporting:
     def capture(self, key: StreamKey, records: Sequence[NewRecord] | None = None) -> CaptureRow:
         """Capture records; they have no places yet."""
         records = some_records() if records is None else records
-        return self.captures.capture(key, records, self.seal(key, records), sent_by="desk", write=nothing)
+        return self.captures.capture(key, new_records(records), self.seal(key, records), sent_by="desk", write=nothing)
 
     def row(self, row: CaptureRow) -> CaptureRow:
         """A row as the catalogue has it now."""

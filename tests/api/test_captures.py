@@ -16,10 +16,10 @@ from sqlmodel import Session, col, select
 
 from archive_api.cli import main
 from archive_api.errors import ConflictError, MalformedError, NotFoundError, PolicyError
-from archive_api.streams.captures import NewRecord
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.streams.reading import heads
+from archive_api.streams.records import NewRecord, new_records
 from archive_api.streams.service import stored_log
 from archive_api.submissions.schemas import SealValue
 from ledger.adapters.log_files import LogFiles
@@ -142,7 +142,7 @@ def test_the_same_capture_twice_is_a_conflict(reporting: Reporting) -> None:
     other = reporting.world.parties[Role.DESIGNER]  # nor by somebody else's seal: the statement is the same
     with pytest.raises(ConflictError):
         reporting.captures.capture(
-            key, some_records(), reporting.seal(key, some_records(), other), sent_by="desk", write=nothing
+            key, new_records(some_records()), reporting.seal(key, some_records(), other), sent_by="x", write=nothing
         )
     assert len(rows_of(reporting, key)) == 1
     reporting.capture(reporting.key(), some_records())  # of another building it is another statement
@@ -159,7 +159,9 @@ def test_what_the_callers_rows_refuse_is_not_captured(reporting: Reporting) -> N
         raise ConflictError("expected new events, got a known one", code="event_known")
 
     with pytest.raises(ConflictError) as refusal:
-        reporting.captures.capture(key, records, reporting.seal(key, records), sent_by="desk", write=refuse)
+        reporting.captures.capture(
+            key, new_records(records), reporting.seal(key, records), sent_by="desk", write=refuse
+        )
     assert refusal.value.code == "event_known"
     assert rows_of(reporting, key) == []
     assert reporting.sequencer.round(publish=True) == 0
@@ -213,7 +215,7 @@ def test_a_seal_that_does_not_count_captures_nothing(
     key = reporting.key()
     seal = make(reporting, key)
     with pytest.raises((PolicyError, LedgerMalformedError, SigningError)) as refusal:
-        reporting.captures.capture(key, some_records(), seal, sent_by="desk", write=nothing)
+        reporting.captures.capture(key, new_records(some_records()), seal, sent_by="desk", write=nothing)
     assert code is None or getattr(refusal.value, "code", None) == code
     assert rows_of(reporting, key) == []
 
@@ -225,37 +227,36 @@ def test_a_supplier_that_is_on_no_roster_may_report(reporting: Reporting) -> Non
     world.settle()
     key = reporting.key()
     seal = reporting.seal(key, some_records(), supplier)
-    row = reporting.captures.capture(key, some_records(), seal, sent_by="desk", write=nothing)
+    row = reporting.captures.capture(key, new_records(some_records()), seal, sent_by="desk", write=nothing)
     assert row.reporter == supplier.certificate.organisation_code
 
 
 @pytest.mark.parametrize("count", [0, MAX_RECORDS + 1])
-def test_no_record_and_too_many_are_refused(reporting: Reporting, count: int) -> None:
-    key = reporting.key()
-    seal = reporting.seal(key, some_records())
+def test_no_record_and_too_many_are_refused(count: int) -> None:
     with pytest.raises(LedgerMalformedError) as refusal:
-        reporting.captures.capture(key, some_records(count), seal, sent_by="desk", write=nothing)
+        new_records(some_records(count))
     assert refusal.value.code == "too_many_records"
 
 
-def test_a_record_that_is_too_large_is_refused(reporting: Reporting) -> None:
-    key = reporting.key()
+def test_a_record_that_is_too_large_is_refused() -> None:
     large = NewRecord(b'"' + b"x" * (64 << 10) + b'"', "large")
     with pytest.raises(LedgerMalformedError) as refusal:
-        reporting.captures.capture(key, [large], reporting.seal(key, some_records()), sent_by="desk", write=nothing)
+        new_records([large])
     assert (refusal.value.code, refusal.value.where) == ("record_too_large", "records[0]")
 
 
 @pytest.mark.parametrize("record_id", ["", "x" * 201, "two\nlines", "\u202e"])
 def test_a_record_id_that_is_none_is_refused(record_id: str) -> None:
     with pytest.raises(LedgerMalformedError):
-        NewRecord(b"{}", record_id)
+        new_records([NewRecord(b"{}", record_id)])
 
 
 def test_a_building_that_is_not_known_has_no_streams(reporting: Reporting) -> None:
     key = StreamKey(StreamName.SUPPLY, "0x" + "5d" * 32)
     with pytest.raises(NotFoundError):
-        reporting.captures.capture(key, some_records(), reporting.seal(key, some_records()), sent_by="x", write=nothing)
+        reporting.captures.capture(
+            key, new_records(some_records()), reporting.seal(key, some_records()), sent_by="x", write=nothing
+        )
 
 
 @pytest.mark.parametrize(
