@@ -20,11 +20,14 @@ from archive_api.encryption.router import router as encryption
 from archive_api.evidence.router import router as evidence
 from archive_api.funds.router import router as funds
 from archive_api.guards import RequestGuard
+from archive_api.health.probes import Probes
 from archive_api.health.router import router as health
 from archive_api.identity.pages import sign_in_pages
 from archive_api.identity.router import router as identity
 from archive_api.limits import BodyLimit
 from archive_api.openapi import install_openapi
+from archive_api.operation.observation import Observation
+from archive_api.operation.observer import Observer
 from archive_api.problems import PROBLEM_RESPONSES, add_problem_handlers
 from archive_api.projects.router import router as projects
 from archive_api.protection.guard import Guard
@@ -74,18 +77,23 @@ Refusals are problem+json (RFC 9457) with a stable `code`. Lists are pages with 
 """
 
 
-def create_app(settings: Settings, services: Services) -> FastAPI:
+def create_app(
+    settings: Settings, services: Services, *, observer: Observer | None = None, probes: Probes | None = None
+) -> FastAPI:
     """Build the application.
 
     Args:
         settings: what the server was started with.
         services: built by `composition.build_services`.
+        observer: counts and traces requests; None: one of its own, which nobody reads.
+        probes: ask the parts for readiness; None: its own.
 
     Raises:
         PolicyGapError: a route has no line in the policy table.
     """
     app = _Application(
         settings=settings,
+        observer=observer or Observer(),
         title="云上城建档案 Yunshang archive ledger",
         version="1.0.0",
         description=_DESCRIPTION,
@@ -94,6 +102,7 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.probes = probes or Probes()
     add_problem_handlers(app)
     app.add_middleware(Enforcement)  # innermost: what is refused further out names no object
     app.add_middleware(  # what it raises reaches what reads: the enforcement or a route
@@ -121,11 +130,13 @@ def create_app(settings: Settings, services: Services) -> FastAPI:
 
 
 class _Application(FastAPI):
-    """Every answer has the headers: that of the handler of unexpected errors too, which no middleware is before."""
+    """Every answer has the headers and is counted: that of the handler of unexpected errors too, which no middleware is
+    before."""
 
-    def __init__(self, *, settings: Settings, **details: Any) -> None:
+    def __init__(self, *, settings: Settings, observer: Observer, **details: Any) -> None:
         super().__init__(**details)
-        self._whole: ASGIApp = ResponseHeaders(super().__call__, https=settings.is_https)
+        headed: ASGIApp = ResponseHeaders(super().__call__, https=settings.is_https)
+        self._whole: ASGIApp = Observation(headed, observer=observer, trusted_proxies=settings.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._whole(scope, receive, send)

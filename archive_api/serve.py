@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import math
 import signal
 import socket
 import threading
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -24,11 +25,16 @@ from archive_api.app import create_app
 from archive_api.bim.indexer import ModelIndexer
 from archive_api.composition import build_services
 from archive_api.errors import ConflictError, MismatchError, TransportError
+from archive_api.health.probes import Probes
 from archive_api.home import ContractSite, Home, write_private
+from archive_api.operation.gauges import ArchiveGauges
+from archive_api.operation.listener import operation_listener
+from archive_api.operation.observer import Observer
 from archive_api.protection.connections import guarded
 from archive_api.seal_status.collector import SealStatusCollector
 from archive_api.seal_status.sources import HttpSources
 from archive_api.seal_status.watch import RevocationWatch
+from archive_api.services import Services
 from archive_api.settings import ANCHOR_SECONDS, Settings
 from archive_api.streams.keeper import StreamKeeper
 from archive_api.streams.keys import ledger_origin
@@ -47,10 +53,11 @@ _MAX_HEAD_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerAddress:
-    """Where a running server is reached: base URL of API and pages, and the node's RPC URL."""
+    """Where a running server is reached: base URL of API and pages, the node's RPC URL, and that of metrics, if any."""
 
     api: str
     rpc_url: str
+    metrics: str | None = None
 
 
 def run(
@@ -83,9 +90,12 @@ def run(
         stack.enter_context(node)
         home = ensure_ledger(home, node)
         settings = Settings.for_home(home, rpc_url=node.rpc_url, port=port, authority_url=authority_url)
-        services = build_services(settings, final_block=node.final_block_number)
+        observer, probes = Observer.of(settings), Probes()
+        stack.callback(observer.close)
+        services = build_services(settings, final_block=node.final_block_number, traces=observer.traces)
         stack.callback(services.close)
-        app = create_app(settings, services)
+        metrics = stack.enter_context(_operated(services, observer, probes))
+        app = create_app(settings, services, observer=observer, probes=probes)
         listener = stack.enter_context(_listen(settings.host, settings.port))
         worker = Worker(services, services.worker)
         worker.start()
@@ -110,7 +120,8 @@ def run(
         indexer = ModelIndexer(services)
         indexer.start()
         stack.callback(indexer.stop)
-        address = ServerAddress(api=f"http://{settings.host}:{listener.getsockname()[1]}", rpc_url=node.rpc_url)
+        api = f"http://{settings.host}:{listener.getsockname()[1]}"
+        address = ServerAddress(api=api, rpc_url=node.rpc_url, metrics=metrics)
         config = uvicorn.Config(
             app,
             http=guarded(trusted_proxies=settings.trusted_proxies),
@@ -121,9 +132,25 @@ def run(
             server_header=False,
             proxy_headers=False,
             lifespan="off",
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds),
         )
-        _Server(config, stop=stop, on_ready=lambda: ready_callback(address)).run(sockets=[listener])
+        server = _Server(config, stop=stop, probes=probes, on_ready=lambda: ready_callback(address))
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def _operated(services: Services, observer: Observer, probes: Probes) -> Iterator[str | None]:
+    """Show metrics and readiness beside the API; see `operation_listener`."""
+    observer.registry.register(ArchiveGauges(services, probes))
+
+    def ready() -> tuple[bool, Mapping[str, Any]]:
+        parts = probes.ask(services)
+        is_ready = probes.ready(parts)
+        shown = {name: part.model_dump() for name, part in parts.items()}
+        return is_ready, {"ready": is_ready, "stopping": probes.stopping, **shown}
+
+    with operation_listener(services.settings.metrics_address, observer.registry, ready=ready) as address:
+        yield address
 
 
 @contextmanager
@@ -247,17 +274,24 @@ def _signals(stop: threading.Event) -> Iterator[None]:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that says when it is ready and heeds an event."""
+    """uvicorn that says when it is ready, heeds an event, and is not ready any more while it ends."""
 
-    def __init__(self, config: uvicorn.Config, *, stop: threading.Event, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, stop: threading.Event, probes: Probes, on_ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._stop = stop
+        self._probes = probes
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._probes.stopping = True
+        await super().shutdown(sockets=sockets)
 
     async def on_tick(self, counter: int) -> bool:
         return self._stop.is_set() or await super().on_tick(counter)

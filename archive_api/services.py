@@ -15,6 +15,7 @@ from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
 from archive_api.identity.challenges import Challenges
 from archive_api.identity.sessions import SessionStore
+from archive_api.operation.spans import NoTraces, Traces
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.settings import Settings
@@ -55,6 +56,7 @@ class Services:
         access_log: where every access is recorded before it is answered.
         streams: the logs of what parties report.
         readers: read documents of events.
+        traces: record pieces of work, where the settings ask for it.
         seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
     """
@@ -74,6 +76,7 @@ class Services:
     access_log: AccessStream
     streams: Streams
     readers: DocumentReaders
+    traces: Traces = field(default_factory=NoTraces)
     seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()
 
@@ -100,4 +103,8 @@ def services_for(request: Request) -> Services:
     return replace(services, seen=request.state.access.seen)
 
 
-ServicesDep = Annotated[Services, Depends(services_for)]
+async def _services(request: Request) -> Services:  # a coroutine, since it needs no thread
+    return services_for(request)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from archive_api.home import Home
+from archive_api.operation.settings import ProcessSettings
 from archive_api.protection.rates import Allowance
 from archive_api.protection.secrets import SecretFiles, is_guessable
 from archive_api.seal_status.sources import StatusSource, check_address
@@ -44,8 +45,8 @@ _PUBLIC_KEYS: Final = frozenset(
 )
 
 
-class Settings(BaseSettings):
-    """Settings of one server.
+class Settings(ProcessSettings):
+    """Settings of one server, beside those of its process.
 
     Attributes:
         database_url: SQLAlchemy URL; `sqlite:///…` by default, PostgreSQL is possible.
@@ -92,6 +93,9 @@ class Settings(BaseSettings):
         max_organisation_bytes, max_organisation_drafts: of what an organisation's people opened and nobody decided yet.
         max_open_uploads: uploads under way of one submission.
         reserve_bytes: room on the disk that uploads must leave free.
+        disk_low_bytes: a server whose disk has less room is not ready.
+        chain_stall_seconds: nor is one whose chain has had no new block for so long; 0: blocks come only when needed.
+        migrate_at_start: bring an older catalogue to this version's schema; false: refuse to start.
         max_upload_bytes: of one file. `max_pack_bytes`: of one pack of small files.
         max_pack_file_bytes: of one file in a pack.
         max_entries_bytes: of one submission's entries as sent.
@@ -155,6 +159,9 @@ class Settings(BaseSettings):
     max_organisation_drafts: Annotated[int, Field(gt=0)] = 10_000
     max_open_uploads: Annotated[int, Field(gt=0)] = 64
     reserve_bytes: Annotated[int, Field(ge=0)] = 64 << 20
+    disk_low_bytes: Annotated[int, Field(ge=0)] = 256 << 20
+    chain_stall_seconds: Annotated[int, Field(ge=0)] = 120
+    migrate_at_start: bool = True
     max_upload_bytes: Annotated[int, Field(gt=0)] = 1 << 40
     max_pack_bytes: Annotated[int, Field(gt=0)] = 64 << 20
     max_pack_file_bytes: Annotated[int, Field(gt=0)] = 1 << 20

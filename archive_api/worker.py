@@ -104,7 +104,8 @@ class Worker:
         for job_id in numbers:  # (1)
             if self._stopping.is_set():
                 return
-            self._advance(job_id)
+            with self._services.traces.span("worker job", {"yunshang.job": job_id}):
+                self._advance(job_id)
         self._watch()  # (2)
         self._monitor.finished()
 

@@ -78,6 +78,11 @@ class JobRepository:
         rows = self._session.exec(select(Job.phase, func.count()).group_by(Job.phase)).all()
         return dict(rows)
 
+    def count_unfinished(self) -> dict[str, int]:
+        """How many jobs are in each phase that is neither final nor refused: as cheap as they are few."""
+        query = select(Job.phase, func.count()).where(col(Job.phase).in_(_UNFINISHED)).group_by(Job.phase)
+        return dict(self._session.exec(query).all())
+
     def held_nonces(self, first: int) -> Sequence[int]:
         """Nonces from `first` on that transactions of the journal hold."""
         query = select(JournalRow.nonce).where(JournalRow.nonce >= first, col(JournalRow.given_up).is_(False))

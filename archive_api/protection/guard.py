@@ -60,7 +60,8 @@ class Guard:
             return
         address = source_address(scope, self._settings.trusted_proxies)
         scope = without_forwarding(scope)  # (1)
-        scope["state"] = {**scope.get("state", {}), "source_address": address, "limiter": self._limiter}
+        # Into the state that is there: what observes requests further out reads the route from it afterwards.
+        scope.setdefault("state", {}).update(source_address=address, limiter=self._limiter)
         if self._settings.is_https:
             scope["scheme"] = "https"
         if status := _too_large(scope):  # (2)
