@@ -58,20 +58,22 @@ def clean_project(seed: int) -> SampleProject:
     return sealed_project(chain, Known())
 
 
-def project_with(rule: str, seed: int) -> SampleProject:
+def project_with(rule: str, seed: int, *further: str) -> SampleProject:
     """Generate a project that shows one finding and no other.
 
     Args:
         rule: code of `ledger.supply.findings.RULES`.
         seed: everything else follows from it.
+        further: codes of rules whose findings it shows too; not all go together.
 
     Raises:
         KeyError: there is no such rule.
     """
-    fault = FAULTS[rule]
+    faults = [FAULTS[each] for each in (rule, *further)]
     chain = build_chain(seed)
     known = Known()
-    fault(chain, known)
+    for fault in faults:
+        fault(chain, known)
     return sealed_project(chain, known)
 
 

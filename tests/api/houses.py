@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,6 +61,21 @@ def house(*, rating: str = "甲级", doors: int = 3, scheme: str = "", twice: bo
         listed = ",".join(f"#{part}" for part in parts)
         rooted("IFCRELCONTAINEDINSPATIALSTRUCTURE", f"rel-storey{level}", f"$,({listed}),#{storey}")
     body = "\n".join(lines)
+    return f"{_HEAD}FILE_SCHEMA(('IFC4'));\nENDSEC;\nDATA;\n{body}\nENDSEC;\nEND-ISO-10303-21;\n".encode()
+
+
+def model_of(elements: Mapping[str, str]) -> bytes:
+    """A model of nothing but elements.
+
+    Args:
+        elements: class by GlobalId; doors, and classes with as many attributes as a slab.
+    """
+    more = {"IfcDoor": "2.1,0.9,.DOOR.,$,$"}
+    lines = [
+        f"#{number}={name.upper()}('{global_id}',$,'{name} {number}',$,$,$,$,$,{more.get(name, '$')});"
+        for number, (global_id, name) in enumerate(elements.items(), 2)
+    ]
+    body = "\n".join([f"#1=IFCPROJECT('{guid('model-of')}',$,'P',$,$,$,$,$,$);", *lines])
     return f"{_HEAD}FILE_SCHEMA(('IFC4'));\nENDSEC;\nDATA;\n{body}\nENDSEC;\nEND-ISO-10303-21;\n".encode()
 
 

@@ -244,28 +244,6 @@ def test_nothing_is_found_in_a_project_that_agrees_and_what_was_not_checked_is_s
     assert document["checkpoints"].keys() == {"supply", "funds"}
 
 
-# Each rule has its own test where the rules are; here one of each sort. A seed of its own: lots must not come twice.
-SHOWN = ("custody_gap", "foreign_correction", "installed_before_report", "paid_above_accepted")
-
-
-@pytest.mark.parametrize("rule", SHOWN)
-def test_a_fault_is_found_with_its_events_and_their_places(world: World, rule: str) -> None:
-    project = project_with(rule, 50 + SHOWN.index(rule))
-    document = captured(world, project).findings()
-    assert rules(document) == {rule}
-    reported = {(event.hash_id, event.reporter) for event in project.events}
-    for finding in document["findings"]:
-        assert finding["title_zh"]
-        for event in finding["events"]:
-            assert event["index"] is not None
-            assert (event["hash_id"], event["reporter"]) in reported
-
-
-def test_a_report_that_the_archive_does_not_hold_is_found(world: World) -> None:
-    project = project_with("report_unknown", 60)
-    assert rules(captured(world, project, documents=project.context.documents).findings()) == {"report_unknown"}
-
-
 def test_a_certificate_that_ended_before_is_found(world: World) -> None:
     project = captured(world, clean_project(6))
     supplier = project.project.parties["steel"]
