@@ -29,7 +29,7 @@ class LogKeeper:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._anchoring = HeadAnchoring(services)
+        self._anchoring = HeadAnchoring(services, keep_tiles=True)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -57,7 +57,18 @@ class LogKeeper:
         if self._anchoring.is_idle(access_log.writer, seconds=HEARTBEAT_SECONDS):
             access_log.record(AccessEvent("log.heartbeat", Outcome.GRANTED))
             access_log.writer.publish()  # so that the next round finds it, and writes no second one
-        self._anchoring.tick(access_log.writer)
+        self.anchor()
+
+    def anchor(self, *, now: bool = False) -> bool:
+        """Send a head if one is due; raises as `round`.
+
+        Args:
+            now: do not wait for the schedule.
+
+        Returns:
+            Whether a job was written.
+        """
+        return self._anchoring.tick(self._services.access_log.writer, now=now)
 
     def _run(self) -> None:
         while not self._stopping.wait(_POLL_SECONDS):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from sqlmodel import Session
 
@@ -31,7 +32,7 @@ from ledger.cid import parse_cid
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.errors import MalformedError
 
-__all__ = ["ModelReception", "stored_model"]
+__all__ = ["ModelReception", "model_values", "stored_model"]
 
 _MISMATCH = "commitment_mismatch"
 _NAMES_MODELS = f'"{CHANGE_EXTENSION}":'  # in a canonical entry
@@ -202,18 +203,28 @@ class ModelReception:
 
     def _row(self, index: int, model: ModelEntry) -> ModelRow:
         row = self._files[model.file_sha256.hex()]
-        counts = (model.to_json()["counts"] or {}) if model.root is not None else {}
-        return ModelRow(
-            submission_pk=number(self._submission.id),
-            model_index=index,
-            leaf_index=row.leaf_index,
-            file_sha256=row.sha256,
-            name=PurePosixPath(row.path).name,
-            stage=model.stage,
-            ifc_schema=model.schema,
-            root=None if model.root is None else model.root.hex(),
-            content_root=None if model.content_root is None else model.content_root.hex(),
-            entities=counts.get("entities"),
-            elements=counts.get("elements"),
-            duplicate_global_ids=counts.get("duplicate_global_ids"),
-        )
+        values = model_values(model, path=row.path, leaf_index=row.leaf_index)
+        return ModelRow(submission_pk=number(self._submission.id), model_index=index, **values)
+
+
+def model_values(model: ModelEntry, *, path: str, leaf_index: int) -> dict[str, Any]:
+    """What a row of a model says of it, by column.
+
+    Args:
+        model: as the manifest has it.
+        path: of the first document with its bytes.
+        leaf_index: of that document.
+    """
+    counts = (model.to_json()["counts"] or {}) if model.root is not None else {}
+    return {
+        "leaf_index": leaf_index,
+        "file_sha256": model.file_sha256.hex(),
+        "name": PurePosixPath(path).name,
+        "stage": model.stage,
+        "ifc_schema": model.schema,
+        "root": None if model.root is None else model.root.hex(),
+        "content_root": None if model.content_root is None else model.content_root.hex(),
+        "entities": counts.get("entities"),
+        "elements": counts.get("elements"),
+        "duplicate_global_ids": counts.get("duplicate_global_ids"),
+    }

@@ -16,6 +16,7 @@ from archive_api.encryption import models as encryption
 from archive_api.identity import models as identity
 from archive_api.outbox import models as outbox
 from archive_api.projects import models as projects
+from archive_api.recovery import models as recovery
 from archive_api.seal_status import models as seal_status
 from archive_api.streams import models as streams
 from archive_api.submissions import models as submissions
@@ -36,6 +37,7 @@ MODELS = (
     identity,
     outbox,
     projects,
+    recovery,
     seal_status,
     streams,
     submissions,

@@ -23,7 +23,7 @@ from ledger.merkle import verify_consistency
 from ledger.ports.calls import AppendCheckpoint
 from ledger.ports.chain import AnchoredCheckpoint
 
-__all__ = ["ANCHOR_JOB", "HeadAnchoring", "append_checkpoint"]
+__all__ = ["ANCHOR_JOB", "HeadAnchoring", "append_checkpoint", "job_subject"]
 
 ANCHOR_JOB = "append_checkpoint"
 _SETTLED = (Phase.FINAL, Phase.REFUSED)
@@ -132,7 +132,7 @@ class HeadAnchoring:
             row = session.exec(
                 select(HeadRow).where(HeadRow.origin == newest.origin, HeadRow.size == newest.size)
             ).one_or_none()
-            job_id = JobRepository(session).add(ANCHOR_JOB, _subject(newest), now=now)
+            job_id = JobRepository(session).add(ANCHOR_JOB, job_subject(newest), now=now)
             row = row or HeadRow(
                 origin=newest.origin, size=newest.size, root="", proof="", checkpoint="", job_id=job_id, created_at=now
             )
@@ -142,7 +142,7 @@ class HeadAnchoring:
             session.add(row)
 
 
-def _subject(newest: Checkpoint) -> str:
+def job_subject(newest: Checkpoint) -> str:
     """What a job is about, in at most 80 signs: owner and stream by the end of the origin, shortened, and the size."""
     *_, owner, stream = newest.origin.split("/")
     return f"{owner[:_OWNER_SIGNS]}/{stream}:{newest.size}"

@@ -10,7 +10,7 @@ from typing import Final
 from archive_api.errors import MalformedError
 from ledger.trust import TrustFile
 
-__all__ = ["ARCHIVE", "BUILDING_STREAMS", "StreamKey", "StreamName", "ledger_origin"]
+__all__ = ["ARCHIVE", "BUILDING_STREAMS", "SERVER_STREAMS", "StreamKey", "StreamName", "ledger_origin"]
 
 ARCHIVE: Final = "archive"
 """The owner of streams that are about no building."""
@@ -18,14 +18,18 @@ _KEY: Final = re.compile(r"0x[0-9a-f]{64}\Z")
 
 
 class StreamName(StrEnum):
-    """Streams of sealed records. Source: docs/streams.md section 1."""
+    """Streams of records, sealed by parties, or (the last two) the server's own. Source: docs/streams.md section 1."""
 
     SUPPLY = "supply"
     FUNDS = "funds"
     DATASETS = "datasets"
+    FIXITY = "fixity"
+    CATALOGUE = "catalogue"
 
 
 BUILDING_STREAMS: Final = frozenset({StreamName.SUPPLY, StreamName.FUNDS})
+SERVER_STREAMS: Final = (StreamName.FIXITY, StreamName.CATALOGUE)
+"""Streams of the archive whose entries the server writes itself, without a party's seal (docs/recovery.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,10 @@ class StreamKey:
 
     Attributes:
         name: what is reported in it.
-        building_key: 0x and 64 lowercase hex digits; None for `datasets`, which is the archive's own.
+        building_key: 0x and 64 lowercase hex digits; None for streams of the archive's own.
 
     Raises:
-        MalformedError: a building for `datasets`, none for the others, or another form of key.
+        MalformedError: a building for a stream of the archive's own, none for the others, or another form of key.
     """
 
     name: StreamName

@@ -18,7 +18,7 @@ from archive_api.pagination import Page
 from archive_api.projects.repository import ProjectRepository
 from archive_api.seals import signing_text
 from archive_api.services import Services
-from archive_api.streams.keys import BUILDING_STREAMS, StreamKey, StreamName
+from archive_api.streams.keys import BUILDING_STREAMS, SERVER_STREAMS, StreamKey, StreamName
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.streams.reading import LogReading, StoredLog
 from archive_api.streams.schemas import CaptureOut, PromisesOut, RecordProofOut
@@ -69,16 +69,17 @@ def archive_log(services: Services, stream: str) -> LogReading:
     """
     if stream == ACCESS_STREAM:
         return AccessReading(services)
-    if stream == StreamName.DATASETS:
-        return stream_log(services, StreamKey(StreamName.DATASETS, None))
+    if stream in (StreamName.DATASETS, *SERVER_STREAMS):
+        return stream_log(services, StreamKey(StreamName(stream), None))
     raise NotFoundError(f"expected a stream, got {stream[:40]!r}", code="log_not_found")
 
 
 def archive_logs(services: Services) -> list[LogReading]:
     """The logs of the archive's own that there are."""
     found: list[LogReading] = [AccessReading(services)]
-    with suppress(NotFoundError):  # no data set yet
-        found.append(archive_log(services, StreamName.DATASETS))
+    for name in (StreamName.DATASETS, *SERVER_STREAMS):
+        with suppress(NotFoundError):  # nothing in it yet
+            found.append(archive_log(services, name))
     return found
 
 

@@ -324,6 +324,16 @@ class BlockStore(BlobStore):
             )
         return block
 
+    def peek(self, cid: Cid, size: int) -> bytes:
+        """Return the first bytes of a block, not compared with its CID; see the port."""
+        place = self._locate(cid.digest)
+        if place is None:
+            raise NotFoundError("expected the block in the store, got nothing", where=str(cid))
+        try:
+            return os.pread(self._file(place.pack), min(size, place.length), place.offset)
+        except OSError as e:
+            raise os_error(e, "reading a block", self._path(place.pack)) from e
+
     def has(self, cid: Cid) -> bool:
         """Return whether the block is there."""
         return self._locate(cid.digest) is not None

@@ -66,6 +66,16 @@ class BlobStore(Protocol):
     def cids(self) -> Iterator[Cid]:
         """Yield the CID of every block, in no particular order."""
 
+    def peek(self, cid: Cid, size: int) -> bytes:
+        """Return the first bytes of a block, at most `size`, to see what it is; they need not be compared with the CID.
+
+        Raises:
+            NotFoundError: not in the store.
+            MismatchError: the stored bytes are not those of the CID, where they were compared.
+            TransportError: it could not be read.
+        """
+        return self.get_block(cid)[:size]
+
     def put_file(self, source: BinaryIO | RawIOBase) -> FileContent:
         """Store a file from a stream, in memory of a chunk or two; it is durable after `flush`.
 

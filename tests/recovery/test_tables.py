@@ -1,0 +1,28 @@
+"""Whoever adds a table says whether it can be made again."""
+
+from __future__ import annotations
+
+from archive_api.db.metadata import metadata
+from archive_api.recovery.kept_tables import BY_KIND
+from archive_api.recovery.tables import NOT_REBUILT, REBUILT
+
+
+def test_every_table_is_rebuilt_or_listed_as_not_rebuilt() -> None:
+    tables = set(metadata().tables)
+    assert REBUILT.keys() | NOT_REBUILT.keys() == tables
+    assert not REBUILT.keys() & NOT_REBUILT.keys()
+    assert all(NOT_REBUILT.values())
+
+
+def test_keys_and_loose_columns_are_columns() -> None:
+    for name, spec in REBUILT.items():
+        columns = set(metadata().tables[name].columns.keys())
+        assert set(spec.key) <= columns, name
+        assert spec.loose.keys() <= columns, name
+        assert not set(spec.key) & spec.loose.keys(), name
+
+
+def test_facts_are_kept_of_rebuilt_tables_only() -> None:
+    assert BY_KIND.keys() <= REBUILT.keys()
+    for kind, table in BY_KIND.items():
+        assert set(table.columns) <= set(metadata().tables[kind].columns.keys()), kind
