@@ -15,6 +15,7 @@ from ledger import fields
 from ledger.bim.element import UnknownFormatError
 from ledger.bim.item import ElementItem
 from ledger.canonical import canonical_bytes, parse_canonical
+from ledger.chain_proof.item import AnchorProof
 from ledger.entries import DocumentEntry
 from ledger.errors import MalformedError
 from ledger.items import UnknownItemError, inclusion_item, inclusion_json, one_item, sorted_items
@@ -49,6 +50,7 @@ _ITEMS: Mapping[str, tuple[int, int]] = {
     "timestamp": (0, 1),
     "acceptance": (0, 1),
     "anchor_attestation": (0, 1),
+    "anchor_proof": (0, 1),
     "element": (0, 1),
 }
 _SEAL = ("signing_time", "signature", "certificate")
@@ -109,6 +111,7 @@ class EvidenceBundle:
         timestamp: RFC 3161 token over the five signatures, DER, or None.
         acceptance: the archive's acceptance, or None.
         anchor: the archive's attestation of the anchor, or None.
+        anchor_proof: the block that has it, and those that follow, or None.
         element: one element of the model that the document is, or None.
 
     Raises:
@@ -128,6 +131,7 @@ class EvidenceBundle:
     timestamp: bytes | None = field(default=None, kw_only=True)
     acceptance: AcceptanceItem | None = field(default=None, kw_only=True)
     anchor: AnchorAttestation | None = field(default=None, kw_only=True)
+    anchor_proof: AnchorProof | None = field(default=None, kw_only=True)
     element: ElementItem | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
@@ -279,6 +283,8 @@ class EvidenceBundle:
                     "seal": self.anchor.seal.to_json(),
                 }
             )
+        if self.anchor_proof is not None:
+            items.append({"type": "anchor_proof", **self.anchor_proof.to_json()})
         if self.element is not None:
             items.append({"type": "element", **self.element.to_json()})
         return {"format": EVIDENCE_FORMAT, "items": items}
@@ -330,6 +336,7 @@ class EvidenceBundle:
             timestamp=timestamp_token(items["timestamp"]),
             acceptance=_acceptance(items),
             anchor=_anchor(items),
+            anchor_proof=AnchorProof.from_json(items["anchor_proof"][0]) if items["anchor_proof"] else None,
             element=_element(items),
         )
 

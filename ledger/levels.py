@@ -1,16 +1,18 @@
-"""Anchor levels: what the archive attests and what the verifier's own node shows.
+"""Anchor levels: what the archive attests, what the verifier's own node shows, what blocks prove.
 
-Both functions answer with values or a finding; neither decides the whole.
+These functions answer with values or a finding; none decides the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ledger import fields
+from ledger.chain_proof.events import ExpectedEvent
+from ledger.chain_proof.item import AnchorProof
 from ledger.errors import LedgerError, MismatchError
 from ledger.evidence import EvidenceBundle
 from ledger.ports.chain import CertificateRecord, ChainIdentity, RecordedSubmission, SubmissionStatus
@@ -19,6 +21,9 @@ from ledger.seal_status import RevocationStatus
 from ledger.statement import LedgerDomain, Statement
 from ledger.trust import TrustFile
 from ledger.types import Seal
+
+if TYPE_CHECKING:
+    from ledger.chain_proof.check import ProvenBlock
 
 __all__ = [
     "CLOCK_TOLERANCE",
@@ -35,6 +40,7 @@ __all__ = [
     "check_ledger",
     "judge_seal",
     "observe",
+    "prove_event",
     "revocations",
 ]
 
@@ -300,6 +306,32 @@ def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, 
     ):
         return Finding.of("attestation_outdated", f"block {record.block.number} 0x{record.block.block_hash.hex()}")
     return Observation(record, revoked)
+
+
+def prove_event(
+    proof: AnchorProof, events: Sequence[ExpectedEvent], *, trust: TrustFile, now: datetime, needed: bool
+) -> ProvenBlock | Finding | None:
+    """Check an anchor proof, where the trust file says whose seals count.
+
+    Args:
+        proof: the bundle's.
+        events: what the event may be.
+        trust: the verifier's own trust file.
+        now: present time, aware UTC.
+        needed: the level required is not reached without it.
+
+    Returns:
+        The block, the finding that says why it isn't proved, or None where the trust file pins no validators for it and
+        nothing depends on it.
+    """
+    if trust.validators:
+        from ledger.chain_proof.check import prove  # its libraries take a third of a second to load
+
+        found = prove(proof, events, trust=trust, now=now)
+    else:
+        found = Finding.of("validators_not_pinned")
+    is_silent = isinstance(found, Finding) and found.reason == "validators_not_pinned"
+    return None if is_silent and not needed else found
 
 
 def _recorded(witness: ChainWitness, bundle: EvidenceBundle, trust: TrustFile) -> RecordedSubmission | Finding:

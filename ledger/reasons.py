@@ -127,6 +127,60 @@ REASONS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
             "无法判定：上链时间在将来，请检查本机时钟。",
             "Could not check: the block time lies in the future; check this machine's clock.",
         ),
+        "proved_clique": (
+            _P,
+            "凭区块本身证明：记录在第 {block} 块（{time}），"
+            "信任文件所列 {total} 个验证者中有 {count} 个签封了其后的区块。"
+            "前提：串通的验证者不到 {quorum} 个，且没有用同样的密钥签封另一条链；"
+            "Clique 没有不可逆的区块，链尾仍可能重组。",
+            "Proved by the block itself: recorded in block {block} ({time}); {count} of the {total} validators that "
+            "your trust file pins sealed the blocks that follow. This assumes that fewer than {quorum} of them collude "
+            "or seal another chain with the same keys; Clique has no final block, the chain's end may be reorganised.",
+        ),
+        "proved_qbft": (
+            _P,
+            "凭区块本身证明：记录在第 {block} 块（{time}），"
+            "信任文件所列 {total} 个验证者中有 {count} 个（至少须 {quorum} 个）签封。"
+            "前提：不诚实的验证者不足三分之一，且没有用同样的密钥签封另一条链。",
+            "Proved by the block itself: recorded in block {block} ({time}), committed to by {count} of the {total} "
+            "validators that your trust file pins ({quorum} are needed). This assumes that fewer than a third of them "
+            "are dishonest or seal another chain with the same keys.",
+        ),
+        "proof_refused": (
+            _F,
+            "区块证明不成立：区块、其后的区块或收据不相符，或已被改动。",
+            "The proof of the block does not hold: its header, the blocks after it or the receipt don't fit together.",
+        ),
+        "proof_event": (
+            _F,
+            "区块证明中的事件不是这次记录（合约、事件、编号或摘要不符，或交易未成功）。",
+            "The proof of the block is of another event: by contract, topic, id or digest, or it did not succeed.",
+        ),
+        "validators_not_pinned": (
+            _I,
+            "无法判定：信任文件没有列出该区块的验证者，请索取新的信任文件。",
+            "Could not check: the trust file pins no validators for the block; ask for a new trust file.",
+        ),
+        "validator_unknown": (
+            _I,
+            "无法判定：区块的签封不出自信任文件所列的验证者，或是同一验证者的第二个。",
+            "Could not check: a seal on the block is by none of the pinned validators, or a second one by one of them.",
+        ),
+        "validators_differ": (
+            _I,
+            "无法判定：区块出自另一组验证者或不合其轮次，不是信任文件所列的。",
+            "Could not check: the block is of other validators than the trust file pins, or not by their turns.",
+        ),
+        "validator_quorum": (
+            _I,
+            "无法判定：签封区块的验证者不足。",
+            "Could not check: too few of the pinned validators sealed the block.",
+        ),
+        "proof_elsewhere": (
+            _I,
+            "无法判定：您的节点所见的区块与区块证明不同，链可能已分叉或重组。",
+            "Could not check: your node has it in another block than the proof; the chain may have forked.",
+        ),
         # (6) parties
         "parties_ok": (_P, "五方签章全部有效。", "All five seals are valid."),
         "parties_failed": (_F, "{roles}的签章无效。", "Seals that do not hold: {names}."),

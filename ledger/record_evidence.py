@@ -14,6 +14,7 @@ from typing import Any, Final
 from ledger import fields
 from ledger.canonical import canonical_bytes, canonical_record, parse_record
 from ledger.capture import MAX_RECORD_BYTES, capture_id
+from ledger.chain_proof.item import AnchorProof
 from ledger.errors import MalformedError
 from ledger.items import UnknownItemError, inclusion_item, inclusion_json, one_item, sorted_items
 from ledger.log.record import RecordEntry
@@ -47,6 +48,7 @@ _ITEMS: Final[Mapping[str, tuple[int, int]]] = {
     "log_path": (1, 1),
     "checkpoint": (1, 1),
     "later_checkpoint": (0, 1),
+    "anchor_proof": (0, 1),
 }
 
 
@@ -79,6 +81,7 @@ class RecordEvidence:
         log_proof: the entry's place in the log.
         checkpoint: signed note of a checkpoint that covers it.
         later: a later checkpoint, or None.
+        anchor_proof: the block that has the head of one of both, and those that follow, or None.
 
     Raises:
         MalformedError: the record is not canonical JSON of an object or too large; the certificate is not the seal's;
@@ -96,6 +99,7 @@ class RecordEvidence:
     log_proof: InclusionProof = field(kw_only=True)
     checkpoint: bytes = field(kw_only=True)
     later: LaterCheckpoint | None = field(default=None, kw_only=True)
+    anchor_proof: AnchorProof | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         if len(self.record) > MAX_RECORD_BYTES:
@@ -155,6 +159,8 @@ class RecordEvidence:
                     "path": [item.hex() for item in self.later.path],
                 }
             )
+        if self.anchor_proof is not None:
+            items.append({"type": "anchor_proof", **self.anchor_proof.to_json()})
         return {"format": RECORD_EVIDENCE_FORMAT, "items": items}
 
     @classmethod
@@ -197,6 +203,7 @@ class RecordEvidence:
             log_proof=inclusion_item(items, "log_path"),
             checkpoint=_note(one_item(items, "checkpoint", ("note",))["note"], "checkpoint.note"),
             later=_later(items),
+            anchor_proof=AnchorProof.from_json(items["anchor_proof"][0]) if items["anchor_proof"] else None,
         )
 
 

@@ -11,8 +11,8 @@ The steps; each is answered even where an earlier one failed, as far as its valu
                is invalid; where witnesses are pinned enough of them co-signed. All this holds of a later checkpoint
                too, which begins with this one
  6. anchor     observed: the verifier's own node, found on the trusted chain, knows the head of the checkpoint, or of
-               the later one; attested: pinned witnesses co-signed. The proven time is the earlier of the block time
-               and the time by which enough witnesses had co-signed
+               the later one; proved: a block under the seals of pinned validators has it; attested: pinned witnesses
+               co-signed. The proven time is the earlier of the block time and the time by which enough had co-signed
  7. seal       the seal is over the statement's payload, by the organisation that the entry names, at the proven time;
                revocation as in step 6 of `ledger.verify`
  8. event      of the streams of events: the record's hash id, computed again, is that of the entry
@@ -22,13 +22,15 @@ The report is FAILED if any step failed, else INDETERMINATE if any could not be 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final, Protocol, TypeAlias
 
 from ledger import fields
 from ledger.canonical import parse_record
+from ledger.chain_proof.events import checkpoint_event
+from ledger.chain_proof.item import AnchorProof
 from ledger.errors import LedgerError, MalformedError, MismatchError
 from ledger.items import UnknownItemError
 from ledger.levels import (
@@ -39,6 +41,7 @@ from ledger.levels import (
     chain_difference,
     check_ledger,
     judge_seal,
+    prove_event,
     revocations,
 )
 from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
@@ -294,10 +297,36 @@ def _anchor(check: _Check, log: _Log) -> _Anchor:
         anchor = _Anchor(finding, AnchorLevel.ATTESTED, log.witnessed, "witnesses")
     if check.chain is not None and log.heads:
         anchor = _observed(check, check.chain, log, anchor)
+    if check.bundle.anchor_proof is not None and log.heads and not _is_refused(anchor):
+        anchor = _proved(check, check.bundle.anchor_proof, log, anchor)
     if anchor.level < check.required and anchor.finding.outcome is Outcome.PASSED:
         finding = Finding.of("anchor_level", required=check.required.label, reached=anchor.level.label)
-        return _Anchor(finding, anchor.level, anchor.proven_time, anchor.proven_by, anchor.block, anchor.revoked_from)
+        return replace(anchor, finding=finding)
     return anchor
+
+
+def _is_refused(anchor: _Anchor) -> bool:
+    """Whether the verifier's own node was asked in vain: no proof stands in for it."""
+    return anchor.finding.outcome is not Outcome.PASSED and anchor.finding.reason != "head_none"
+
+
+def _proved(check: _Check, proof: AnchorProof, log: _Log, anchor: _Anchor) -> _Anchor:
+    contract = check.trust.contracts["checkpoint_log"].address
+    events = [checkpoint_event(contract, head.origin_hash, head.size, root=head.root) for head in log.heads]
+    block = prove_event(proof, events, trust=check.trust, now=check.now, needed=anchor.level < check.required)
+    if block is None:
+        return anchor
+    if isinstance(block, Finding):
+        return replace(anchor, finding=block)
+    head, seen = log.heads[block.event], anchor.block
+    if seen is not None and seen.size == head.size and seen.block_number != block.number:
+        return replace(anchor, finding=Finding.of("proof_elsewhere", f"expected block {seen.block_number}"))
+    place = AnchoredCheckpoint(head.size, head.root, block_number=block.number, block_time=block.timestamp)
+    proved = replace(anchor, finding=block.finding, level=AnchorLevel.PROVED, block=place)
+    # The earlier one: so leaving a proof out never makes a verdict better.
+    if anchor.proven_time is not None and anchor.proven_time <= block.time:
+        return proved
+    return replace(proved, proven_time=block.time, proven_by="block")
 
 
 def _observed(check: _Check, chain: HeadWitness, log: _Log, attested: _Anchor) -> _Anchor:

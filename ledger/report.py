@@ -29,7 +29,7 @@ class AnchorLevel(IntEnum):
     """How well it is known that the submission is recorded; higher is better.
 
     NONE: not known. ATTESTED: the pinned archive says so. OBSERVED: seen through the verifier's own node. PROVED: by
-    block header and receipt proof, which this version cannot check.
+    the block itself, under the seals of pinned validators.
     """
 
     NONE = 0

@@ -5,8 +5,9 @@ The steps; each is answered even where an earlier one failed, as far as its valu
  2. ledger     the statement names the chain and contract of the trust file
  3. document   the entry's leaf and the path lead to the statement's documents root, in a tree of its document count
  4. keys       building, unit project and roster codes hash to what the statement says
- 5. anchor     the submission is recorded: attested by the pinned archive, or observed through the verifier's own
-               node after chain id, genesis and code hashes are checked; the block time is the proven time
+ 5. anchor     the submission is recorded: attested by the pinned archive, observed through the verifier's own node
+               after chain id, genesis and code hashes are checked, or proved by the block under the seals of pinned
+               validators (`ledger.chain_proof.check`); the block time is the proven time
  6. parties    each of the five seals is over the statement's payload, by the roster's organisation for that role and
                under its name, at the proven time; where the certificate names CRL or OCSP its issuer's word, in the
                bundle, speaks up to that time and does not call it revoked; a registrar's stop on chain makes a seal
@@ -35,6 +36,8 @@ from ledger.bim.description import ElementDescription
 from ledger.bim.item import ElementItem
 from ledger.bim.salted import SALTED_FORMAT
 from ledger.bim.scan import FORMAT
+from ledger.chain_proof.events import submission_event
+from ledger.chain_proof.item import AnchorProof
 from ledger.envelope import EntryEncryption
 from ledger.errors import LedgerError, MalformedError, MismatchError
 from ledger.evidence import EvidenceBundle, UnknownItemError
@@ -50,6 +53,7 @@ from ledger.levels import (
     check_ledger,
     judge_seal,
     observe,
+    prove_event,
 )
 from ledger.merkle import verify_inclusion
 from ledger.ports.chain import SubmissionStatus
@@ -105,6 +109,7 @@ class _Anchor:
     level: AnchorLevel = AnchorLevel.NONE
     proven_time: datetime | None = None
     observation: Observation | None = None
+    proved_block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +179,7 @@ def verify_bundle(
     }
     if file is not None:
         findings["file"] = _file(check, file)  # (9)
-    subject = _subject(bundle)
+    subject = _subject(bundle, anchor)
     if bundle.element is not None:
         findings["model"] = _model(bundle, bundle.element)  # (10)
         findings["element"], described = _element(bundle.element)  # (11)
@@ -258,10 +263,30 @@ def _anchor(check: _Check) -> _Anchor:
         time = block_time(block.timestamp)
         text = "" if time is None else fields.utc_text(time)
         anchor = _Anchor(Finding.of("anchor_observed", block=block.number, time=text), AnchorLevel.OBSERVED, time, seen)
+    if bundle.anchor_proof is not None:
+        anchor = _proved(check, bundle.anchor_proof, anchor)
     if anchor.level < check.required and anchor.finding.outcome is Outcome.PASSED:
         finding = Finding.of("anchor_level", required=check.required.label, reached=anchor.level.label)
-        return _Anchor(finding, anchor.level, anchor.proven_time, anchor.observation)
+        return replace(anchor, finding=finding)
     return anchor
+
+
+def _proved(check: _Check, proof: AnchorProof, anchor: _Anchor) -> _Anchor:
+    bundle, trust = check.bundle, check.trust
+    contract = trust.contracts["archive_ledger"].address
+    event = submission_event(contract, bundle.submission_id, bundle.statement, seals_hash=bundle.seals_hash)
+    block = prove_event(proof, (event,), trust=trust, now=check.now, needed=anchor.level < check.required)
+    if block is None:  # of no meaning to a verifier who pins no validators, as a co-signature of an unknown witness
+        return anchor
+    if isinstance(block, Finding):
+        return replace(anchor, finding=block)
+    place = (block.number, block.block_hash, block.timestamp)
+    attested, seen = bundle.anchor, None if anchor.observation is None else anchor.observation.record.block
+    if attested is not None and (attested.block_number, attested.block_hash, attested.block_time) != place:
+        return replace(anchor, finding=Finding.of("attestation_outdated", f"block {block.number} is proved"))
+    if seen is not None and (seen.number, seen.block_hash, seen.timestamp) != place:
+        return replace(anchor, finding=Finding.of("proof_elsewhere", f"expected block {seen.number}"))
+    return _Anchor(block.finding, AnchorLevel.PROVED, block.time, anchor.observation, block.number)
 
 
 def _timestamp(check: _Check) -> tuple[Finding | None, datetime | None]:
@@ -428,8 +453,9 @@ def _element(item: ElementItem) -> tuple[Finding, ElementDescription | None]:
     return Finding.of("element_ok", what=f"{described.class_name} {described.global_id}"), described
 
 
-def _subject(bundle: EvidenceBundle) -> dict[str, Any]:
+def _subject(bundle: EvidenceBundle, anchor: _Anchor) -> dict[str, Any]:
     entry = bundle.entry
+    stated = anchor.proved_block if bundle.anchor is None else bundle.anchor.block_number
     return {
         "submission": fields.prefixed_hex(bundle.submission_id),
         "building": bundle.unit_project.building.to_json(),
@@ -446,5 +472,5 @@ def _subject(bundle: EvidenceBundle) -> dict[str, Any]:
         },
         "documents": bundle.statement.document_count,
         "accession_number": None if bundle.acceptance is None else bundle.acceptance.accession_number,
-        "block_number": None if bundle.anchor is None else bundle.anchor.block_number,
+        "block_number": stated,
     }

@@ -231,6 +231,7 @@ class Handover:
         element: ElementItem | None = None,
         statuses: Iterable[RevocationStatus] = (),
         timestamp: bytes | None = None,
+        block_hash: bytes = BLOCK_HASH,
     ) -> EvidenceBundle:
         """Seal, anchor and accept the handover; return the evidence of one document.
 
@@ -246,6 +247,7 @@ class Handover:
             element: with the proof of an element.
             statuses: what issuers say of the certificates.
             timestamp: a token.
+            block_hash: of the anchor.
         """
         statement, archive = self.statement(), archive or key_store("archive")
         payload = statement.payload(sealed_domain or self.domain)
@@ -265,7 +267,7 @@ class Handover:
             seals=seals,
             certificates=used,
             acceptance=accept(submission, archive, self.domain) if accepted else None,
-            anchor=attest(submission, seals, archive, self.domain, block_time) if anchored else None,
+            anchor=attest(submission, seals, archive, self.domain, block_time, block_hash) if anchored else None,
             element=element,
             statuses=statuses,
             timestamp=timestamp,
@@ -298,13 +300,18 @@ def accept(submission: bytes, archive: InMemoryKeyStore, domain: LedgerDomain) -
 
 
 def attest(
-    submission: bytes, seals: Sequence[Seal], archive: InMemoryKeyStore, domain: LedgerDomain, block_time: datetime
+    submission: bytes,
+    seals: Sequence[Seal],
+    archive: InMemoryKeyStore,
+    domain: LedgerDomain,
+    block_time: datetime,
+    block_hash: bytes = BLOCK_HASH,
 ) -> AnchorAttestation:
     """State as the archive where a submission is recorded."""
     digest, time = seals_hash(seals), int(block_time.timestamp())
-    payload = Anchored(submission, digest, BLOCK_NUMBER, BLOCK_HASH, time).payload(domain)
+    payload = Anchored(submission, digest, BLOCK_NUMBER, block_hash, time).payload(domain)
     signed = party_seal(payload, archive, max(block_time, SIGNING_TIME) + timedelta(minutes=1), None)
-    return AnchorAttestation(digest, block_number=BLOCK_NUMBER, block_hash=BLOCK_HASH, block_time=time, seal=signed)
+    return AnchorAttestation(digest, block_number=BLOCK_NUMBER, block_hash=block_hash, block_time=time, seal=signed)
 
 
 def with_high_s(seals: Iterable[Seal], role: Role) -> tuple[Seal, ...]:
