@@ -267,7 +267,9 @@ class Handover:
             seals=seals,
             certificates=used,
             acceptance=accept(submission, archive, self.domain) if accepted else None,
-            anchor=attest(submission, seals, archive, self.domain, block_time, block_hash) if anchored else None,
+            anchor=attest(submission, seals, archive, self.domain, block_time, block_hash=block_hash)
+            if anchored
+            else None,
             element=element,
             statuses=statuses,
             timestamp=timestamp,
@@ -305,6 +307,7 @@ def attest(
     archive: InMemoryKeyStore,
     domain: LedgerDomain,
     block_time: datetime,
+    *,
     block_hash: bytes = BLOCK_HASH,
 ) -> AnchorAttestation:
     """State as the archive where a submission is recorded."""

@@ -152,7 +152,8 @@ HOSTILE_CLIQUE: dict[str, tuple[Callable[[], AnchorProof], str, str]] = {
     "no descendants": (lambda: Clique(BLOCK, count=0).proof(), "INDETERMINATE", "validator_quorum"),
     "too few descendants": (lambda: Clique(BLOCK, count=2).proof(), "INDETERMINATE", "validator_quorum"),
     "one validator seals all": (
-        lambda: Clique(BLOCK, count=9, sealers=dict.fromkeys(range(10), SECOND)).proof(), "INDETERMINATE", "validators_differ"),
+        lambda: Clique(BLOCK, count=9, sealers=dict.fromkeys(range(10), SECOND)).proof(),
+        "INDETERMINATE", "validators_differ"),
     "two validators seal all": (
         lambda: Clique(BLOCK, count=9, sealers={place: VALIDATORS[place % 2] for place in range(10)}).proof(),
         "INDETERMINATE", "validators_differ"),
@@ -168,7 +169,8 @@ HOSTILE_CLIQUE: dict[str, tuple[Callable[[], AnchorProof], str, str]] = {
     "blocks in another order": (
         lambda: CLIQUE.proof(descendants=CLIQUE.headers[:0:-1]), "FAILED", "proof_refused"),
     "blocks after another block": (
-        lambda: CLIQUE.proof(descendants=Clique(replace(BLOCK, time=BLOCK.time + 1)).headers[1:]), "FAILED", "proof_refused"),
+        lambda: CLIQUE.proof(descendants=Clique(replace(BLOCK, time=BLOCK.time + 1)).headers[1:]),
+        "FAILED", "proof_refused"),
     "the header of another block": (
         lambda: CLIQUE.proof(header=Clique(replace(BLOCK, index=3)).headers[0]), "FAILED", "proof_refused"),
     "a header sealed by QBFT": (lambda: Qbft(BLOCK).proof(), "FAILED", "proof_refused"),
@@ -192,7 +194,8 @@ def qbft(**changes: Any) -> AnchorProof:
 HOSTILE_QBFT: dict[str, tuple[Callable[[], AnchorProof], str, str]] = {
     "a forked set of validators": (
         lambda: qbft(validators=FORKED, committers=FORKED[:3]), "INDETERMINATE", "validators_differ"),
-    "a forked set that names the pinned one": (lambda: qbft(committers=FORKED[:3]), "INDETERMINATE", "validator_unknown"),
+    "a forked set that names the pinned one": (
+        lambda: qbft(committers=FORKED[:3]), "INDETERMINATE", "validator_unknown"),
     "one validator more": (lambda: qbft(validators=(*VALIDATORS, STRANGER)), "INDETERMINATE", "validators_differ"),
     "too few seals": (lambda: qbft(committers=VALIDATORS[:2]), "INDETERMINATE", "validator_quorum"),
     "no seals": (lambda: qbft(committers=()), "INDETERMINATE", "validator_quorum"),
