@@ -40,6 +40,7 @@ _SPOKEN: Final = (
 )
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _MIN_SECRET: Final = 8
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` would make one for every line
 
 
 class _Lines(logging.Formatter):
@@ -91,7 +92,8 @@ class JsonLines(_Lines):
         error = self.trace(record)
         if error is not None:
             line["error"] = error
-        return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        text = _encode(line)
+        return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 class TextLines(_Lines):
