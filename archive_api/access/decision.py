@@ -36,12 +36,14 @@ class Target:
         is_known: whether the principal may know of it.
         is_cleared: whether the principal may know of the document named, or of all documents where all are spoken of.
         unit_project_key: 0x-hex, for the access log.
+        building_key: 0x-hex, a building's own key where it was named by that or by an alias.
     """
 
     place: Place | None
     is_known: bool
     is_cleared: bool = True
     unit_project_key: str | None = None
+    building_key: str | None = None
     places: tuple[Place, ...] = ()
 
 

@@ -13,15 +13,21 @@ from archive_api.access.visibility import Visibility
 __all__ = ["PrincipalDep", "VisibilityDep", "note"]
 
 
-def _principal(request: Request) -> Principal:
+# Not in a thread, as FastAPI runs what is no coroutine: each hop there and back costs more than these.
+async def _principal(request: Request) -> Principal:
+    return principal_of(request)
+
+
+async def _visibility(request: Request) -> Visibility:
+    return Visibility.of(principal_of(request))
+
+
+def principal_of(request: Request) -> Principal:
+    """Who makes a request."""
     principal = request.state.access.principal
     if not isinstance(principal, Principal):
         raise TypeError(f"expected a principal, got {type(principal).__name__}")
     return principal
-
-
-def _visibility(request: Request) -> Visibility:
-    return Visibility.of(_principal(request))
 
 
 PrincipalDep = Annotated[Principal, Depends(_principal)]

@@ -18,7 +18,7 @@ from archive_api.access.visibility import Visibility, current_roster_id, project
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.outbox.repository import number
-from archive_api.projects.models import Building, UnitProject
+from archive_api.projects.models import Building, BuildingAlias, UnitProject
 from archive_api.projects.repository import ProjectRepository
 from archive_api.submissions.models import EntryRow, Submission, SubmissionState
 from archive_api.submissions.repository import SubmissionRepository
@@ -147,25 +147,26 @@ class TargetFinder:
                 return self._submission(rule.scope, names)
 
     def _building(self, building_key: str, rosters: ColumnElement[bool] | None = None) -> Target | None:
-        row = self._projects.find_building(building_key)
+        query = select(col(Building.id), col(Building.building_key), self._seen.buildings().label("is_known"))
+        alias = select(col(BuildingAlias.building_id)).where(col(BuildingAlias.alias_key) == building_key)
+        row = self._session.execute(query.where(col(Building.building_key) == building_key)).one_or_none()
+        row = row or self._session.execute(query.where(col(Building.id) == alias.scalar_subquery())).one_or_none()
         if row is None:
             return None
-        query = select(col(Building.id)).where(col(Building.id) == row.id, self._seen.buildings())
-        places = () if rosters is None else self._places(number(row.id), rosters)
-        return Target(place=None, is_known=self._session.scalar(query) is not None, places=places)
+        places = () if rosters is None else self._places(row.id, rosters)
+        return Target(place=None, is_known=bool(row.is_known), building_key=row.building_key, places=places)
 
     def _places(self, building_id: int, rosters: ColumnElement[bool]) -> tuple[Place, ...]:
         """The unit projects of a building, each with the organisations on the rosters that count."""
-        ids = self._session.scalars(select(col(UnitProject.id)).where(col(UnitProject.building_id) == building_id))
-        parties: dict[int | None, set[str]] = {unit_project_id: set() for unit_project_id in ids}
+        parties: dict[int, set[str]] = {}
         query = (
             select(col(UnitProject.id), col(RosterOrganisation.organisation_code))
-            .join(RosterOrganisation, rosters)
+            .outerjoin(RosterOrganisation, rosters)
             .where(col(UnitProject.building_id) == building_id)
         )
         for unit_project_id, code in self._session.execute(query):
-            parties[unit_project_id].add(code)
-        return tuple(Place(number(unit_project_id), frozenset(codes)) for unit_project_id, codes in parties.items())
+            parties.setdefault(number(unit_project_id), set()).update(() if code is None else (code,))
+        return tuple(Place(unit_project_id, frozenset(codes)) for unit_project_id, codes in parties.items())
 
     def _unit_project(self, unit_project_key: str, rosters: ColumnElement[bool]) -> Target | None:
         row = self._projects.find_unit_project(unit_project_key)

@@ -7,10 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import Depends, Header, Query, Request
 
-from archive_api.errors import MalformedError, TooLargeError
-from archive_api.http import KeyPath, hex32
-from archive_api.projects.repository import ProjectRepository
-from archive_api.services import ServicesDep
+from archive_api.errors import MalformedError, NotFoundError, TooLargeError
+from archive_api.http import KeyPath
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.supply.answers import MAX_PER_PAGE
 from archive_api.supply.exceptions import CAPTURE_BODY_BYTES
@@ -42,9 +40,9 @@ TokenQuery = Annotated[
 ]
 
 
-def _stream(
+async def _stream(
     building_key: KeyPath,
-    services: ServicesDep,
+    request: Request,
     in_header: Annotated[
         _StreamValue, Header(alias="Yunshang-Stream", description="The stream: `supply` or `funds`.")
     ] = None,
@@ -54,9 +52,11 @@ def _stream(
 ) -> StreamKey:
     if in_header is not None and in_query is not None and in_header != in_query:
         raise MalformedError(f"expected one stream, got {in_header} in the header and {in_query} in the query")
-    with services.database.reading() as session:  # an alias has no stream of its own
-        own = ProjectRepository(session).building(hex32(building_key)).building_key
-    return StreamKey(StreamName(in_header or in_query or "supply"), own)
+    target = request.state.access.target
+    if target is None or target.building_key is None:
+        raise NotFoundError(f"expected a building, got none with key {building_key}")
+    # The building's own key, whichever was given: an alias has no stream of its own.
+    return StreamKey(StreamName(in_header or in_query or "supply"), target.building_key)
 
 
 StreamDep = Annotated[StreamKey, Depends(_stream)]

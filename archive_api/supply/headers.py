@@ -51,7 +51,7 @@ def discovery_headers(methods: Iterable[str], *, captures: bool = False) -> dict
     return found
 
 
-def require_answerable(request: Request) -> None:
+async def require_answerable(request: Request) -> None:
     """Refuse (406) what could not be answered as it is asked for: a version, a media type, translated EPCs.
 
     Raises:
@@ -72,7 +72,7 @@ def require_answerable(request: Request) -> None:
     _require_json(request.headers.get("accept"))
 
 
-def require_rollback(request: Request) -> None:
+async def require_rollback(request: Request) -> None:
     """Refuse captures that want to keep part of a document: one seal is over all of its events.
 
     Raises:
