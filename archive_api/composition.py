@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from archive_api.access_log.streams import AccessStream, open_access_stream
 from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
+from archive_api.db.schema import prepare_schema
 from archive_api.errors import MalformedError
 from archive_api.identity.challenges import Challenges
 from archive_api.identity.persons import ensure_desk
@@ -58,13 +59,13 @@ def build_services(
 
     Raises:
         MalformedError: the trust file or a key is not one.
-        MismatchError: somebody changed the files of the access log.
+        MismatchError: somebody changed the files of the access log, or the catalogue has another schema.
         TransportError: an engine on this machine cannot be opened.
     """
     settings.uploads_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     trust = TrustFile.parse(settings.trust_path.read_bytes())
     database = Database(settings.database_url, busy_timeout_seconds=settings.busy_timeout_seconds)
-    database.migrate()
+    prepare_schema(database, migrate=settings.migrate_at_start)
     closing = [database.close]
     if store is None:
         store = blocks = BlockStore(settings.blocks_dir)

@@ -21,6 +21,7 @@ from archive_api.cli import (
     ca,
     cid,
     dataset,
+    db,
     demo,
     document,
     encryption,
@@ -83,6 +84,7 @@ app.add_typer(trace.app, name="trace")
 app.add_typer(dataset.app, name="dataset")
 app.command("lineage")(lineage.lineage)
 app.add_typer(funds.app, name="funds")
+app.add_typer(db.app, name="db")
 app.command("cid")(cid.cid)
 app.command("bench")(bench.bench)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,8 @@ from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
 from archive_api.cli.running import forget_server, record_server
 from archive_api.home import load_home
+from archive_api.operation.logs import configure_logging
+from archive_api.operation.settings import ProcessSettings
 
 if TYPE_CHECKING:
     from archive_api.serve import ServerAddress
@@ -34,7 +35,8 @@ def up(
 ) -> None:
     """启动节点、上链任务、接口与网页，直到 Ctrl-C。Start node, worker, API and pages; Ctrl-C stops them cleanly.
 
-    With `--json` exactly one line `{"api": …, "rpc_url": …}` is printed when they are ready.
+    With `--json` exactly one line `{"api": …, "rpc_url": …}` is printed when they are ready; with the setting
+    `YUNSHANG_METRICS_ADDRESS` it says `metrics` too. Logs go to standard error.
 
     Examples:
 
@@ -44,12 +46,16 @@ def up(
     """
     output = Output(as_json)
     place = load_home(home)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    keys = (place.relay_key(), place.secret(), place.log_key())
+    configure_logging(ProcessSettings(), secrets=[key.hex() for key in keys])
     output.note("启动节点、存储与接口", "starting node, store and API")
 
     def ready(address: ServerAddress) -> None:
         record_server(home, api=address.api, rpc_url=address.rpc_url)
-        output.result({"api": address.api, "rpc_url": address.rpc_url})
+        shown = {"api": address.api, "rpc_url": address.rpc_url}
+        if address.metrics is not None:
+            shown["metrics"] = address.metrics
+        output.result(shown)
         if not as_json:
             output.say(f"服务地址 {address.api}", "API and pages", style="bold green")
             output.say(f"节点地址 {address.rpc_url}", "Ethereum node; Ctrl-C stops everything")
