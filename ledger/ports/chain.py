@@ -11,10 +11,14 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from ledger.chain_proof.events import ExpectedEvent
+from ledger.chain_proof.item import AnchorProof
+from ledger.errors import LedgerError
 from ledger.ports.calls import LedgerCall
 
 __all__ = [
     "AnchorChain",
+    "AnchorProofs",
     "AnchoredCheckpoint",
     "BlockRef",
     "CertificateRecord",
@@ -24,6 +28,7 @@ __all__ = [
     "DocumentStatus",
     "LedgerEvent",
     "LedgerReader",
+    "NoProofError",
     "RecordedSubmission",
     "SignedTransaction",
     "SubmissionStatus",
@@ -231,6 +236,36 @@ class LedgerEvent:
     log_index: int = field(kw_only=True)
 
 
+class NoProofError(LedgerError):
+    """No anchor proof can be made of a block; `code` says why.
+
+    `unsealed_chain`: its blocks bear no seals (a development chain); `validators_not_pinned`: nobody is pinned for it;
+    `too_few_blocks`: not enough follow yet; `unknown_header`: the header has a form that is not known here;
+    `block_gone`, `event_gone`: a reorganisation; else the reason of `ledger.chain_proof.check`.
+    """
+
+    default_code = "no_proof"
+
+
+class AnchorProofs(Protocol):
+    """Makes proofs for evidence bundles."""
+
+    def anchor_proof(self, block_hash: bytes, event: ExpectedEvent, *, now: datetime) -> AnchorProof:
+        """Return a proof that an event is in a block, one that the pinned validators' seals hold.
+
+        Args:
+            block_hash: of the block, 32 bytes.
+            event: what has to be in it.
+            now: present time, aware UTC.
+
+        Raises:
+            NoProofError: there can be none, or not yet.
+            MismatchError: the node is of another chain.
+            TransportError: the node could not be asked.
+        """
+        ...
+
+
 class AnchorChain(Protocol):
     """The writing side: what the worker that relays transactions needs.
 
@@ -304,6 +339,10 @@ class LedgerReader(Protocol):
 
     def identity(self) -> ChainIdentity:
         """Return chain id, genesis hash and code hashes as the node has them, for comparison with a trust file."""
+        ...
+
+    def head(self) -> BlockRef:
+        """Return the newest block."""
         ...
 
     def submission(self, submission_id: bytes) -> RecordedSubmission | None:
