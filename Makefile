@@ -49,7 +49,7 @@ run: setup ## a whole handover on a sample project, then the API and pages (Ctrl
 
 test: setup lint contracts ## lint, contract tests, all Python tests
 	@echo "== Python tests: units, ports, contracts on a local node, API, pages, command line, hostile input"
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --max-worker-restart 0
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 lint: setup ## ruff, mypy --strict, house rules
 	@echo "== ruff, mypy --strict, import-linter"

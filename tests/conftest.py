@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,26 @@ import ledger.adapters.evm  # noqa: F401
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would every command they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+_USUAL_SECONDS = 900
+"""What a test may take that says nothing else: `timeout` in pyproject.toml."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order what several processes share, for `--no-loadscope-reorder`: they take whole files from the front.
+
+    First the files with a test that is given more time than usual, else one process would be left with it at the end;
+    then, as pytest-xdist itself does, those with many tests.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    counts = Counter(item.path for item in items)
+    seconds = dict.fromkeys(counts, _USUAL_SECONDS)
+    for item in items:
+        for mark in item.iter_markers("timeout"):
+            seconds[item.path] = max(seconds[item.path], *mark.args[:1])
+    items.sort(key=lambda item: (-seconds[item.path], -counts[item.path], str(item.path)))
+
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
