@@ -8,14 +8,17 @@ from pathlib import Path
 
 from archive_api.errors import ApiError
 from archive_api.home import load_home
+from archive_api.operation.logs import configure_logging
+from archive_api.operation.settings import ProcessSettings
 from archive_api.serve import ServerAddress, run
 
 
 def say(address: ServerAddress) -> None:
-    print(json.dumps({"api": address.api, "rpc_url": address.rpc_url}), flush=True)
+    print(json.dumps({"api": address.api, "rpc_url": address.rpc_url, "metrics": address.metrics}), flush=True)
 
 
 def main() -> int:
+    configure_logging(ProcessSettings())
     try:
         run(load_home(Path(sys.argv[1])), ready_callback=say)
     except ApiError as error:
