@@ -31,6 +31,7 @@ from archive_api.operation.gauges import ArchiveGauges
 from archive_api.operation.listener import operation_listener
 from archive_api.operation.observer import Observer
 from archive_api.protection.connections import guarded
+from archive_api.recovery.keeping import FactKeeper
 from archive_api.seal_status.collector import SealStatusCollector
 from archive_api.seal_status.sources import HttpSources
 from archive_api.seal_status.watch import RevocationWatch
@@ -109,6 +110,9 @@ def run(
         stream_keeper = StreamKeeper(services)
         stream_keeper.start()
         stack.callback(stream_keeper.stop)
+        facts = FactKeeper(services, home.logs_dir)
+        facts.start()
+        stack.callback(facts.stop)
         sources = HttpSources.of(settings)
         stack.callback(sources.close)
         watch = RevocationWatch(services, sources)

@@ -26,6 +26,7 @@ from archive_api.cli import (
     document,
     encryption,
     evidence,
+    fsck,
     funds,
     identity,
     initialise,
@@ -33,6 +34,7 @@ from archive_api.cli import (
     node,
     party,
     person,
+    rebuild,
     submission,
     supply,
     supply_capture,
@@ -86,6 +88,8 @@ app.command("lineage")(lineage.lineage)
 app.add_typer(funds.app, name="funds")
 app.add_typer(db.app, name="db")
 app.command("cid")(cid.cid)
+app.command("rebuild")(rebuild.rebuild)
+app.command("fsck")(fsck.fsck)
 app.command("bench")(bench.bench)
 
 

@@ -81,7 +81,9 @@ class ContentRows:
         recipients: certificates (hex id) that the catalogue knows; wraps for others are left out.
         keys: of the archive, to open encrypted entries.
         progress: called with numbers of documents.
+        passes_locked: pass over encrypted entries that no key opens, instead of refusing them.
         documents: how many were taken.
+        locked: submission and index of those passed over.
     """
 
     rows: Rows
@@ -91,7 +93,9 @@ class ContentRows:
     recipients: frozenset[str]
     keys: Sequence[EncryptionKey] = ()
     progress: Callable[[int], None] = lambda count: None
+    passes_locked: bool = False
     documents: int = field(default=0, init=False)
+    locked: list[tuple[str, int]] = field(default_factory=list, init=False)
 
     def manifest(self, handover: Handover) -> Manifest | None:
         """The manifest that was sealed (1), or None where content is missing or other than sealed."""
@@ -120,6 +124,7 @@ class ContentRows:
         for index, listed in enumerate(manifest.entries):
             entry, canonical, is_sealed = self._entry(handover, index, parse_cid(listed.entry_cid), listed.leaf_hash)
             if entry is None:
+                total += self._stored_size(listed.content_cid)
                 continue
             values = self._values(handover, index, entry, canonical)
             values["entry_cid"] = listed.entry_cid if is_sealed else None
@@ -150,8 +155,11 @@ class ContentRows:
         try:
             data = self._bytes(cid)
             if is_envelope(data):
-                entry = self._opened(data, leaf, place)
-                return entry, entry.canonical().decode(), True
+                opened = self._opened(data, leaf, place)
+                if opened is None:
+                    self.locked.append((handover.statement_id, index))
+                    return None, "", True
+                return opened, opened.canonical().decode(), True
             if leaf_hash(data) != leaf:
                 raise MismatchError("expected the entry that was sealed, got another", where=place)
             return DocumentEntry.from_json(parse_canonical(data)), data.decode(), False
@@ -159,13 +167,20 @@ class ContentRows:
             self._leave_out("entries", place, str(error))
             return None, "", False
 
+    def _stored_size(self, cid: str) -> int:
+        try:
+            with self.store.open(parse_cid(cid)) as file:
+                return file.size
+        except LedgerError:
+            return 0  # it is missing, which is told elsewhere
+
     def _bytes(self, cid: Cid) -> bytes:
         if cid.codec == CODEC_RAW:
             return self.store.get_block(cid)
         with self.store.open(cid) as file:
             return file.read()
 
-    def _opened(self, envelope: bytes, leaf: bytes, place: str) -> DocumentEntry:
+    def _opened(self, envelope: bytes, leaf: bytes, place: str) -> DocumentEntry | None:
         commitment = envelope[ENVELOPE_HEADER_BYTES - _COMMITMENT_BYTES : ENVELOPE_HEADER_BYTES]
         for key in self.keys:
             own = key.certificate.certificate_id.hex()
@@ -177,6 +192,8 @@ class ContentRows:
                     return open_entry(envelope, DataKey(secret).require(commitment), leaf)
                 except (LedgerError, SigningError):
                     continue  # rubbish beside a wrap that opens
+        if self.passes_locked:
+            return None
         raise PolicyError(
             f"expected the archive's encryption key for the restricted document {place}, got none that opens it",
             code="encryption_key_missing",

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from archive_api.access_log.events import ACCESS_STREAM
 from archive_api.recovery.report import LeftOut
@@ -27,9 +27,10 @@ from ledger.log.proofs import TreeReader
 from ledger.log.tiles import ENTRIES, TILE_HEIGHT, Tile, tiles_of
 from ledger.log.verify import KnownHead, verify_log
 from ledger.ports.blobs import BlobStore
+from ledger.ports.chain import LedgerEvent
 from ledger.trust import TrustFile
 
-__all__ = ["AnchoredHead", "LogSite", "RestoredLogs", "log_sites"]
+__all__ = ["AnchoredHead", "LogSite", "RestoredLogs", "head_of", "heads_by_origin", "log_sites"]
 
 _BUILDINGS: Final = sorted(BUILDING_STREAMS)
 
@@ -40,6 +41,21 @@ class AnchoredHead:
 
     size: int
     root: bytes
+
+
+def head_of(event: LedgerEvent) -> AnchoredHead:
+    """The head of an event `CheckpointAppended`."""
+    values = cast(Mapping[str, Any], event.values)
+    return AnchoredHead(values["size"], bytes(values["root"]))
+
+
+def heads_by_origin(events: Iterable[LedgerEvent]) -> dict[bytes, list[LedgerEvent]]:
+    """Events `CheckpointAppended` by origin hash, each in chain order."""
+    found: dict[bytes, list[LedgerEvent]] = {}
+    for event in events:
+        if event.name == "CheckpointAppended":
+            found.setdefault(bytes(cast(Mapping[str, Any], event.values)["origin"]), []).append(event)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +93,16 @@ class RestoredLogs:
         trust: pins their key.
         store: where their tiles may lie.
         found: what a walk through the store found.
-        heads: of the chain, by origin hash, oldest first.
+        heads: events of the chain, by origin hash, oldest first.
     """
 
     def __init__(
-        self, trust: TrustFile, store: BlobStore, found: Found, heads: Mapping[bytes, Sequence[AnchoredHead]]
+        self, trust: TrustFile, store: BlobStore, found: Found, heads: Mapping[bytes, Sequence[LedgerEvent]]
     ) -> None:
         self._trust = trust
         self._store = store
         self._found = found
-        self._heads = heads
+        self._heads = {origin: [head_of(event) for event in events] for origin, events in heads.items()}
         self.restored: list[str] = []
         self.left_out: list[LeftOut] = []
 

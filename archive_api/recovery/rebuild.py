@@ -17,6 +17,7 @@ import base64
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from archive_api.recovery.chain_rows import ChainRows
 from archive_api.recovery.content_rows import ContentRows, read_wraps
 from archive_api.recovery.keeping import Fact, read_facts
 from archive_api.recovery.kept_tables import BY_KIND, fact_time
-from archive_api.recovery.logs import AnchoredHead, LogSite, RestoredLogs, log_sites
+from archive_api.recovery.logs import LogSite, RestoredLogs, heads_by_origin, log_sites
 from archive_api.recovery.models import KeptFactRow
 from archive_api.recovery.report import LeftOut, RebuildReport
 from archive_api.recovery.rows import Rows, hex_text, require_empty
@@ -61,6 +62,8 @@ class Rebuild:
         trust: of the ledger.
         logs: folder of all logs; those that are missing are restored into it.
         keys: the archive's encryption keys, for the entries of restricted documents.
+        passes_locked: pass over restricted documents that no key opens; what comes out is no whole catalogue, and
+            serves to compare with one.
         progress: called with what is being done and how many of it were done.
     """
 
@@ -70,6 +73,7 @@ class Rebuild:
     trust: TrustFile
     logs: Path
     keys: Sequence[EncryptionKey] = ()
+    passes_locked: bool = False
     progress: Progress = field(default=lambda what, count: None)
 
     def run(self, *, to_block: int | None = None) -> RebuildReport:
@@ -100,6 +104,7 @@ class Rebuild:
             logs={site.origin: log.head().size for site, log in making.opened},
             restored_logs=tuple(making.restored.restored),
             left_out=tuple(making.left_out),
+            locked=making.locked,
             seconds=time.monotonic() - started,
         )
 
@@ -114,23 +119,15 @@ class _Making:
         self._found = found
         self.rows = rows
         self.documents = 0
+        self.locked: tuple[tuple[str, int], ...] = ()
         self.left_out: list[LeftOut] = [LeftOut("content", str(cid), reason) for cid, reason in found.damaged]
-        self._heads: dict[bytes, list[LedgerEvent]] = {}
-        for event in self._named.get("CheckpointAppended", ()):
-            self._heads.setdefault(bytes(event.values["origin"]), []).append(event)  # type: ignore[call-overload]
+        self._heads = heads_by_origin(events)
         buildings = [hex_text(event.values["buildingKey"]) for event in self._named.get("BuildingRegistered", ())]
         self._buildings = frozenset(buildings)
         self._sites = log_sites(rebuild.trust, rebuild.logs, buildings)
-        self.restored = RestoredLogs(
-            rebuild.trust,
-            rebuild.store,
-            found,
-            {
-                origin: [AnchoredHead(int(str(item.values["size"])), bytes(item.values["root"])) for item in heads]  # type: ignore[call-overload]
-                for origin, heads in self._heads.items()
-            },
-        )
+        self.restored = RestoredLogs(rebuild.trust, rebuild.store, found, self._heads)
         self.opened: list[tuple[LogSite, LogFiles]] = []
+        self._facts_until = datetime.fromtimestamp(0, UTC)
 
     def run(self) -> None:
         """Make all rows."""
@@ -152,6 +149,7 @@ class _Making:
         log = next((log for site, log in self.opened if site.key and site.key.name is StreamName.CATALOGUE), None)
         for data in [] if log is None else entries_of(log, 0, log.head().size):
             entry = CatalogueEntry.parse(data)
+            self._facts_until = entry.time
             try:
                 for fact in read_facts(self._rebuild.store.open, entry.cid):
                     self._note(facts, fact)
@@ -210,10 +208,11 @@ class _Making:
             frozenset(subject.partition(":")[0] for subject in facts["encryption_certificates"]),
             rebuild.keys,
             lambda count: rebuild.progress("documents", count),
+            passes_locked=rebuild.passes_locked,
         )
         for handover in chain.handovers:
             content.take(handover)
-        self.documents = content.documents
+        self.documents, self.locked = content.documents, tuple(content.locked)
 
     def _add_streams(self, facts: dict[str, dict[str, dict[str, Any]]], chain: ChainRows) -> None:
         streams = StreamRows(
@@ -228,7 +227,7 @@ class _Making:
         for site, log in self.opened:
             if site.key is not None and site.key.name not in SERVER_STREAMS:
                 streams.take_log(site, log)
-        streams.take_waiting(self._found.captures, self._buildings)
+        streams.take_waiting(self._found.captures, self._buildings, since=self._facts_until)
         for site in self._sites:
             events = self._heads.get(site.origin_hash, ())
             streams.take_heads(site, logs.get(site.origin), self.restored, events)

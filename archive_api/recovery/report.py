@@ -28,6 +28,7 @@ class RebuildReport:
         logs: entries of each log that was there or was restored, by origin.
         restored_logs: origins of those restored from content.
         left_out: what could not be made again.
+        locked: submission and index of restricted documents that no key opened.
         seconds: how long it took.
     """
 
@@ -37,6 +38,7 @@ class RebuildReport:
     logs: Mapping[str, int]
     restored_logs: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
+    locked: tuple[tuple[str, int], ...] = ()
     seconds: float
 
     def to_json(self) -> dict[str, Any]:

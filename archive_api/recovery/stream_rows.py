@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
 from archive_api.datasets.models import DatasetVersionRow
 from archive_api.recovery.chain_rows import FactTable
 from archive_api.recovery.kept_tables import fact_time
-from archive_api.recovery.logs import AnchoredHead, LogSite, RestoredLogs
+from archive_api.recovery.logs import LogSite, RestoredLogs, head_of
 from archive_api.recovery.report import LeftOut
 from archive_api.recovery.rows import Rows, event_time
 from archive_api.streams.anchoring import ANCHOR_JOB, job_subject
@@ -42,6 +42,7 @@ from signing.verification import check_seal
 __all__ = ["StreamRows", "record_entries"]
 
 _WRITE_EVENTS: Final = 20_000
+_SEALED_BEFORE: Final = timedelta(hours=1)
 
 
 def record_entries(log: LogFiles) -> Iterator[tuple[int, RecordEntry]]:
@@ -117,12 +118,16 @@ class StreamRows:
             except LedgerError as error:
                 self.left_out.append(LeftOut("captures", placed.capture_id, str(error)))
 
-    def take_waiting(self, cids: Sequence[Cid], buildings: frozenset[str]) -> None:
+    def take_waiting(self, cids: Sequence[Cid], buildings: frozenset[str], *, since: datetime) -> None:
         """Make the rows of captures that no log has places for yet, as far as their seals count.
+
+        A capture that was refused after it had been stored lies in the store too: of captures that no fact tells of,
+        only those count that were sealed about when the newest facts were kept, or later.
 
         Args:
             cids: files that begin like a capture.
             buildings: keys of registered buildings.
+            since: when the newest facts were kept.
         """
         roots = TrustRoots.from_der(self.trust.ca_roots)
         waiting: list[tuple[datetime, str, SealedCapture, Cid, StreamKey]] = []
@@ -130,7 +135,9 @@ class StreamRows:
             try:
                 capture = self._read(cid)
                 identifier = fields.prefixed_hex(capture.capture_id)
-                if identifier not in self.taken:
+                is_kept = identifier in self.facts.get("captures", {})
+                is_new = capture.seal.signing_time >= since - _SEALED_BEFORE
+                if identifier not in self.taken and (is_kept or is_new):
                     key = self._key(capture, buildings)
                     self._judge(capture, roots)
                     waiting.append((self._created(identifier, capture), identifier, capture, cid, key))
@@ -154,7 +161,7 @@ class StreamRows:
         size = 0 if log is None else log.head().size
         before = 0
         for event in events:
-            head = AnchoredHead(int(str(event.values["size"])), bytes(event.values["root"]))  # type: ignore[call-overload]
+            head = head_of(event)
             folder = logs.folder_of(site.origin, head)
             proof: tuple[bytes, ...] = ()
             if log is not None and before and head.size <= size:

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from ledger.adapters.packs import HEADER_BYTES, Place, os_error, scan, sync_folder, write_record
+from ledger.adapters.packs import HEADER_BYTES, Place, os_error, record_header, scan, sync_folder, write_record
 from ledger.cid import Buffer, Cid
 from ledger.errors import MismatchError, NotFoundError, PolicyError, TransportError
 from ledger.ports.blobs import BLOCK_BYTES_LIMIT, BlobStore
@@ -277,6 +277,50 @@ class BlockStore(BlobStore):
                     self._index.execute("ROLLBACK")
                 raise
 
+    def mend_block(self, cid: Cid, block: bytes) -> None:
+        """Put a block back where its bytes were lost; durable when this returns.
+
+        Where the pack still reaches, the same bytes of it are written again, so that it is again what it was; else the
+        block is appended, and the index told.
+
+        Args:
+            cid: of a block that was stored once, or that is missing altogether.
+            block: its bytes, from elsewhere.
+
+        Raises:
+            MismatchError: they are not those of the CID.
+            PolicyError: the store was opened for reading.
+            TransportError: it could not be written.
+        """
+        if hashlib.sha256(block).digest() != cid.digest:
+            raise MismatchError("expected the bytes of the CID to mend it with, got others", where=str(cid))
+        if self._read_only:
+            raise PolicyError("expected a store open for writing, got one open for reading", code="store_read_only")
+        self.flush()
+        place = self._locate(cid.digest)
+        if place is not None and not self._mend_in_place(place, cid, block):
+            with self._index_lock, self._index_errors():
+                self._index.execute("DELETE FROM blocks WHERE digest = ?", (cid.digest,))
+            place = None
+        if place is None:
+            self.put_block(cid, block)
+            self.flush()
+
+    def _mend_in_place(self, place: Place, cid: Cid, block: bytes) -> bool:
+        path = self._path(place.pack)
+        try:
+            if not path.exists() or path.stat().st_size < place.offset + place.length:
+                return False
+            record = memoryview(record_header(Cid(place.codec, cid.digest), len(block)) + block)
+            with path.open("r+b") as file:
+                done = 0
+                while done < len(record):  # never cut back: what follows in the pack is whole
+                    done += os.pwrite(file.fileno(), record[done:], place.offset - HEADER_BYTES + done)
+                os.fsync(file.fileno())
+        except OSError as e:
+            raise os_error(e, "mending a block", path) from e
+        return True
+
     def _begin_pack(self) -> None:
         number = self._pack + 1
         self._writers[number] = os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -355,6 +399,18 @@ class BlockStore(BlobStore):
                 if digest not in waiting:
                     yield Cid(codec, digest)
             last = rows[-1][0]
+
+    def used_bytes(self) -> int:
+        """How much room packs and index take on the disk.
+
+        Raises:
+            TransportError: the folder could not be read.
+        """
+        try:
+            files = [*os.scandir(self._packs), *os.scandir(self._folder)]
+            return sum(file.stat().st_size for file in files if file.is_file(follow_symlinks=False))
+        except OSError as e:
+            raise os_error(e, "measuring the block store", self._folder) from e
 
     def _path(self, number: int) -> Path:
         return self._packs / f"{number:08d}.pack"

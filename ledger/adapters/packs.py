@@ -20,7 +20,7 @@ from ledger.cid import CODEC_DAG_PB, CODEC_RAW, Buffer, Cid
 from ledger.errors import TransportError
 from ledger.ports.blobs import BLOCK_BYTES_LIMIT
 
-__all__ = ["HEADER_BYTES", "Place", "Record", "os_error", "scan", "sync_folder", "write_record"]
+__all__ = ["HEADER_BYTES", "Place", "Record", "os_error", "record_header", "scan", "sync_folder", "write_record"]
 
 _HEADER: Final = struct.Struct(">4sB3xI32s")
 _MAGIC: Final = b"YBLK"
@@ -78,6 +78,16 @@ def sync_folder(path: Path) -> None:
         os.close(folder)
 
 
+def record_header(cid: Cid, length: int) -> bytes:
+    """Return the header of a record: 44 bytes.
+
+    Args:
+        cid: of the block.
+        length: bytes of the block.
+    """
+    return _HEADER.pack(_MAGIC, cid.codec, length, cid.digest)
+
+
 def write_record(file: int, position: int, cid: Cid, block: Buffer) -> int:
     """Write a record at a position.
 
@@ -93,7 +103,7 @@ def write_record(file: int, position: int, cid: Cid, block: Buffer) -> int:
     Raises:
         OSError: it could not be written; the pack is cut back to `position`.
     """
-    header = _HEADER.pack(_MAGIC, cid.codec, len(block), cid.digest)
+    header = record_header(cid, len(block))
     total = HEADER_BYTES + len(block)
     try:
         done = os.pwritev(file, [header, block], position)

@@ -70,6 +70,10 @@ class EvmLedgerReader:
         }
         return ChainIdentity(self._node.chain_id, genesis.block_hash, contracts=contracts)
 
+    def head(self) -> BlockRef:
+        """See `LedgerReader.head`."""
+        return self._node.head()
+
     def submission(self, submission_id: bytes) -> RecordedSubmission | None:
         """See `LedgerReader.submission`."""
         for _ in range(_ATTEMPTS):  # between two requests the chain may be reorganised

@@ -1,0 +1,68 @@
+"""What the commands of recovery share: a home that nobody serves, its node, its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from archive_api.cli.chain import open_reader
+from archive_api.cli.context import read_passphrase
+from archive_api.cli.decryption import encryption_key_path, open_encryption_key
+from archive_api.cli.running import running_server
+from archive_api.errors import NotFoundError
+from archive_api.home import Home
+from ledger.adapters.anvil import EmbeddedNode
+from ledger.ports.chain import LedgerReader
+from ledger.trust import TrustFile
+from signing.encryption_keys import EncryptionKey, Pkcs12EncryptionKey
+
+__all__ = ["archive_keys", "chain_of", "trust_of"]
+
+_DUMPS: Final = "state-*.dump"
+
+
+def trust_of(home: Home) -> TrustFile:
+    """The trust file of a home.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    try:
+        return TrustFile.parse(home.trust_path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotFoundError(
+            f"expected the trust file of the archive, got no {home.trust_path}: put back config.json, trust.json and"
+            " the keys below server/ first (docs/recovery.md)",
+            code="no_trust",
+        ) from error
+
+
+@contextmanager
+def chain_of(home: Home, trust: TrustFile, rpc: str | None) -> Iterator[LedgerReader]:
+    """The chain of a home: behind `rpc`, that of the server that runs on it, or started here from its last dump.
+
+    Raises:
+        MismatchError: another chain, or other code behind the addresses.
+        NotFoundError: no state of the home's chain (code `no_chain`).
+        TransportError: the node cannot be reached or started.
+    """
+    if rpc is not None or running_server(home.root) is not None:
+        yield open_reader(home.root, rpc, trust)
+        return
+    if not list(home.chain_dir.glob(_DUMPS)):
+        raise NotFoundError(
+            f"expected the state of the embedded chain, got none in {home.chain_dir}; name a node with --rpc",
+            code="no_chain",
+        )
+    with EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, port=0) as node:
+        yield open_reader(home.root, node.rpc_url, trust)
+
+
+def archive_keys(home: Home, given: Sequence[Path] | None, passphrase_file: Path | None) -> Sequence[EncryptionKey]:
+    """The archive's encryption keys: those given, or the development key of the home if there is one."""
+    if given:
+        return [Pkcs12EncryptionKey(path, read_passphrase(passphrase_file)) for path in given]
+    code = home.config.archive_organisation
+    return [open_encryption_key(home.root, code)] if encryption_key_path(home.root, code).is_file() else []
