@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from sqlmodel import Session
+from sqlalchemy import bindparam, exists, select
+from sqlmodel import Session, col
 
-from archive_api.certificates.repository import CertificateRepository
+from archive_api.certificates.models import CertificateRow
 from archive_api.errors import PolicyError
+from archive_api.outbox.models import Job
+from archive_api.seal_status.models import IssuerRevocationRow
 from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.services import Services
 from archive_api.submissions.schemas import SealValue
@@ -85,7 +88,6 @@ class SealJudge:
     def __init__(self, session: Session, services: Services) -> None:
         self._session = session
         self._services = services
-        self._certificates = CertificateRepository(session)
 
     def check(self, value: SealValue, payload: bytes, *, code: str, name: str | None) -> CheckedSeal:
         """Judge a seal.
@@ -127,22 +129,38 @@ class SealJudge:
         )
 
     def _require_registered(self, certificate_id: str) -> None:
-        known = self._certificates.find(certificate_id)
-        if known is None or known[1].phase not in (Phase.MINED, Phase.FINAL):
+        known = self._session.connection().execute(_REGISTERED, {"certificate_id": certificate_id}).one_or_none()
+        if known is None or known.phase not in (Phase.MINED, Phase.FINAL):
             raise PolicyError(
                 f"expected a certificate registered on chain, got {certificate_id}",
                 code="certificate_not_registered",
                 certificate_id=certificate_id,
             )
-        revoked = IssuerRevocations(self._session).effective(
-            certificate_id, not_before=known[0].not_before, at=self._services.now()
+        revoked = known.is_doubted and IssuerRevocations(self._session).effective(
+            certificate_id, not_before=known.not_before, at=self._services.now()
         )
-        if revoked or known[0].revocation_job_id is not None:
+        if revoked or known.revocation_job_id is not None:
             raise PolicyError(
                 f"expected a certificate that is not revoked, got {certificate_id}",
                 code="certificate_revoked",
                 certificate_id=certificate_id,
             )
+
+
+# Built once: every capture asks it.
+_DOUBT: Final = exists().where(col(IssuerRevocationRow.certificate_id) == col(CertificateRow.certificate_id))
+_REGISTERED: Final = (
+    select(
+        col(CertificateRow.not_before),
+        col(CertificateRow.revocation_job_id),
+        col(Job.phase),
+        exists()
+        .where(col(IssuerRevocationRow.certificate_id) == col(CertificateRow.certificate_id))
+        .label("is_doubted"),
+    )
+    .join(Job, col(Job.id) == col(CertificateRow.job_id))
+    .where(col(CertificateRow.certificate_id) == bindparam("certificate_id"))
+)
 
 
 def core_seal(row: SealColumns, role: Role | None) -> Seal:
