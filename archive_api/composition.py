@@ -36,6 +36,7 @@ from ledger.trust import TrustFile
 if TYPE_CHECKING:
     from archive_api.identity.oidc import OidcSignIn
     from ledger.adapters.evm import EvmChain
+    from ledger.adapters.evm.proofs import EvmAnchorProofs
 
 __all__ = ["build_services"]
 
@@ -70,7 +71,10 @@ def build_services(
     if store is None:
         store = blocks = BlockStore(settings.blocks_dir)
         closing.append(blocks.close)
+    proofs: EvmAnchorProofs | None = None
     if chain is None:
+        proofs = _proofs(settings, trust)
+        closing.append(proofs.close)
         chain = evm_chain = _evm_chain(settings, trust, final_block)
         closing.append(evm_chain.close)
     traces = traces or NoTraces()
@@ -100,6 +104,7 @@ def build_services(
         access_log=access_log,
         streams=streams,
         readers=readers,
+        proofs=proofs,
         traces=traces,
         on_close=tuple(closing),
     )
@@ -160,6 +165,12 @@ def _key(secret: SecretStr, name: str) -> bytes:
 def _models(settings: Settings, store: BlobStore) -> ModelLibrary:
     processes = ModelProcesses(seconds=settings.model_seconds, memory_bytes=settings.model_memory_bytes)
     return ModelLibrary(settings.models_dir or settings.uploads_dir.with_name("models"), store, processes)
+
+
+def _proofs(settings: Settings, trust: TrustFile) -> EvmAnchorProofs:
+    from ledger.adapters.evm.proofs import EvmAnchorProofs
+
+    return EvmAnchorProofs(settings.rpc_url, trust)
 
 
 def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> EvmChain:

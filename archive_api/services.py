@@ -22,7 +22,7 @@ from archive_api.settings import Settings
 from archive_api.streams.registry import Streams
 from archive_api.supply.readers import DocumentReaders
 from ledger.ports.blobs import BlobStore
-from ledger.ports.chain import AnchorChain, Clock, LedgerReader
+from ledger.ports.chain import AnchorChain, AnchorProofs, Clock, LedgerReader
 from ledger.trust import TrustFile
 from signing.paths import TrustRoots
 
@@ -56,6 +56,7 @@ class Services:
         access_log: where every access is recorded before it is answered.
         streams: the logs of what parties report.
         readers: read documents of events.
+        proofs: makes anchor proofs for evidence, or None.
         traces: record pieces of work, where the settings ask for it.
         seen: what the one who asks may know of; in the server's own work, everything.
         on_close: gives back what is open.
@@ -76,6 +77,7 @@ class Services:
     access_log: AccessStream
     streams: Streams
     readers: DocumentReaders
+    proofs: AnchorProofs | None = None
     traces: Traces = field(default_factory=NoTraces)
     seen: Visibility = field(default_factory=Visibility.everything)
     on_close: tuple[Callable[[], None], ...] = ()

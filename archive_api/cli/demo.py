@@ -206,7 +206,7 @@ def _whole_evidence(
     """One bundle with its report; revocation status and timestamp may take a moment to arrive, so it is asked again."""
     deadline = time.monotonic() + _STATUS_SECONDS
     while True:
-        bundle = client.evidence(identifier, index)
+        bundle = client.evidence(identifier, index).content
         report = verify_locally(bundle, trust)
         awaited = any(party.finding.reason in _AWAITED for party in report.parties)
         if not awaited or time.monotonic() >= deadline:

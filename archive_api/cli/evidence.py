@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +17,7 @@ from archive_api.cli.fetching import fetch_document
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption, PassphraseFileOption
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
+from archive_api.client.archive import EvidenceFile
 from archive_api.client.encryption import open_keys
 from archive_api.client.salted_elements import with_salted_element
 from archive_api.home import write_private
@@ -32,6 +34,27 @@ from ledger.manifest import Manifest
 __all__ = ["app"]
 
 _EVENT_HASH: Final = re.compile(r"(?:ni:///sha-256;)?([0-9a-f]{64})(?:\?ver=CBV2\.0)?\Z")
+
+_PROOFS: Final = {
+    "included": ("含区块证明，可离线核验到 proved 级", "it proves its block offline, for --require-anchor proved"),
+    "unsealed_chain": (
+        "没有区块证明：这条链的区块没有验证者签封",
+        "no proof of the block: this chain's blocks bear no seals",
+    ),
+    "validators_not_pinned": (
+        "没有区块证明：档案馆的信任文件未列出验证者",
+        "no proof of the block: the archive's trust file pins no validators",
+    ),
+    "too_few_blocks": (
+        "尚无区块证明：其后的区块还不够，请稍后再取",
+        "no proof of the block yet: ask again in some blocks",
+    ),
+    "not_recorded": ("没有区块证明：尚未上链", "no proof of the block: it is in no block yet"),
+    "chain_unreachable": (
+        "没有区块证明：档案馆的节点无法访问",
+        "no proof of the block: the archive's node did not answer",
+    ),
+}
 
 app = typer.Typer(help="证据包：取得与拆解。Evidence bundles: get and export.")
 
@@ -74,19 +97,20 @@ def get(
     entry = DocumentEntry.from_json(client.document(submission, index)["entry"]) if element else None
     encryption = None if entry is None else EntryEncryption.of(entry)
     if entry is None or encryption is None or element is None:
-        content = client.evidence(submission, index, element=element)
+        made = client.evidence(submission, index, element=element)
     else:
         keys = own_keys(encryption_key, passphrase_file)
-        content = _salted_element(client, submission, index, element=element, keys=keys).to_bytes()
-    _write_bundle(target, content, output)
+        made = _salted_element(client, submission, index, element=element, keys=keys)
+    _write_bundle(target, made, output)
 
 
 def _salted_element(
     client: ArchiveClient, submission: str, index: int, *, element: str, keys: KeySource
-) -> EvidenceBundle:
+) -> EvidenceFile:
     """The evidence of an encrypted model, opened here, with one element."""
     opened = list(keys())  # a passphrase is asked for once
-    bundle = EvidenceBundle.parse(client.evidence(submission, index))
+    given = client.evidence(submission, index)
+    bundle = EvidenceBundle.parse(given.content)
     manifest = Manifest.parse(client.manifest(submission))
     with tempfile.TemporaryDirectory(prefix="yunshang-") as folder:  # mode 0700
         model = Path(folder) / f"model{Path(bundle.entry.path).suffix}"
@@ -96,7 +120,8 @@ def _salted_element(
             raise MismatchError("expected the entry of the evidence, got another one", where=entry.path)
         key = data_key(entry, encryption, open_keys(client, submission, [entry], opened))
         salting = SaltingKey(key.salting_secret)
-        return with_salted_element(bundle, manifest, model, key=salting, global_id=element)
+        opened_element = with_salted_element(bundle, manifest, model, key=salting, global_id=element)
+        return replace(given, content=opened_element.to_bytes())
 
 
 @app.command("event")
@@ -126,8 +151,8 @@ def event(
     """
     digest = _event_digest(event_hash)
     client = connect(home, api)
-    content = client.event_evidence(str(find_building(client, building)["building_key"]), digest)
-    _write_bundle(out or Path(f"evidence-event-{digest[:8]}.json"), content, Output(as_json))
+    made = client.event_evidence(str(find_building(client, building)["building_key"]), digest)
+    _write_bundle(out or Path(f"evidence-event-{digest[:8]}.json"), made, Output(as_json))
 
 
 @app.command("dataset")
@@ -147,8 +172,8 @@ def dataset(
         yunshang evidence dataset urn:gz:roads 2026.1 --out roads.json
     """
     key = fields.prefixed_hex(DatasetRef.key_of(name))
-    content = connect(home, api).dataset_evidence(key, version)
-    _write_bundle(out or Path("evidence-dataset.json"), content, Output(as_json))
+    made = connect(home, api).dataset_evidence(key, version)
+    _write_bundle(out or Path("evidence-dataset.json"), made, Output(as_json))
 
 
 def _event_digest(text: str) -> str:
@@ -163,10 +188,12 @@ def _event_digest(text: str) -> str:
     return found[1]
 
 
-def _write_bundle(target: Path, content: bytes, output: Output) -> None:
-    write_private(target.absolute(), content)
-    output.say(f"已写入：{target}", f"{len(content)} bytes", style="green")
-    output.result({"bundle": str(target), "bytes": len(content)})
+def _write_bundle(target: Path, made: EvidenceFile, output: Output) -> None:
+    write_private(target.absolute(), made.content)
+    output.say(f"已写入：{target}", f"{len(made.content)} bytes", style="green")
+    zh, en = _PROOFS.get(made.anchor_proof, ("没有区块证明", "no proof of the block"))
+    output.note(zh, f"{en} ({made.anchor_proof})")
+    output.result({"bundle": str(target), "bytes": len(made.content), "anchor_proof": made.anchor_proof})
 
 
 @app.command("export")

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode
 
 from archive_api.client.connection import Connection
 
-__all__ = ["ArchiveClient"]
+__all__ = ["ArchiveClient", "EvidenceFile"]
 
 Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """An evidence bundle, and `included` or why it has no proof of its block (`archive_api.evidence.proofs`)."""
+
+    content: bytes
+    anchor_proof: str
 
 
 class ArchiveClient:
@@ -325,18 +334,22 @@ class ArchiveClient:
         """One recorded document with its entry."""
         return dict(self.connection.get(f"/documents/{submission_id}/{index}"))
 
-    def evidence(self, submission_id: str, index: int, *, element: str | None = None) -> bytes:
+    def evidence(self, submission_id: str, index: int, *, element: str | None = None) -> EvidenceFile:
         """One document's evidence bundle, with the proof of an element where its GlobalId is given."""
         asked = "" if element is None else "?" + urlencode({"element": element})
-        return self.connection.get_bytes(f"/evidence/{submission_id}/{index}{asked}")
+        return self._evidence(f"/evidence/{submission_id}/{index}{asked}")
 
-    def event_evidence(self, building_key: str, event_hash: str) -> bytes:
+    def event_evidence(self, building_key: str, event_hash: str) -> EvidenceFile:
         """The evidence bundle of an event of a building, by its hash (hex)."""
-        return self.connection.get_bytes(f"/buildings/{building_key}/events/{event_hash}/evidence")
+        return self._evidence(f"/buildings/{building_key}/events/{event_hash}/evidence")
 
-    def dataset_evidence(self, dataset_key: str, version: str) -> bytes:
+    def dataset_evidence(self, dataset_key: str, version: str) -> EvidenceFile:
         """The evidence bundle of a version of a data set."""
-        return self.connection.get_bytes(f"/datasets/{dataset_key}/versions/{quote(version, safe='')}/evidence")
+        return self._evidence(f"/datasets/{dataset_key}/versions/{quote(version, safe='')}/evidence")
+
+    def _evidence(self, path: str) -> EvidenceFile:
+        answer = self.connection.request("GET", path)
+        return EvidenceFile(answer.content, answer.headers.get("Yunshang-Anchor-Proof", "unknown"))
 
     def verify_digest(self, sha256: str) -> Document:
         """Where a document with this SHA-256 (hex) is recorded."""

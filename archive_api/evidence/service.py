@@ -27,6 +27,7 @@ from ledger.anchoring import Phase
 from ledger.bim.element import ElementProof
 from ledger.bim.item import ElementItem
 from ledger.canonical import parse_canonical
+from ledger.chain_proof.events import ExpectedEvent, submission_event
 from ledger.entries import DocumentEntry
 from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
 from ledger.merkle import AuditPath, MerkleTree, inclusion_proof
@@ -80,8 +81,10 @@ class EvidenceService:
         self._decisions = DecisionRepository(session)
         self._jobs = JobRepository(session)
 
-    def bundle(self, submission_id: str, index: int, *, element: str | None = None) -> bytes:
-        """One document's evidence as canonical bytes.
+    def bundle(
+        self, submission_id: str, index: int, *, element: str | None = None
+    ) -> tuple[EvidenceBundle, bytes | None]:
+        """One document's evidence, without anchor proof, and the hash of the block that has its submission, if any.
 
         Args:
             submission_id: hex, with or without 0x.
@@ -99,7 +102,12 @@ class EvidenceService:
         bundle = self._build(hex32(submission_id), row)
         if element is not None:
             bundle = replace(bundle, element=self._element(bundle.entry, hex32(submission_id), element))
-        return bundle.to_bytes()
+        return bundle, self._block_hash(hex32(submission_id), bundle)
+
+    def event(self, bundle: EvidenceBundle) -> ExpectedEvent:
+        """What records a submission on chain."""
+        contract = self._services.trust.domain.verifying_contract
+        return submission_event(contract, bundle.submission_id, bundle.statement, seals_hash=bundle.seals_hash)
 
     def bundles_of(self, rows: Sequence[EntryRow]) -> Iterator[tuple[EntryRow, bytes]]:
         """The evidence of several documents."""
@@ -134,6 +142,13 @@ class EvidenceService:
             acceptance=acceptance,
             anchor=anchor,
         )
+
+    def _block_hash(self, submission_id: str, bundle: EvidenceBundle) -> bytes | None:
+        if bundle.anchor is not None:  # a proof of another block than the attested one would contradict it
+            return bundle.anchor.block_hash
+        job_id = self._submissions.statement(submission_id).job_id
+        block_hash = None if job_id is None else self._jobs.get(job_id).block_hash
+        return None if block_hash is None else bytes.fromhex(block_hash[2:])
 
     def _element(self, document: DocumentEntry, submission_id: str, global_id: str) -> ElementItem:
         handover = SealedHandover(self._services, self._submissions.statement(submission_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC
 
 from sqlmodel import Session, col, select
@@ -19,13 +20,23 @@ from archive_api.streams.service import capture_bytes, stored_log
 from archive_api.supply.models import SupplyEvent
 from ledger.anchoring import Phase
 from ledger.capture import SealedCapture
+from ledger.chain_proof.events import ExpectedEvent, checkpoint_event
 from ledger.errors import MalformedError
-from ledger.log.checkpoint import SignedCheckpoint
+from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
 from ledger.log.proofs import TreeReader
 from ledger.record_evidence import RecordEvidence
 from ledger.seal_status import RevocationStatus
 
-__all__ = ["RecordEvidenceService"]
+__all__ = ["RecordEvidenceService", "RecordFound"]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFound:
+    """A record's evidence without anchor proof, what records its head on chain, and the hash of that block, if any."""
+
+    evidence: RecordEvidence
+    event: ExpectedEvent
+    block_hash: bytes | None
 
 
 class RecordEvidenceService:
@@ -40,7 +51,7 @@ class RecordEvidenceService:
         self._session = session
         self._services = services
 
-    def of_event(self, building_key: str, identity: str) -> bytes:
+    def of_event(self, building_key: str, identity: str) -> RecordFound:
         """The evidence of an event of a building.
 
         Args:
@@ -63,7 +74,7 @@ class RecordEvidenceService:
             raise NotFoundError(f"expected an event, got none with the hash {identity}", code="event_not_found")
         return self.of_record(*found)
 
-    def of_dataset(self, dataset_key: str, version: str) -> bytes:
+    def of_dataset(self, dataset_key: str, version: str) -> RecordFound:
         """The evidence of a version of a data set.
 
         Args:
@@ -76,8 +87,8 @@ class RecordEvidenceService:
         row, _ = DatasetService(self._session, self._services).get(dataset_key, version)
         return self.of_record(row.capture_pk, 0)
 
-    def of_record(self, capture_pk: int, record_index: int) -> bytes:
-        """The evidence of one record of a capture, as canonical bytes.
+    def of_record(self, capture_pk: int, record_index: int) -> RecordFound:
+        """The evidence of one record of a capture.
 
         Raises:
             NotFoundError: it has no place in the log yet, or no checkpoint covers it (code `log_entry_not_found`).
@@ -92,9 +103,10 @@ class RecordEvidenceService:
         capture = SealedCapture.parse(capture_bytes(self._services, row))
         index = row.first_index + record_index
         log = stored_log(self._services, stream_key(stream))
-        note = self._anchored(stream.origin, index) or log.store.checkpoint() or b""
-        size = self._size(note)
-        if index >= size:
+        note, block_hash = self._anchored(stream.origin, index) or (log.store.checkpoint() or b"", None)
+        head = self._head(note)
+        size = 0 if head is None else head.size
+        if head is None or index >= size:
             raise NotFoundError(f"expected an index below {size}, got {index}", code="log_entry_not_found")
         evidence = RecordEvidence(
             capture.records[record_index],
@@ -108,26 +120,31 @@ class RecordEvidenceService:
             log_proof=TreeReader(log.store, size).inclusion(index),
             checkpoint=note,
         )
-        return evidence.to_bytes()
+        contract = self._services.trust.contracts["checkpoint_log"].address
+        event = checkpoint_event(contract, head.origin_hash, head.size, root=head.root)
+        return RecordFound(evidence, event, block_hash)
 
-    def _anchored(self, origin: str, index: int) -> bytes | None:
-        """The checkpoint of the first head on chain that covers an entry: it proves the earliest time."""
+    def _anchored(self, origin: str, index: int) -> tuple[bytes, bytes | None] | None:
+        """The checkpoint of the first head on chain that covers an entry, which proves the earliest time; its block."""
         query = (
-            select(HeadRow.checkpoint)
+            select(HeadRow.checkpoint, Job.block_hash)
             .join(Job, col(Job.id) == col(HeadRow.job_id))
             .where(HeadRow.origin == origin, HeadRow.size > index, col(Job.phase).in_((Phase.MINED, Phase.FINAL)))
             .order_by(col(HeadRow.size))
             .limit(1)
         )
-        note = self._session.exec(query).first()
-        return None if note is None else note.encode()
+        found = self._session.exec(query).first()
+        if found is None:
+            return None
+        note, block_hash = found
+        return note.encode(), None if block_hash is None else bytes.fromhex(block_hash[2:])
 
     @staticmethod
-    def _size(note: bytes) -> int:
+    def _head(note: bytes) -> Checkpoint | None:
         try:
-            return SignedCheckpoint.parse(note).checkpoint.size
+            return SignedCheckpoint.parse(note).checkpoint
         except MalformedError:
-            return 0
+            return None
 
     def _status(self, certificate_id: bytes) -> RevocationStatus | None:
         """What the issuer says of the reporter's certificate, if that was collected."""

@@ -64,6 +64,7 @@ class EvmAnchorProofs:
             url, chain_id=trust.chain_id, genesis_hash=trust.genesis_hash, timeout_seconds=timeout_seconds
         )
         self._trust = trust
+        self._never: NoProofError | None = None
         self._kept: OrderedDict[tuple[bytes, ExpectedEvent], AnchorProof] = OrderedDict()
         self._lock = Lock()
 
@@ -74,6 +75,8 @@ class EvmAnchorProofs:
     def anchor_proof(self, block_hash: bytes, event: ExpectedEvent, *, now: datetime) -> AnchorProof:
         """See `AnchorProofs.anchor_proof`."""
         key = (block_hash, event)
+        if self._never is not None:
+            raise NoProofError(str(self._never), code=self._never.code)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -91,10 +94,13 @@ class EvmAnchorProofs:
         validators = self._trust.validators_of(header.number)
         if validators is None:
             sealed = clique.is_sealed(header) or _is_qbft(header)
-            raise NoProofError(
+            missing = NoProofError(
                 f"expected validators of block {header.number} in the trust file, got none",
                 code="validators_not_pinned" if sealed else "unsealed_chain",
             )
+            if not self._trust.validators:  # nor of any other block: the node needn't be asked again
+                self._never = missing
+            raise missing
         _check_hash(header, validators, block_hash)
         receipts = self._receipts(block_hash, header)  # (2)
         index, place = _found(receipts, event)
