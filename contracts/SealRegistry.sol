@@ -36,6 +36,8 @@ contract SealRegistry is ISealRegistry, AccessControl {
     mapping(bytes32 certificateId => bytes32 issuerAndSerial) private _issuerAndSerial;
     mapping(bytes32 keyHash => bytes32 certificateId) private _byKey;
     mapping(uint8 suiteId => ISuite) private _suites;
+    /// @dev Zero: none.
+    mapping(uint8 suiteId => uint8 preferredId) private _preferred;
 
     /**
      * @param admin Adds suites and names registrars.
@@ -56,10 +58,41 @@ contract SealRegistry is ISealRegistry, AccessControl {
     }
 
     /// @inheritdoc ISealRegistry
+    function preferSuite(uint8 suiteId, uint8 preferredId) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        _suiteOf(suiteId);
+        _suiteOf(preferredId);
+        if (preferredId == suiteId) {
+            delete _preferred[suiteId];
+        } else {
+            // In a circle anybody could have a certificate join for ever.
+            for (uint8 id = preferredId; id != 0; id = _preferred[id]) {
+                if (id == suiteId) revert PreferredInCircle(suiteId, preferredId);
+            }
+            _preferred[suiteId] = preferredId;
+        }
+        emit SuitePreferred(suiteId, preferredId);
+    }
+
+    /// @inheritdoc ISealRegistry
+    function joinSuite(bytes calldata key) external returns (bytes32 certificateId, uint24 handle) {
+        certificateId = _byKey[keccak256(key)];
+        if (certificateId == 0) revert UnknownKey(key);
+        PackedCertificate storage stored = _certificates[certificateId];
+        uint8 revoked = stored.suiteIdAndRevoked & REVOKED;
+        uint8 suiteId = stored.suiteIdAndRevoked & ~REVOKED;
+        uint8 preferredId = _preferred[suiteId];
+        if (preferredId == 0) revert NoSuitePreferred(certificateId, suiteId);
+        handle = _suites[preferredId].register(key);
+        (stored.suiteIdAndRevoked, stored.handle) = (revoked | preferredId, handle);
+        emit SuiteJoined(certificateId, preferredId, handle);
+    }
+
+    /// @inheritdoc ISealRegistry
     function registerCertificate(bytes calldata der) external returns (bytes32 certificateId) {
         certificateId = sha256(der);
         if (_certificates[certificateId].handle != 0) revert CertificateAlreadyRegistered(certificateId);
         IAuthorityRegistry.SealingCertificate memory found = authorities.readCertificate(der);
+        found.suiteId = preferredSuite(found.suiteId);
         uint24 handle = _claim(certificateId, found);
         _certificates[certificateId] = PackedCertificate({
             organisation: found.organisation,
@@ -135,6 +168,12 @@ contract SealRegistry is ISealRegistry, AccessControl {
         for (uint256 i = 0; i < seals.length; ++i) {
             organisations[i] = _checkSeal(i, payload, seals[i]);
         }
+    }
+
+    /// @inheritdoc ISealRegistry
+    function preferredSuite(uint8 suiteId) public view returns (uint8 preferredId) {
+        preferredId = _preferred[suiteId];
+        if (preferredId == 0) preferredId = suiteId;
     }
 
     /// @inheritdoc ISealRegistry

@@ -22,7 +22,8 @@ def artifact(name: str) -> Artifact:
     """Load a contract's artifact.
 
     Args:
-        name: `ArchiveLedger`, `AuthorityRegistry`, `CheckpointLog`, `P256Suite`, `ProjectRegistry` or `SealRegistry`.
+        name: `ArchiveLedger`, `AuthorityRegistry`, `CheckpointLog`, `P256Suite`, `P256TableSuite`,
+            `ProjectRegistry` or `SealRegistry`.
 
     Returns:
         The artifact. It is shared: don't change it.

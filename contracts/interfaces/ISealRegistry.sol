@@ -45,7 +45,7 @@ interface ISealRegistry {
      * @param organisation Unified social credit code, 18 ASCII characters.
      * @param notBefore First second of validity, unix seconds.
      * @param notAfter Last second of validity, unix seconds.
-     * @param suiteId The suite of its key.
+     * @param suiteId The suite that checks its seals.
      * @param handle The key's handle within the suite.
      * @param revoked Whether it is revoked.
      */
@@ -80,6 +80,21 @@ interface ISealRegistry {
     /// @param suiteId Its id, 1 to 127.
     /// @param suite The implementation.
     event SuiteAdded(uint8 indexed suiteId, ISuite indexed suite);
+
+    /**
+     * @notice Certificates of a suite are registered with another one of the same keys from now on, or join it.
+     * @param suiteId The suite.
+     * @param preferredId The one preferred to it; the suite itself: none any more.
+     */
+    event SuitePreferred(uint8 indexed suiteId, uint8 indexed preferredId);
+
+    /**
+     * @notice A certificate joined the suite that is preferred to its former one; its seals are checked there from now on.
+     * @param certificateId SHA-256 of the DER.
+     * @param suiteId The suite it joined.
+     * @param handle The key's handle there. The key and handle of the former suite stay as they are.
+     */
+    event SuiteJoined(bytes32 indexed certificateId, uint8 indexed suiteId, uint24 handle);
 
     /**
      * @notice A certificate was registered; its DER holds all that a rebuild of the catalogue needs.
@@ -149,6 +164,15 @@ interface ISealRegistry {
     /// @notice No suite has this id.
     error UnknownSuite(uint8 suiteId);
 
+    /// @notice The suite is preferred to the other one already, over one step or several.
+    error PreferredInCircle(uint8 suiteId, uint8 preferredId);
+
+    /// @notice No suite is preferred to this one, which is the certificate's.
+    error NoSuitePreferred(bytes32 certificateId, uint8 suiteId);
+
+    /// @notice No certificate has this key.
+    error UnknownKey(bytes key);
+
     /// @notice The certificate's bytes are registered.
     error CertificateAlreadyRegistered(bytes32 certificateId);
 
@@ -196,6 +220,23 @@ interface ISealRegistry {
     function addSuite(uint8 suiteId, ISuite suite) external;
 
     /**
+     * @notice Prefers another implementation for the keys of a suite: one that is cheaper on this chain, say. Certificates
+     * are registered with it from now on; those that are registered can join it ({joinSuite}). Only the admin.
+     * @dev Of one step: where suite 2 is preferred to suite 1 and suite 3 to suite 2, a certificate of suite 1 gets to 2.
+     * @param suiteId A suite that was added.
+     * @param preferredId A suite that was added and takes the same keys and signatures; the suite itself: prefer none.
+     */
+    function preferSuite(uint8 suiteId, uint8 preferredId) external;
+
+    /**
+     * @notice Has a certificate's seals checked by the suite that is preferred to its own. Anyone: the admin decided which.
+     * @param key The certificate's key, as registered.
+     * @return certificateId The certificate.
+     * @return handle The key's handle in the suite it joined.
+     */
+    function joinSuite(bytes calldata key) external returns (bytes32 certificateId, uint24 handle);
+
+    /**
      * @notice Registers a certificate. Anyone: the authority's signature decides.
      * @param der The certificate, DER.
      * @return certificateId SHA-256 of the DER.
@@ -230,6 +271,9 @@ interface ISealRegistry {
         bytes calldata payload,
         Seal[] calldata seals
     ) external view returns (bytes18[] memory organisations);
+
+    /// @notice The id of the suite preferred to one; that one if there is none.
+    function preferredSuite(uint8 suiteId) external view returns (uint8);
 
     /// @notice The suite of an id, the zero address if there is none.
     function suite(uint8 suiteId) external view returns (ISuite);

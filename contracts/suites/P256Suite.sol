@@ -40,6 +40,7 @@ contract P256Suite is ISuite {
         if (keyCount == type(uint24).max) revert HandlesExhausted(keyCount);
         handle = ++keyCount;
         _keys[handle] = Point({x: x, y: y});
+        _prepare(handle, x, y);
         emit KeyRegistered(handle, key_);
     }
 
@@ -55,9 +56,7 @@ contract P256Suite is ISuite {
         uint64 signingTime = uint64(bytes8(attributes));
         if (signingTime > CmsSeal.LATEST_UTC_TIME) return false;
         bytes32 digest = sha256(_signedBytes(signingTime, payload, certificateId));
-        Point storage point = _keys[handle];
-        // An unknown handle has the key (0, 0), which is not on the curve.
-        return P256.verify(digest, bytes32(signature[:32]), bytes32(signature[32:]), point.x, point.y);
+        return _isSigned(digest, handle, signature);
     }
 
     /// @inheritdoc ISuite
@@ -89,6 +88,16 @@ contract P256Suite is ISuite {
         Point memory point = _keys[handle];
         if (point.x == 0 && point.y == 0) revert UnknownHandle(handle);
         return abi.encodePacked(point.x, point.y);
+    }
+
+    /// @dev What a suite does once with a valid key, before it tells of it. Nothing here.
+    function _prepare(uint24 handle, bytes32 x, bytes32 y) internal virtual {}
+
+    /// @dev Whether 64 bytes, r ‖ s, are a key's signature of a digest; false for a handle without a key.
+    function _isSigned(bytes32 digest, uint24 handle, bytes calldata signature) internal view virtual returns (bool) {
+        Point storage point = _keys[handle];
+        // An unknown handle has the key (0, 0), which is not on the curve.
+        return P256.verify(digest, bytes32(signature[:32]), bytes32(signature[32:]), point.x, point.y);
     }
 
     /// @dev What is signed: the template's 165 bytes. Virtual for the sake of test vectors over other messages.

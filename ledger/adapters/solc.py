@@ -24,7 +24,15 @@ from ledger.errors import MalformedError, NotFoundError
 
 __all__ = ["CONTRACTS", "SETTINGS", "CompiledContract", "compile_contracts", "documentation", "find_node"]
 
-CONTRACTS = ("ArchiveLedger", "AuthorityRegistry", "CheckpointLog", "P256Suite", "ProjectRegistry", "SealRegistry")
+CONTRACTS = (
+    "ArchiveLedger",
+    "AuthorityRegistry",
+    "CheckpointLog",
+    "P256Suite",
+    "P256TableSuite",
+    "ProjectRegistry",
+    "SealRegistry",
+)
 """The contracts that are deployed."""
 
 SETTINGS: Mapping[str, object] = MappingProxyType(

@@ -15,6 +15,7 @@ __all__ = [
     "AddIntermediate",
     "AppendCheckpoint",
     "FillNonce",
+    "JoinSuite",
     "LedgerCall",
     "RegisterBuilding",
     "RegisterCertificate",
@@ -60,6 +61,17 @@ class RevokeByCrl:
 
     crl: bytes
     certificate_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JoinSuite:
+    """Have a registered certificate's seals checked by the suite that is preferred on this chain to its own.
+
+    Args:
+        key: the certificate's public key as the chain has it; P-256: x and y, 64 bytes.
+    """
+
+    key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +238,7 @@ LedgerCall: TypeAlias = (
     RegisterCertificate
     | RevokeCertificate
     | RevokeByCrl
+    | JoinSuite
     | AddAuthority
     | AddIntermediate
     | RetireAuthority

@@ -70,6 +70,8 @@ def test_every_function_event_and_error_says_what_it_is_for() -> None:
 def test_every_change_of_state_has_an_event() -> None:
     owned = {
         "addSuite": "SuiteAdded",
+        "preferSuite": "SuitePreferred",
+        "joinSuite": "SuiteJoined",
         "register": "KeyRegistered",
         "registerCertificate": "CertificateRegistered",
         "revokeCertificate": "CertificateStopped",

@@ -12,6 +12,7 @@ from ledger.ports.calls import (
     AddIntermediate,
     AppendCheckpoint,
     FillNonce,
+    JoinSuite,
     LedgerCall,
     RegisterBuilding,
     RegisterCertificate,
@@ -45,7 +46,7 @@ def contract_call(call: LedgerCall) -> tuple[str, str, tuple[Any, ...]] | None:
     match call:
         case Submit() | Accept() | ReturnToParties() | Withdraw():
             return "archive_ledger", *_archive_call(call)
-        case RegisterCertificate() | RevokeCertificate() | RevokeByCrl():
+        case RegisterCertificate() | RevokeCertificate() | RevokeByCrl() | JoinSuite():
             return "seal_registry", *_certificate_call(call)
         case AddAuthority() | AddIntermediate() | RetireAuthority():
             return "authority_registry", *_authority_call(call)
@@ -78,7 +79,9 @@ def _archive_call(call: Submit | Accept | ReturnToParties | Withdraw) -> tuple[s
             )
 
 
-def _certificate_call(call: RegisterCertificate | RevokeCertificate | RevokeByCrl) -> tuple[str, tuple[Any, ...]]:
+def _certificate_call(
+    call: RegisterCertificate | RevokeCertificate | RevokeByCrl | JoinSuite,
+) -> tuple[str, tuple[Any, ...]]:
     match call:
         case RegisterCertificate(der):
             return "registerCertificate", (der,)
@@ -86,6 +89,8 @@ def _certificate_call(call: RegisterCertificate | RevokeCertificate | RevokeByCr
             return "revokeCertificate", (certificate_id, reason)
         case RevokeByCrl(crl, certificate_id):
             return "revokeByCrl", (crl, certificate_id)
+        case JoinSuite(key):
+            return "joinSuite", (key,)
 
 
 def _authority_call(call: AddAuthority | AddIntermediate | RetireAuthority) -> tuple[str, tuple[Any, ...]]:

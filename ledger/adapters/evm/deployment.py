@@ -28,6 +28,7 @@ _ORDER = (
     "checkpoint_log",
 )
 _P256_SUITE_ID = 1
+_P256_TABLE_SUITE_ID = 2
 _CREATION_GAS = 6_000_000
 _CALL_GAS = 200_000
 _AUTHORITY_GAS = 2_000_000
@@ -51,6 +52,7 @@ def deploy_contracts(
     archive_organisation: str,
     authorities: Sequence[bytes],
     final_block: Callable[[], int],
+    p256_tables: bool = False,
     gas_price_wei: int = 0,
     timeout_seconds: float = 120.0,
 ) -> ChainIdentity:
@@ -66,6 +68,9 @@ def deploy_contracts(
         archive_organisation: the archive's unified social credit code.
         authorities: certificates of the authorities to pin, DER, the same ones in the same order at each repetition.
         final_block: says which block is final, such as `EmbeddedNode.final_block_number`.
+        p256_tables: for a chain without the P-256 precompile: certificates are registered with P256TableSuite, which
+            makes a table for each key (4.8 million gas once) and checks a seal for less than a third. The same at each
+            repetition. Evidence, trust files and verifiers know nothing of it.
         gas_price_wei: legacy gas price.
         timeout_seconds: how long to wait for the blocks.
 
@@ -81,6 +86,7 @@ def deploy_contracts(
         addresses,
         archive_organisation=archive_organisation,
         authorities=authorities,
+        p256_tables=p256_tables,
         gas_price_wei=gas_price_wei,
     )
     deadline = time.monotonic() + timeout_seconds
@@ -121,6 +127,7 @@ def _transactions(
     *,
     archive_organisation: str,
     authorities: Sequence[bytes],
+    p256_tables: bool,
     gas_price_wei: int,
 ) -> list[SignedTransaction]:
     admin = account.address
@@ -153,11 +160,24 @@ def _transactions(
     ]
     pin = interface("authority_registry").encode_call
     steps += [(addresses["authority_registry"], pin("addAuthority", der), _AUTHORITY_GAS) for der in authorities]
+    if p256_tables:
+        steps += _table_suite(from_hex(admin), seal_registry, nonce=len(steps))
     return [
         sign_transaction(
             account, chain_id=chain_id, nonce=nonce, to=to, data=data, gas=gas, gas_price_wei=gas_price_wei
         )
         for nonce, (to, data, gas) in enumerate(steps)
+    ]
+
+
+def _table_suite(sender: bytes, seal_registry: bytes, *, nonce: int) -> list[tuple[bytes | None, bytes, int]]:
+    # Behind all others, so that their addresses are the same with it and without.
+    suite = _created_address(sender, nonce)
+    call = interface("seal_registry").encode_call
+    return [
+        (None, _creation_code("p256_table_suite", (seal_registry,)), _CREATION_GAS),
+        (seal_registry, call("addSuite", _P256_TABLE_SUITE_ID, suite), _CALL_GAS),
+        (seal_registry, call("preferSuite", _P256_SUITE_ID, _P256_TABLE_SUITE_ID), _CALL_GAS),
     ]
 
 

@@ -1,0 +1,110 @@
+"""The suite with tables of multiples, through the adapter: deployed by a setting, unknown to readers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from chain_engines import ARCHIVE_CODE, Engine
+from chain_parties import AUTHORITY, Parties, new_unit_project, statement_over
+
+from ledger.adapters.anvil import EmbeddedNode
+from ledger.adapters.evm import EvmChain, EvmLedgerReader, deploy_contracts
+from ledger.errors import PolicyError
+from ledger.hashing import keccak256
+from ledger.ports.calls import JoinSuite, RegisterBuilding, RegisterUnitProject, SetRoster, Submit
+from ledger.ports.chain import SubmissionStatus
+from ledger.statement import submission_id
+from ledger.trust import CONTRACT_NAMES
+from ledger.types import Role
+
+MAX_REGISTRATION_GAS = 6_000_000
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The embedded node with the contracts and the table suite on it."""
+    relay_key, chain_id = secrets.token_bytes(32), 1 + secrets.randbelow(2**40)
+    with EmbeddedNode(tmp_path_factory.mktemp("tables"), chain_id=chain_id, block_interval_seconds=0.05) as node:
+        identity = deploy_contracts(
+            node.rpc_url,
+            chain_id=chain_id,
+            relay_key=relay_key,
+            archive_organisation=ARCHIVE_CODE,
+            authorities=[AUTHORITY.root_certificate],
+            final_block=node.final_block_number,
+            p256_tables=True,
+        )
+        chain = EvmChain(
+            node.rpc_url,
+            chain_id=chain_id,
+            relay_key=relay_key,
+            contracts={name: contract.address for name, contract in identity.contracts.items()},
+            genesis_hash=identity.genesis_hash,
+            final_block=node.final_block_number,
+        )
+        with closing(chain):
+            yield Engine(node.rpc_url, identity, relay_key, chain)
+
+
+@pytest.fixture(scope="module")
+def parties(engine: Engine) -> Parties:
+    """Five parties and the archive, registered; each registration made a table."""
+    created = Parties.create(ARCHIVE_CODE)
+    for organisation in (*created.organisations, created.archive):
+        receipt = engine.do(organisation.registration())
+        assert 3_000_000 < receipt.gas_used <= MAX_REGISTRATION_GAS
+    return created
+
+
+def test_the_ledgers_identity_is_that_of_any_deployment(engine: Engine) -> None:
+    # What trust files pin: the suite is none of it, since a verifier checks the seals itself.
+    assert set(engine.identity.contracts) == set(CONTRACT_NAMES)
+    assert all(contract.code_keccak256 != keccak256(b"") for contract in engine.identity.contracts.values())
+
+
+def test_a_submission_with_five_seals_is_anchored(engine: Engine, parties: Parties) -> None:
+    unit_project = new_unit_project()
+    engine.do(
+        RegisterBuilding(unit_project.building),
+        RegisterUnitProject(unit_project, "一号楼"),
+        SetRoster(unit_project.key, parties.roster),
+    )
+    statement = statement_over([bytes(32)], unit_project, parties.roster, sequence=1, previous=bytes(32))
+    seals = parties.seals(engine.domain, statement)
+    forged = [*seals[:3], parties.archive.seal(engine.domain, statement, Role.CONTRACTOR), seals[4]]
+    with pytest.raises(PolicyError) as refused:
+        engine.chain.prepare(Submit(statement, tuple(forged)), engine.chain.next_nonce())
+    assert refused.value.code == "SealOrganisationMismatch"
+    forged[3] = replace(seals[3], signature=seals[2].signature)
+    with pytest.raises(PolicyError) as refused:
+        engine.chain.prepare(Submit(statement, tuple(forged)), engine.chain.next_nonce())
+    assert (refused.value.code, refused.value.values["index"]) == ("InvalidSeal", 3)
+    receipt = engine.do(Submit(statement, seals))
+    assert receipt.gas_used < 650_000  # OpenZeppelin's fallback: 1.23 million
+    recorded = engine.chain.submission(submission_id(statement.payload(engine.domain)))
+    assert recorded is not None and recorded.status is SubmissionStatus.ANCHORED
+    for organisation in parties.organisations:
+        record = engine.chain.certificate(organisation.certificate_id)
+        assert record is not None and record.suite_id == 2
+
+
+def test_any_reader_finds_the_same(engine: Engine, parties: Parties) -> None:
+    # A reader that knows the six contracts only, as `yunshang-verify` does.
+    contracts: Mapping[str, bytes] = engine.contracts
+    with closing(EvmLedgerReader(engine.rpc_url, chain_id=engine.identity.chain_id, contracts=contracts)) as reader:
+        names = [event.name for event in reader.events()]
+    assert names.count("CertificateRegistered") == 6 and names.count("SuitePreferred") == 1
+    assert names.count("SuiteAdded") == 2 and "KeyRegistered" not in names
+
+
+def test_who_is_in_the_preferred_suite_cant_join_it(engine: Engine, parties: Parties) -> None:
+    numbers = parties.archive.key.public_key().public_numbers()
+    key = numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+    for call, code in ((JoinSuite(key), "NoSuitePreferred"), (JoinSuite(bytes(64)), "UnknownKey")):
+        with pytest.raises(PolicyError) as refused:
+            engine.chain.prepare(call, engine.chain.next_nonce())
+        assert refused.value.code == code
