@@ -63,6 +63,7 @@ class LogFiles(LogStore):
         self._published = 0
         self._edges: list[bytes] = []
         self._bundle_bytes = 0
+        self._behind: list[LogRecord] = []  # in the journal, and not in the tiles: there was no room
         self._dirty: dict[Path, int] = {}
         self._new_folders: set[Path] = set()
         try:
@@ -170,35 +171,47 @@ class LogFiles(LogStore):
     def append(self, records: Sequence[LogRecord]) -> TreeHead:
         """Add records durably; see the port."""
         self._require_sound()
-        entries = [record.entry for record in records]
-        encode_entries(entries)  # refuses an entry's length before anything is written
-        first = self._frontier.size
-        self._journal.append(first, records)
-        try:
-            self._apply(entries)
-        except OSError as e:
-            # The journal has them: opened again, with room on the disk, the log goes on.
-            self._is_broken = True
-            raise os_error(e, "writing tiles", self._folder) from e
-        with self._notes_lock:
-            self._notes.extend((index, record.note) for index, record in enumerate(records, first) if record.note)
-            if not self._notes:
-                self._forgotten = self._frontier.size
-        self._head = TreeHead(self._frontier.size, self._frontier.root)
+        encode_entries([record.entry for record in records])  # refuses an entry's length before anything is written
+        self._catch_up()
+        self._journal.append(self._frontier.size, records)
+        self._behind = list(records)
+        self._catch_up()
         return self._head
+
+    def _catch_up(self) -> None:
+        """Write into the tiles what only the journal has; where there is no room, the next append tries again."""
+        while self._behind:
+            room = TILE_WIDTH - self._frontier.size % TILE_WIDTH
+            taken, first = self._behind[:room], self._frontier.size
+            edges, bundle_bytes = list(self._edges), self._bundle_bytes
+            try:
+                self._apply([record.entry for record in taken])
+            except OSError as e:
+                # The same bytes will be written to the same places.
+                self._edges, self._bundle_bytes = edges, bundle_bytes
+                raise os_error(e, "writing tiles", self._folder) from e
+            del self._behind[:room]
+            with self._notes_lock:
+                self._notes.extend((index, record.note) for index, record in enumerate(taken, first) if record.note)
+                if not self._notes:
+                    self._forgotten = self._frontier.size
+            self._head = TreeHead(self._frontier.size, self._frontier.root)
 
     def publish(self, note: bytes, size: int) -> None:
         """Make tiles durable and replace the checkpoint; see the port."""
         self._require_sound()
         if size > self._head.size:
             raise PolicyError(f"expected a checkpoint of at most {self._head.size} entries, got {size}")
+        temporary = self._folder / f"{_CHECKPOINT}.new"
         try:
-            self._sync()
-            temporary = self._folder / f"{_CHECKPOINT}.new"
             with temporary.open("wb") as file:
                 file.write(note)
                 file.flush()
                 os.fsync(file.fileno())
+        except OSError as e:  # nothing stands on it yet
+            raise os_error(e, "publishing a checkpoint", self._folder) from e
+        try:
+            self._sync()
             temporary.rename(self._folder / _CHECKPOINT)
             sync_folder(self._folder)
         except OSError as e:
@@ -265,8 +278,12 @@ class LogFiles(LogStore):
         if file is None:
             self._make_folder(path.parent)
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.ftruncate(file, position)  # what a crash left behind the published part
+            except OSError:
+                os.close(file)
+                raise
             self._dirty[path] = file
-            os.ftruncate(file, position)  # what a crash left behind the published part
             if position == 0:
                 self._new_folders.add(path.parent)
         done = 0

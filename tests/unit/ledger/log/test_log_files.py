@@ -262,3 +262,54 @@ def test_after_a_failed_sync_nothing_is_believed(
 def test_a_checkpoint_of_more_than_there_is_is_refused(log: LogFiles) -> None:
     with pytest.raises(PolicyError):
         log.publish(b"", 1)
+
+
+@pytest.mark.parametrize("fails_at", range(1, 6))
+def test_a_disk_that_fills_up_behind_the_journal_heals_without_being_opened_again(
+    tmp_path: Path, log: LogFiles, signer: LogSigner, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    # 254 entries first, so that the two that are refused end a tile and begin the next level.
+    log.append(records(0, 254))
+    publish(log, signer)
+    real, calls = os.pwrite, 0
+
+    def filling(file: int, data: bytes, offset: int) -> int:
+        nonlocal calls
+        calls += 1
+        if calls >= fails_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(file, data, offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", filling)
+        for _ in range(2):
+            with pytest.raises(TransportError) as refusal:
+                log.append(records(254, 3))
+            assert refusal.value.code == "store_full"
+    # What the journal took is in the log, though refused; what found no room in the journal is not.
+    kept = 254 if fails_at == 1 else 257
+    log.append(records(kept, 3))
+    assert_holds(log, kept + 3)
+    publish(log, signer)
+    log.close()
+    with LogFiles(tmp_path / "log") as again:
+        assert_holds(again, kept + 3)
+
+
+def test_a_checkpoint_without_room_is_published_once_there_is_some(
+    log: LogFiles, signer: LogSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append(records(0, 3))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)  # of the new checkpoint; tiles are synced by fdatasync
+        with pytest.raises(TransportError) as refusal:
+            publish(log, signer)
+        assert refusal.value.code == "store_full"
+    assert log.checkpoint() is None
+    log.append(records(3, 1))
+    publish(log, signer)
+    assert_holds(log, 4)
