@@ -132,7 +132,7 @@ class Home:
 
     @property
     def log_key_path(self) -> Path:
-        """The key of the server's logs (32 bytes as hex); it signs checkpoints and promises, nothing else."""
+        """The key of the server's logs (32 bytes as hex); it signs checkpoints, promises and kept facts."""
         return self.server_dir / "log.key"
 
     @property

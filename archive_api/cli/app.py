@@ -13,6 +13,7 @@ from archive_api.cli import (
     archivist,
     audit,
     authority,
+    backup,
     bench,
     bim,
     bim_proof,
@@ -88,6 +89,8 @@ app.command("lineage")(lineage.lineage)
 app.add_typer(funds.app, name="funds")
 app.add_typer(db.app, name="db")
 app.command("cid")(cid.cid)
+app.add_typer(backup.app, name="backup")
+app.command("restore")(backup.restore)
 app.command("rebuild")(rebuild.rebuild)
 app.command("fsck")(fsck.fsck)
 app.command("bench")(bench.bench)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import io
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -29,14 +30,15 @@ from archive_api.streams.server_log import append_entries
 from archive_api.streams.service import stored_log
 from ledger import fields
 from ledger.canonical import canonical_bytes, parse_canonical
-from ledger.cid import parse_cid
 from ledger.errors import LedgerError, MismatchError
+from ledger.log.keys import LogKey, LogSigner
 from ledger.log.server_entries import CatalogueEntry
 
-__all__ = ["FACTS_FORMAT", "Fact", "FactKeeper", "read_facts"]
+__all__ = ["FACTS_FORMAT", "Fact", "FactKeeper", "read_facts", "sign_facts"]
 
 _LOG = logging.getLogger(__name__)
 FACTS_FORMAT: Final = "yunshang-catalogue-facts/v1"
+_SIGNED: Final = FACTS_FORMAT.encode() + b"\0"
 _BATCH: Final = 2_000
 _BATCH_BYTES: Final = 8 << 20
 _OVERLAP: Final = 1_000  # on PostgreSQL a lower number may be committed later
@@ -52,22 +54,38 @@ class Fact(NamedTuple):
     value: dict[str, Any] | None
 
 
-def read_facts(read: Callable[[Any], Any], cid: str) -> Iterator[Fact]:
+def sign_facts(facts: Sequence[Fact], signer: LogSigner) -> bytes:
+    """The file of some facts: canonical JSON, signed by the logs' key.
+
+    The log's entry vouches for a file that it names. The signature is for the last ones, which a lost machine had kept
+    and whose entries no anchored head covers.
+    """
+    body = canonical_bytes([list(fact) for fact in facts])
+    signature = fields.base64_text(signer.sign(_SIGNED + sha256(body).digest()))
+    return b'{"facts":' + body + b"," + canonical_bytes({"format": FACTS_FORMAT, "signature": signature})[1:]
+
+
+def read_facts(data: bytes, key: LogKey | None) -> list[Fact]:
     """Read a file of facts.
 
     Args:
-        read: `BlobStore.open`.
-        cid: of the file.
+        data: of the file.
+        key: the logs' pinned key that must have signed it; None: an entry of the log names it.
 
     Raises:
-        NotFoundError, MismatchError, MalformedError: as the store; of another form.
+        MalformedError: of another form.
+        MismatchError: not signed by this key.
     """
-    with read(parse_cid(cid)) as file:
-        document = fields.members(parse_canonical(file.read()), ("facts", "format"), "facts")
+    document = fields.members(parse_canonical(data), ("facts", "format", "signature"), "facts")
     fields.one_of(document["format"], (FACTS_FORMAT,), "facts.format")
+    if key is not None:
+        signature = fields.base64_bytes(document["signature"], "facts.signature", length=64)
+        key.verify(signature, _SIGNED + sha256(canonical_bytes(document["facts"])).digest())
+    found: list[Fact] = []
     for item in fields.sequence_of(document["facts"], "facts.facts"):
         kind, subject, value = fields.sequence_of(item, "facts.facts", length=3)
-        yield Fact(kind, subject, value)
+        found.append(Fact(kind, subject, value))
+    return found
 
 
 class FactKeeper:
@@ -193,7 +211,7 @@ class FactKeeper:
             return [Fact(table.kind, subject, None) for subject in sorted(_known(session, table.kind) - there)]
 
     def _keep(self, facts: Sequence[Fact]) -> None:
-        document = canonical_bytes({"facts": [list(fact) for fact in facts], "format": FACTS_FORMAT})
+        document = sign_facts(facts, self._services.streams.signer)
         store = self._services.store
         content = store.put_file(io.BytesIO(document))
         store.flush()

@@ -35,10 +35,12 @@ from archive_api.recovery.rows import Rows, hex_text, require_empty
 from archive_api.recovery.sources import Found, by_name, find_all
 from archive_api.recovery.stream_rows import StreamRows
 from archive_api.seal_status.models import CertificateStatusRow, IssuerRevocationRow, TimestampRow
-from archive_api.streams.keys import SERVER_STREAMS, StreamName
+from archive_api.streams.keys import ARCHIVE, SERVER_STREAMS, StreamName
 from archive_api.streams.server_log import entries_of
 from ledger.adapters.log_files import LogFiles
+from ledger.cid import parse_cid
 from ledger.errors import LedgerError
+from ledger.log.keys import LogKey
 from ledger.log.server_entries import CatalogueEntry
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import LedgerEvent, LedgerReader
@@ -147,18 +149,35 @@ class _Making:
     def _facts(self) -> dict[str, dict[str, dict[str, Any]]]:
         facts: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in BY_KIND}
         log = next((log for site, log in self.opened if site.key and site.key.name is StreamName.CATALOGUE), None)
+        named: set[str] = set()
         for data in [] if log is None else entries_of(log, 0, log.head().size):
             entry = CatalogueEntry.parse(data)
             self._facts_until = entry.time
-            try:
-                for fact in read_facts(self._rebuild.store.open, entry.cid):
-                    self._note(facts, fact)
-            except LedgerError as error:
-                self.left_out.append(LeftOut("kept_facts", entry.cid, str(error)))
+            named.add(entry.cid)
+            for fact in self._read_facts(entry.cid, None):
+                self._note(facts, fact)
         for kind, subjects in facts.items():
             for subject in subjects:
                 self.rows.add(KeptFactRow, kind=kind, subject=subject)
+        self._add_signed(facts, named)
         return facts
+
+    def _add_signed(self, facts: dict[str, dict[str, dict[str, Any]]], named: set[str]) -> None:
+        """Facts whose entries were lost with the machine: by the key's word alone, so the server keeps them anew."""
+        pin = self._rebuild.trust.log(self._rebuild.trust.origin(ARCHIVE, StreamName.CATALOGUE.value))
+        for cid in self._found.facts if pin is not None else ():
+            if str(cid) not in named and pin is not None:
+                for kind, subject, value in self._read_facts(str(cid), LogKey(pin.key)):
+                    if value is not None:
+                        facts.setdefault(kind, {}).setdefault(subject, value)
+
+    def _read_facts(self, cid: str, key: LogKey | None) -> list[Fact]:
+        try:
+            with self._rebuild.store.open(parse_cid(cid)) as file:
+                return read_facts(file.read(), key)
+        except LedgerError as error:
+            self.left_out.append(LeftOut("kept_facts", cid, str(error)))
+            return []
 
     def _note(self, facts: dict[str, dict[str, dict[str, Any]]], fact: Fact) -> None:
         of_kind = facts.setdefault(fact.kind, {})

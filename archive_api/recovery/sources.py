@@ -25,6 +25,7 @@ from ledger.unixfs import TYPE_DIRECTORY, TYPE_FILE, decode_node
 __all__ = ["Found", "StoredTiles", "TileFolder", "find_all"]
 
 WRAPS_BEGIN: Final = b'{"format":"yunshang-wraps/v1"'
+_FACTS_BEGIN: Final = b'{"facts":[["'
 _CAPTURE_BEGIN: Final = b'{"domain":{"chain_id":'
 _CAPTURE_MARK: Final = f'"format":"{CAPTURE_FORMAT}"'.encode()
 _LOOK_BYTES: Final = 256
@@ -48,12 +49,14 @@ class Found:
         folders: directories of tiles by origin and size.
         captures: files that begin like a sealed capture.
         wraps: files that begin like wrapped keys.
+        facts: files that begin like facts of the catalogue.
         damaged: blocks that could not be read, with the reason.
     """
 
     folders: dict[tuple[str, int], list[TileFolder]] = field(default_factory=dict)
     captures: list[Cid] = field(default_factory=list)
     wraps: list[Cid] = field(default_factory=list)
+    facts: list[Cid] = field(default_factory=list)
     damaged: list[tuple[Cid, str]] = field(default_factory=list)
 
     def newest(self, origin: str) -> Iterator[TileFolder]:
@@ -98,22 +101,24 @@ def find_all(store: BlobStore, progress: Callable[[int], None] = lambda count: N
             progress(1000)
         try:
             if cid.codec == CODEC_RAW:
-                _look(found, cid, store.peek(cid, _LOOK_BYTES), leaves)
+                _look(found, cid, store.peek(cid, _LOOK_BYTES))
             elif cid.codec == CODEC_DAG_PB:
                 _look_at_node(found, store, cid, leaves)
         except LedgerError as error:
             found.damaged.append((cid, str(error)))
-    # The first leaf of a larger capture begins like a capture, and is none.
+    # The first leaf of a larger file begins like it, and is none.
     found.captures = [cid for cid in found.captures if cid.digest not in leaves]
+    found.facts = [cid for cid in found.facts if cid.digest not in leaves]
     return found
 
 
-def _look(found: Found, cid: Cid, begin: bytes, leaves: set[bytes]) -> None:
-    del leaves
+def _look(found: Found, cid: Cid, begin: bytes) -> None:
     if begin.startswith(_CAPTURE_BEGIN) and _CAPTURE_MARK in begin:
         found.captures.append(cid)
     elif begin.startswith(WRAPS_BEGIN):
         found.wraps.append(cid)
+    elif begin.startswith(_FACTS_BEGIN):
+        found.facts.append(cid)
 
 
 def _look_at_node(found: Found, store: BlobStore, cid: Cid, leaves: set[bytes]) -> None:
@@ -122,9 +127,9 @@ def _look_at_node(found: Found, store: BlobStore, cid: Cid, leaves: set[bytes]) 
         first = Cid.from_bytes(node.links[0].cid)
         if first.codec == CODEC_RAW:
             begin = store.peek(first, _LOOK_BYTES)
-            before = len(found.captures)
-            _look(found, cid, begin, leaves)
-            if len(found.captures) > before:
+            before = len(found.captures) + len(found.facts)
+            _look(found, cid, begin)
+            if len(found.captures) + len(found.facts) > before:
                 leaves.add(first.digest)
     elif node.kind == TYPE_DIRECTORY and {link.name for link in node.links} == {CHECKPOINT.encode(), TILES.encode()}:
         names = dict(list_directory(store.get_block, cid))

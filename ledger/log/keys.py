@@ -45,7 +45,7 @@ class LogKey:
 
 @dataclass(frozen=True, slots=True)
 class LogSigner:
-    """A log's private key. It signs checkpoints and promises, and holds no sealing role.
+    """A log's private key. It signs checkpoints, promises and kept facts, and holds no sealing role.
 
     Attributes:
         key: its public half.
