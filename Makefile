@@ -7,7 +7,7 @@ HOME_DIR ?= var/demo
 PYTEST_WORKERS ?= 2
 export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
 
-.PHONY: help audit engines setup native epcis softhsm run test lint contracts bench lock clean
+.PHONY: help audit engines test-engines setup native epcis softhsm run test lint contracts bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -63,6 +63,11 @@ contracts: setup ## build the contracts and run their own tests (unit, fuzz, inv
 
 engines: setup ## build or install geth, Kubo, PostgreSQL 15 and nginx (see docs/engines.md)
 	@$(BIN)/python scripts/engines.py
+
+test-engines: engines ## the suites of the ports on geth, Kubo, PostgreSQL and Hardhat's node (see docs/engines.md)
+	@echo "== engines: validators, IPFS nodes, PostgreSQL and Hardhat's node"
+	@YUNSHANG_TEST_ENGINES=all $(BIN)/python -m pytest tests/ports tests/city -n $(PYTEST_WORKERS) --dist loadgroup \
+	  --max-worker-restart 0
 
 audit: setup ## look the lock files up among known vulnerabilities (says so where it can't)
 	@$(BIN)/python scripts/audit.py

@@ -25,7 +25,8 @@ export default defineConfig({
       gasPrice: 0,
       initialBaseFeePerGas: 0,
       minGasPrice: 0,
-      mining: { auto: true, mempool: { order: "fifo" } },
+      allowBlocksWithSameTimestamp: true,
+      mining: { auto: false, interval: 200, mempool: { order: "fifo" } },
     },
   },
 });

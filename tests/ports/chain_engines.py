@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,17 @@ from chain_parties import AUTHORITY, Parties, organisation_code
 
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.evm import EvmChain, deploy_contracts
+from ledger.adapters.rpc import JsonRpc
+from ledger.errors import PolicyError
 from ledger.ports.calls import LedgerCall
-from ledger.ports.chain import ChainIdentity, TransactionReceipt
+from ledger.ports.chain import ChainIdentity, SignedTransaction, TransactionReceipt
 from ledger.statement import LedgerDomain
+from scripts.network.geth import running_validators
+from scripts.network.hardhat import running_hardhat
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from city_engines import ALL_ENGINES, require_engine
 
 ARCHIVE_CODE = organisation_code(1)
 
@@ -53,12 +62,28 @@ class Engine:
             time.sleep(0.02)
         raise TimeoutError(f"no final block for {transaction_hash.hex()}")
 
+    def prepare_after(self, sent: bytes | None, call: LedgerCall, nonce: int) -> SignedTransaction:
+        """Prepare a call that may rest on a transaction under way, as the worker does: refused, it asks again.
+
+        A validator's pending block takes a second to know of a transaction; anvil and Hardhat's node know at once.
+        """
+        deadline = time.monotonic() + 30
+        while True:
+            is_settled = sent is None or self.chain.receipt(sent) is not None
+            try:
+                return self.chain.prepare(call, nonce)
+            except PolicyError:
+                if is_settled or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
     def do(self, *calls: LedgerCall) -> TransactionReceipt:
         """Send calls one after the other and wait for the last."""
-        nonce = self.chain.next_nonce()
+        nonce, sent = self.chain.next_nonce(), None
         for offset, call in enumerate(calls):
-            transaction = self.chain.prepare(call, nonce + offset)
+            transaction = self.prepare_after(sent, call, nonce + offset)
             self.chain.broadcast(transaction.raw)
+            sent = transaction.transaction_hash
         receipt = self.wait(transaction.transaction_hash)
         if not receipt.succeeded:
             raise AssertionError(f"expected {call} to succeed")
@@ -89,4 +114,49 @@ def anvil(folder: Path) -> Iterator[Engine]:
         yield Engine(node.rpc_url, identity, relay_key, chain)
 
 
-ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {"anvil": anvil}
+@contextmanager
+def hardhat(folder: Path) -> Iterator[Engine]:
+    """Hardhat's node."""
+    chain_id = 1 + secrets.randbelow(2**40)
+    with running_hardhat(folder, chain_id=chain_id) as url, _engine_on(url, chain_id) as engine:
+        yield engine
+
+
+@contextmanager
+def geth(folder: Path) -> Iterator[Engine]:
+    """A validator of one-second blocks, alone: what it has sealed stays."""
+    chain_id = 1 + secrets.randbelow(2**40)
+    with (
+        running_validators(folder, require_engine("geth"), chain_id=chain_id, count=1) as (validator,),
+        _engine_on(validator.rpc_url, chain_id) as engine,
+    ):
+        yield engine
+
+
+@contextmanager
+def _engine_on(url: str, chain_id: int) -> Iterator[Engine]:
+    relay_key, rpc = secrets.token_bytes(32), JsonRpc("127.0.0.1", int(url.rpartition(":")[2]))
+    identity = deploy_contracts(
+        url,
+        chain_id=chain_id,
+        relay_key=relay_key,
+        archive_organisation=ARCHIVE_CODE,
+        authorities=[AUTHORITY.root_certificate],
+        final_block=lambda: int(rpc.call("eth_blockNumber", timeout=10.0), 16),
+    )
+    chain = EvmChain(
+        url,
+        chain_id=chain_id,
+        relay_key=relay_key,
+        contracts={name: contract.address for name, contract in identity.contracts.items()},
+        genesis_hash=identity.genesis_hash,
+        confirmations=0,
+    )
+    with closing(chain):
+        yield Engine(url, identity, relay_key, chain)
+
+
+ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {
+    "anvil": anvil,
+    **({"geth": geth, "hardhat": hardhat} if ALL_ENGINES else {}),
+}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from city_engines import ALL_ENGINES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.adapters.blocks import BlockStore
+from ledger.adapters.kubo import KuboStore
 from ledger.adapters.memory import MemoryBlobStore
 from ledger.cid import (
     CODEC_DAG_PB,
@@ -22,16 +25,22 @@ from ledger.cid import (
     file_content,
 )
 from ledger.dag import list_directory, resolve, walk
-from ledger.errors import MalformedError, MismatchError, NotFoundError, PolicyError
+from ledger.errors import MalformedError, MismatchError, NotFoundError, PolicyError, TransportError
 from ledger.ports.blobs import BLOCK_BYTES_LIMIT, BlobStore
 
 SMALL = Profile(chunk_bytes=64, links_per_node=3)
 
 
-@pytest.fixture(params=["memory", "blocks"])
+@pytest.fixture(params=["memory", "blocks", *(["kubo"] if ALL_ENGINES else [])])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]:
     if request.param == "memory":
         yield MemoryBlobStore()
+        return
+    if request.param == "kubo":
+        nodes = request.getfixturevalue("ipfs_nodes")
+        # What is left unflushed may be blocks that no node can pin: that is refused when it is closed.
+        with suppress(MismatchError, TransportError), KuboStore.connect([node.address for node in nodes]) as kubo:
+            yield kubo
         return
     with BlockStore(tmp_path / "store", pack_bytes=1 << 16) as blocks:
         yield blocks
@@ -54,10 +63,11 @@ def test_refuses_a_missing_block(store: BlobStore) -> None:
 
 
 def test_refuses_a_block_too_large_for_ipfs(store: BlobStore) -> None:
-    block = bytes(BLOCK_BYTES_LIMIT + 1)
+    block, before = bytes(BLOCK_BYTES_LIMIT + 1), set(store.cids())
     with pytest.raises(PolicyError):
         store.put_block(Cid.of(block), block)
-    assert list(store.cids()) == []
+    assert set(store.cids()) == before
+    assert not store.has(Cid.of(block))
 
 
 def test_a_block_under_another_cid_is_refused_when_read(store: BlobStore) -> None:
@@ -65,19 +75,22 @@ def test_a_block_under_another_cid_is_refused_when_read(store: BlobStore) -> Non
     store.put_block(wrong, b"these bytes")
     with pytest.raises(MismatchError):
         store.get_block(wrong)
-    store.flush()
+    with suppress(MismatchError):  # a store that computes CIDs itself refuses it here
+        store.flush()
     with pytest.raises(MismatchError):
         store.get_block(wrong)
 
 
 def test_lists_every_cid_once_flushed_or_not(store: BlobStore) -> None:
-    blocks = [b"%d" % number for number in range(2500)]
+    blocks, before = [b"%d" % number for number in range(2500)], set(store.cids())
     for block in blocks[:1500]:
         store.put_block(Cid.of(block), block)
     store.flush()
     for block in blocks[1000:]:
         store.put_block(Cid.of(block), block)
-    assert sorted(map(str, store.cids())) == sorted(str(Cid.of(block)) for block in blocks)
+    found = list(store.cids())
+    assert len(found) == len(set(found))
+    assert set(found) == before | {Cid.of(block) for block in blocks}
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 17])

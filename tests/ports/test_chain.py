@@ -160,7 +160,7 @@ def test_records_the_heads_of_logs_and_tells_them_all(engine: Engine) -> None:
     heads = ((1, LEAVES[0], ()), (5, root_hash(LEAVES), proof))
     receipts = [
         engine.do(
-            AppendCheckpoint(origin, size, root=root, proof=path), AppendCheckpoint(other, 1, root=root, proof=())
+            AppendCheckpoint(other, 1, root=root, proof=()), AppendCheckpoint(origin, size, root=root, proof=path)
         )
         for size, root, path in heads[:1]
     ] + [engine.do(AppendCheckpoint(origin, size, root=root, proof=path)) for size, root, path in heads[1:]]
@@ -313,7 +313,7 @@ def test_simulates_after_what_is_under_way(engine: Engine) -> None:
     unit_project, nonce = new_unit_project(), engine.chain.next_nonce()
     first = engine.chain.prepare(RegisterBuilding(unit_project.building), nonce)
     engine.chain.broadcast(first.raw)
-    second = engine.chain.prepare(RegisterUnitProject(unit_project, "一号楼"), nonce + 1)
+    second = engine.prepare_after(first.transaction_hash, RegisterUnitProject(unit_project, "一号楼"), nonce + 1)
     engine.chain.broadcast(second.raw)
     assert engine.wait(second.transaction_hash).succeeded
 
