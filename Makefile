@@ -66,7 +66,7 @@ engines: setup ## build or install geth, Kubo, PostgreSQL 15 and nginx (see docs
 
 test-engines: engines ## the suites of the ports on geth, Kubo, PostgreSQL and Hardhat's node (see docs/engines.md)
 	@echo "== engines: validators, IPFS nodes, PostgreSQL and Hardhat's node"
-	@YUNSHANG_TEST_ENGINES=all $(BIN)/python -m pytest tests/ports tests/city -n $(PYTEST_WORKERS) --dist loadgroup \
+	@YUNSHANG_TEST_ENGINES=all $(BIN)/python -m pytest tests/ports tests/city -n $(PYTEST_WORKERS) --dist loadfile \
 	  --max-worker-restart 0
 
 audit: setup ## look the lock files up among known vulnerabilities (says so where it can't)
