@@ -40,6 +40,7 @@ __all__ = ["Sequencer", "capture_entries", "stream_key"]
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 2.0
+_GATHER_SECONDS: Final = 0.1
 _GROUP_CAPTURES: Final = 256
 _GROUP_RECORDS: Final = 20_000
 _PUBLISHERS: Final = 4
@@ -70,6 +71,18 @@ def capture_entries(row: CaptureRow, moment: datetime) -> list[RecordEntry]:
         )
         for index, record_id in enumerate(json.loads(row.record_ids))
     ]
+
+
+def _entry_bytes(row: CaptureRow, moment: datetime) -> list[bytes]:
+    """What `capture_entries` would be written as."""
+    return RecordEntry.canonical_of(
+        moment,
+        capture=bytes.fromhex(row.capture_id[2:]),
+        capture_cid=row.content_cid,
+        record_ids=json.loads(row.record_ids),
+        sha256s=row.record_sha256s,
+        reporter=row.reporter,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +156,9 @@ class Sequencer:
         while not self._stopping.is_set():
             self._streams.waiting.clear()  # before looking: what comes meanwhile sets it again
             try:
-                self.round()
+                if self.round():
+                    # Captures that come meanwhile share the next round's syncs and statements.
+                    self._stopping.wait(_GATHER_SECONDS)
             except (LedgerError, ApiError, SQLAlchemyError) as error:
                 # Nothing is lost: the next round begins from what is stored.
                 _LOG.warning("sequencer: %s: %s", type(error).__name__, error)
@@ -188,7 +203,7 @@ class Sequencer:
             first = stream.log.store.head().size
             for capture in group:
                 places.append(_Place(capture.id, first + len(records), moment))
-                records += [LogRecord(entry.canonical()) for entry in capture_entries(capture, moment)]
+                records += map(LogRecord, _entry_bytes(capture, moment))
             stream.log.append(records)
             self._tell(places)
             return added + len(records)

@@ -95,4 +95,10 @@ def _lines(rows: Iterable[tuple[Any, ...]]) -> bytes:
 
 
 def _field(value: Any) -> str:
-    return "\\N" if value is None else str(value).translate(_ESCAPES)
+    if value is None:
+        return "\\N"
+    text = str(value)
+    # Looked for first, since nearly nothing has one.
+    if "\\" in text or "\n" in text or "\t" in text or "\r" in text:
+        return text.translate(_ESCAPES)
+    return text

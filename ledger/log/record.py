@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -82,6 +83,31 @@ class RecordEntry:
             ).encode()
         except UnicodeEncodeError:
             return canonical_bytes(self.to_json())  # which says what is wrong
+
+    @staticmethod
+    def canonical_of(
+        time: datetime, *, capture: bytes, capture_cid: str, record_ids: Sequence[str], sha256s: str, reporter: str
+    ) -> list[bytes]:
+        """The bytes of the entries of a whole capture, as `canonical` of each would write them.
+
+        Args:
+            time, capture, capture_cid, reporter: of each.
+            record_ids: in order, without lone surrogates.
+            sha256s: the records' digests, hex, one after another.
+        """
+        # Thousands a second come by here, and most of each is the same.
+        head = (
+            f'{{"capture":"0x{capture.hex()}","capture_cid":{_quoted(capture_cid)},"format":"{RECORD_FORMAT}",'
+            '"record_id":'
+        )
+        tail = f'","reporter":{_quoted(reporter)},"time":"{_time_text(time)}"}}'
+        return [
+            (
+                f'{head}{_quoted(name)},"record_index":{index},'
+                f'"record_sha256":"{sha256s[64 * index : 64 * index + 64]}{tail}'
+            ).encode()
+            for index, name in enumerate(record_ids)
+        ]
 
     @classmethod
     def parse(cls, data: bytes) -> RecordEntry:

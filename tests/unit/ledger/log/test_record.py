@@ -47,6 +47,20 @@ def test_is_written_as_canonical_json_writes_it(
     assert entry.canonical() == canonical_bytes(entry.to_json())
 
 
+@given(time=TIMES, capture=DIGESTS, digests=st.lists(DIGESTS, max_size=4), text=st.text())
+def test_a_whole_capture_is_written_as_its_entries_are(
+    time: datetime.datetime, capture: bytes, digests: list[bytes], text: str
+) -> None:
+    common: dict[str, Any] = {"capture": capture, "capture_cid": CID, "reporter": text}
+    ids = [f"{number}{text}" for number in range(len(digests))]
+    entries = [
+        RecordEntry(time, **common, record_index=index, record_sha256=digest, record_id=ids[index])
+        for index, digest in enumerate(digests)
+    ]
+    written = RecordEntry.canonical_of(time, **common, record_ids=ids, sha256s=b"".join(digests).hex())
+    assert written == [entry.canonical() for entry in entries]
+
+
 def test_reads_what_it_wrote() -> None:
     assert RecordEntry.parse(ENTRY.canonical()) == ENTRY
 
