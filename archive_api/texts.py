@@ -155,6 +155,7 @@ TITLES: Final[Mapping[str, tuple[str, str]]] = {
     "quantity_negative": ("数量不得为负", "A quantity is negative"),
     "query_invalid": ("查询不符合要求", "The query is not one"),
     "query_known": ("查询名称已被使用", "The query's name is taken"),
+    "query_of_another": ("查询由他人建立", "The query is somebody else's"),
     "query_not_found": ("没有这个查询", "There is no such query"),
     "query_parameter": ("查询参数不正确或不支持", "A query parameter is wrong or not supported"),
     "query_too_complex": ("查询过于复杂", "The query is too complex"),

@@ -266,6 +266,8 @@ def _epcis(route: str, action: str, roles: frozenset[AccessRole] = MEMBERS, log:
     return _api(f"{method} /buildings/{{building_key}}/epcis{path}", action, roles, Scope.BUILDING_MEMBER, log)
 
 
+_REMOVERS: Final = PARTIES | ARCHIVISTS | {AccessRole.ADMINISTRATOR}
+"""Those who make queries, of their own ones; administrators of any."""
 _WORDS: Final = ("eventTypes", "epcs", "bizSteps", "bizLocations", "readPoints", "dispositions")
 _EPCIS: Final[tuple[Rule, ...]] = (
     _epcis("GET ", "supply_event.resources"),
@@ -281,7 +283,7 @@ _EPCIS: Final[tuple[Rule, ...]] = (
     _epcis("GET /queries", "supply_query.list"),
     _epcis("POST /queries", "supply_query.add", PARTIES | ARCHIVISTS, Log.CHANGE),
     _epcis("GET /queries/{query_name}", "supply_query.view"),
-    _epcis("DELETE /queries/{query_name}", "supply_query.remove", PARTIES | ARCHIVISTS, Log.CHANGE),
+    _epcis("DELETE /queries/{query_name}", "supply_query.remove", _REMOVERS, Log.CHANGE),
     _epcis("GET /queries/{query_name}/events", "supply_event.search", log=Log.SEARCH),
     _epcis("GET /queries/{query_name}/subscriptions", "supply_query.subscriptions"),
     _epcis("POST /queries/{query_name}/subscriptions", "supply_query.subscribe"),

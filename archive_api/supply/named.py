@@ -11,7 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col
 
-from archive_api.errors import ConflictError, MalformedError, NotFoundError
+from archive_api.access.principal import Principal
+from archive_api.access.roles import AccessRole
+from archive_api.errors import ConflictError, ForbiddenError, MalformedError, NotFoundError
 from archive_api.projects.repository import ProjectRepository
 from archive_api.services import Services
 from archive_api.supply.models import SupplyQuery
@@ -45,12 +47,12 @@ class NamedQueries:
         self._services = services
         self._building_key = ProjectRepository(session).building(building_key).building_key
 
-    def add(self, body: bytes, *, created_by: str) -> SupplyQuery:
+    def add(self, body: bytes, *, by: Principal) -> SupplyQuery:
         """Keep a query.
 
         Args:
             body: JSON with `name` and `query`.
-            created_by: id of the person.
+            by: who asks.
 
         Raises:
             MalformedError: no such query (codes `query_invalid`, `query_parameter`).
@@ -70,7 +72,7 @@ class NamedQueries:
             building_key=self._building_key,
             name=name,
             query=canonical_record(query).decode(),
-            created_by=created_by,
+            created_by=_maker(by),
             created_at=self._services.now(),
         )
         try:
@@ -96,13 +98,24 @@ class NamedQueries:
         query = select(SupplyQuery).where(self._own(), col(SupplyQuery.id) > number)
         return self._session.scalars(query.order_by(col(SupplyQuery.id)).limit(limit)).all()
 
-    def remove(self, name: str) -> None:
-        """Forget a query.
+    def remove(self, name: str, *, by: Principal) -> None:
+        """Forget a query: others may rely on it, so only who made it may, and the archive's administrators.
+
+        Args:
+            name: of the query.
+            by: who asks.
 
         Raises:
             NotFoundError: there is none.
+            ForbiddenError: somebody else made it (code `query_of_another`).
         """
-        self._session.delete(self.get(name))
+        row = self.get(name)
+        if row.created_by != _maker(by) and not by.has_everywhere({AccessRole.ADMINISTRATOR}):
+            raise ForbiddenError(
+                f"expected who made the query {name[:80]!r} or an administrator, got another person",
+                code="query_of_another",
+            )
+        self._session.delete(row)
         self._session.flush()
 
     def _own(self) -> Any:
@@ -112,6 +125,10 @@ class NamedQueries:
 def shown(row: SupplyQuery) -> dict[str, Any]:
     """A query as it is answered."""
     return {"name": row.name, "query": json.loads(row.query)}
+
+
+def _maker(principal: Principal) -> str:
+    return principal.person_id or "desk"
 
 
 def _read(body: bytes) -> tuple[str, dict[str, Any]]:

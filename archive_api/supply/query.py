@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, func, or_, select, union_all
 from sqlmodel import col
 
+from archive_api.supply.matches import MATCHES, PATTERN, begin_of, match_check
 from archive_api.supply.matching import Check, bare, record_check
 from archive_api.supply.models import SupplyEvent, SupplyMention
 from archive_api.supply.parameters import refuse_parameter
@@ -19,19 +20,6 @@ from ledger.errors import MalformedError
 __all__ = ["EventQuery", "hash_of", "known_as"]
 
 _ACTIONS: Final = frozenset({"ADD", "OBSERVE", "DELETE"})
-_EPCS: Final = frozenset({"epc", "child"})
-_ANY_EPC: Final = frozenset({"epc", "child", "parent", "input", "output"})
-_MENTIONED: Final[Mapping[str, frozenset[str]]] = {
-    "MATCH_epc": _EPCS,
-    "MATCH_parentID": frozenset({"parent"}),
-    "MATCH_inputEPC": frozenset({"input"}),
-    "MATCH_outputEPC": frozenset({"output"}),
-    "MATCH_anyEPC": _ANY_EPC,
-    "MATCH_epcClass": frozenset({"class"}),
-    "MATCH_inputEPCClass": frozenset({"input_class"}),
-    "MATCH_outputEPCClass": frozenset({"output_class"}),
-    "MATCH_anyEPCClass": frozenset({"class", "input_class", "output_class"}),
-}
 _COLUMNS: Final[Mapping[str, Any]] = {
     "eventType": SupplyEvent.type,
     "EQ_action": SupplyEvent.action,
@@ -44,7 +32,6 @@ _COLUMNS: Final[Mapping[str, Any]] = {
 }
 _TIMES: Final[Mapping[str, Any]] = {"eventTime": SupplyEvent.event_time, "recordTime": SupplyEvent.record_time}
 _DECLARING: Final = ("errorReason", "correctiveEventID", "errorDeclarationTime", "errorDeclaration_Time")
-_PATTERN: Final = "urn:epc:idpat:"
 _MAX_PATTERNS: Final = 10
 """Of one parameter: no index answers them, so each is compared with everything that is mentioned."""
 _HASH_BEGIN: Final = "ni:///sha-256;"
@@ -101,8 +88,10 @@ class EventQuery:
                     conditions.append(col(SupplyEvent.declares).is_not(None))
             elif name == "EQ_eventID":
                 event_ids = tuple(value)
-            elif name in _MENTIONED:
-                mentioned.append((_MENTIONED[name], _few_patterns(name, value)))
+            elif name in MATCHES:
+                mentioned.append((MATCHES[name].kinds, _few_patterns(name, value)))
+                if (exactly := match_check(name, value)) is not None:
+                    checks.append(exactly)
             else:
                 conditions += _conditions(name, value)
         order_by = parameters.get("orderBy")
@@ -171,31 +160,23 @@ def _conditions(name: str, value: Any) -> list[ColumnElement[bool]]:
 
 def _few_patterns(name: str, values: Collection[str]) -> tuple[str, ...]:
     wanted = tuple(sorted(set(values)))
-    if sum(value.startswith(_PATTERN) for value in wanted) > _MAX_PATTERNS:
+    if sum(value.startswith(PATTERN) for value in wanted) > _MAX_PATTERNS:
         raise MalformedError(f"expected at most {_MAX_PATTERNS} patterns in {name}, got more", code="query_too_complex")
     return wanted
 
 
 def _any_of(things: Collection[str]) -> ColumnElement[bool]:
     thing = col(SupplyMention.thing)
-    patterns = [_pattern(value) for value in things if value.startswith(_PATTERN)]
+    patterns = [_pattern(value) for value in things if value.startswith(PATTERN)]
     return or_(thing.in_(things), *patterns)
 
 
 def _pattern(value: str) -> ColumnElement[bool]:
     """EPCs that a pure identity pattern means. Source: EPC Tag Data Standard 2.0 section 8."""
-    fixed = value.removeprefix(_PATTERN)
-    while fixed.endswith(".*"):
-        fixed = fixed[:-2]
-    if "*" in fixed or "[" in fixed:
-        raise MalformedError(
-            f"expected a pattern whose stars are its last fields, got {value[:80]!r}", code="query_parameter"
-        )
     thing = col(SupplyMention.thing)
-    if f"{_PATTERN}{fixed}" == value:
-        return thing == f"urn:epc:id:{fixed}"
-    begin = f"urn:epc:id:{fixed}."  # LIKE would read % and _ as signs of its own
-    return func.substr(thing, 1, len(begin)) == begin
+    text, is_begin = begin_of(value)
+    # LIKE would read % and _ as signs of its own.
+    return func.substr(thing, 1, len(text)) == text if is_begin else thing == text
 
 
 def _require_order(parameters: Mapping[str, Any]) -> None:

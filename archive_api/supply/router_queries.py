@@ -57,7 +57,7 @@ def _add_named(routes: APIRouter) -> None:
         def create() -> str:
             with services.database.transaction() as session:
                 queries = NamedQueries(session, services, key)
-                return queries.add(body, created_by=principal.person_id or "desk").name
+                return queries.add(body, by=principal).name
 
         name = await run_in_threadpool(create)
         note(request, object_id=name)
@@ -88,10 +88,12 @@ def _add_named(routes: APIRouter) -> None:
             return answer(shown(NamedQueries(session, services, hex32(building_key)).get(query_name)))
 
     @routes.delete("/queries/{query_name}", status_code=204, response_class=Response)
-    def remove_query(building_key: KeyPath, query_name: _QueryName, services: ServicesDep) -> Response:
-        """Forget a named query."""
+    def remove_query(
+        building_key: KeyPath, query_name: _QueryName, services: ServicesDep, principal: PrincipalDep
+    ) -> Response:
+        """Forget a named query: by who made it, or by an administrator of the archive."""
         with services.database.transaction() as session:
-            NamedQueries(session, services, hex32(building_key)).remove(query_name)
+            NamedQueries(session, services, hex32(building_key)).remove(query_name, by=principal)
         return answer(status=204)
 
 

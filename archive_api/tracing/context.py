@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlmodel import Session, col
 
 from archive_api.access.models import RosterOrganisation
 from archive_api.access.principal import Place
-from archive_api.access.visibility import project_rosters
+from archive_api.access.visibility import Visibility, project_rosters
 from archive_api.bim.library import model_key
 from archive_api.bim.repository import KEPT, ModelRepository, StagedModel
 from archive_api.outbox.repository import number
@@ -19,17 +19,18 @@ from archive_api.projects.models import Building, UnitProject
 from archive_api.services import Services
 from archive_api.streams.models import StreamRow
 from archive_api.submissions.models import EntryRow, Submission
-from archive_api.supply.models import SupplyMention
+from archive_api.supply.models import IS_MATERIAL, SupplyMention
 from ledger.adapters.model_index import ModelIndex
 from ledger.bim.schema import table_for
 from ledger.errors import TransportError
 from ledger.supply.findings import FindingContext, Unchecked
 from ledger.supply.follow import MATERIAL, is_followed
 
-__all__ = ["HIDDEN_BUILDING", "Known", "finding_context"]
+__all__ = ["HIDDEN_BUILDING", "Known", "OtherBuildings", "finding_context", "other_mentions"]
 
 HIDDEN_BUILDING: Final = "*"
 """Stands for a building that whoever asks may not see: only that there is one is said."""
+_CHUNK: Final = 1_000
 _BUILT_STAGES: Final = ("as_built", "construction")
 
 
@@ -60,7 +61,7 @@ def finding_context(session: Session, services: Services, building: Building) ->
         documents=frozenset(_documents(session, number(building.id))),
         model=model,
         recorded_classes=classes,
-        other_buildings=_Others(session, services, building).lots(),
+        other_buildings=OtherBuildings(session, services.seen, building.building_key).lots(),
         as_of=services.now(),
     )
     return Known(context, doubts)
@@ -140,41 +141,59 @@ def _no_index(model: StagedModel) -> list[Unchecked]:
     return [Unchecked(rule, zh, en, ()) for rule in ("element_without_record", "element_unknown")]
 
 
-class _Others:
-    """Which lots of a building other buildings name too."""
+def other_mentions(lots: Sequence[str]) -> Select[str, int]:
+    """Lots, each with every stream that names it as material; by the index for that."""
+    query = select(col(SupplyMention.thing), col(SupplyMention.stream_id))
+    return query.where(col(SupplyMention.thing).in_(lots), IS_MATERIAL).distinct()
 
-    def __init__(self, session: Session, services: Services, building: Building) -> None:
+
+class OtherBuildings:
+    """Which lots of a building other buildings name too.
+
+    Args:
+        session: over one snapshot.
+        seen: what whoever asks may know of.
+        building_key: 0x-hex, no alias.
+    """
+
+    def __init__(self, session: Session, seen: Visibility, building_key: str) -> None:
         self._session = session
-        self._seen = services.seen
-        self._key = building.building_key
+        self._seen = seen
+        self._key = building_key
         self._visible: dict[str, bool] = {}
 
     def lots(self) -> dict[str, tuple[str, ...]]:
-        """Keys of other buildings by lot; one that may not be seen is `HIDDEN_BUILDING`."""
-        found: dict[str, set[str]] = {}
-        for lot, key in self._session.execute(self._query()):
-            if is_followed(lot):
-                found.setdefault(lot, set()).add(key if self._may_see(key) else HIDDEN_BUILDING)
-        return {lot: tuple(sorted(keys)) for lot, keys in found.items()}
+        """Keys of other buildings by lot; one that may not be seen is `HIDDEN_BUILDING`.
 
-    def _query(self) -> Any:
-        own = select(col(StreamRow.id)).where(col(StreamRow.building_key) == self._key)
-        named = (
-            select(col(SupplyMention.thing))
-            .where(col(SupplyMention.stream_id).in_(own), col(SupplyMention.kind).in_(sorted(MATERIAL)))
-            .distinct()
+        Costs what the building's own lots cost, however many other buildings there are.
+        """
+        query = select(col(StreamRow.id)).where(col(StreamRow.building_key) == self._key)
+        streams = frozenset(map(number, self._session.scalars(query)))
+        own = self._own(streams)
+        named: dict[int, set[str]] = {}
+        for first in range(0, len(own), _CHUNK):
+            for lot, stream in self._session.execute(other_mentions(own[first : first + _CHUNK])):
+                if stream not in streams:
+                    named.setdefault(stream, set()).add(lot)
+        found: dict[str, set[str]] = {}
+        for stream, key in self._buildings(sorted(named)):
+            for lot in named[stream]:
+                found.setdefault(lot, set()).add(key if self._may_see(key) else HIDDEN_BUILDING)
+        return {lot: tuple(sorted(keys)) for lot, keys in sorted(found.items())}
+
+    def _own(self, streams: Iterable[int]) -> list[str]:
+        query = select(col(SupplyMention.thing)).where(
+            col(SupplyMention.stream_id).in_(sorted(streams)), col(SupplyMention.kind).in_(sorted(MATERIAL))
         )
-        return (
-            select(col(SupplyMention.thing), col(StreamRow.building_key))
-            .join(StreamRow, col(StreamRow.id) == col(SupplyMention.stream_id))
-            .where(
-                col(StreamRow.building_key).is_not(None),
-                col(StreamRow.building_key) != self._key,
-                col(SupplyMention.thing).in_(named),
-                col(SupplyMention.kind).in_(sorted(MATERIAL)),
+        return sorted(filter(is_followed, self._session.scalars(query.distinct())))
+
+    def _buildings(self, streams: Sequence[int]) -> Iterator[tuple[int, str]]:
+        for first in range(0, len(streams), _CHUNK):
+            query = select(col(StreamRow.id), col(StreamRow.building_key)).where(
+                col(StreamRow.id).in_(streams[first : first + _CHUNK]), col(StreamRow.building_key).is_not(None)
             )
-            .distinct()
-        )
+            for row in self._session.execute(query):
+                yield number(row.id), row.building_key
 
     def _may_see(self, building_key: str) -> bool:
         """Whether the events of a building are open to whoever asks, as by `Scope.BUILDING_MEMBER`."""

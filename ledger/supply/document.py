@@ -221,7 +221,10 @@ def _listed(document: Mapping[str, Any], max_events: int) -> list[Any]:
     """The events of a document, which the schema has not seen yet."""
     kind = document.get("type")
     if kind != "EPCISDocument":
-        if "epcisBody" in document or kind is None or kind in ("EPCISQueryDocument", "EPCISMasterDataDocument"):
+        if kind == "EPCISQueryDocument":
+            text = "expected an EPCISDocument or an event, got a query's answer: report its events in an EPCISDocument"
+            raise _refusal("/type", "document_type", text)
+        if kind == "EPCISMasterDataDocument" or "epcisBody" in document or kind is None:
             raise _refusal("/type", "document_type", "expected an EPCISDocument or an event, got something else")
         raise _refusal("/type", "event_type", f"expected one of {', '.join(EVENT_TYPES)}, got {str(kind)[:80]!r}")
     inner: Any = document

@@ -10,7 +10,9 @@ import pytest
 from jsonschema_rs import Draft7Validator
 
 from ledger.supply.document import read_document
+from ledger.supply.sample import clean_project
 from ledger.supply.schema import epcis_schema
+from ledger.types import Role
 
 from .epcis_world import EpcisWorld, aggregation_event, document_of, epcis_world, object_event
 from .world import JSON, World
@@ -285,10 +287,106 @@ def test_refuses_queries_that_are_none(epcis: EpcisWorld, body: Any, kind: str) 
 
 
 def test_offers_no_subscriptions(epcis: EpcisWorld) -> None:
-    for method in ("GET", "POST"):
-        refused = epcis.ask(method, "/queries/any/subscriptions", json={})
+    where = "/queries/any/subscriptions"
+    wanted = {"dest": "https://example.org/q", "stream": True, "reportIfEmpty": False}
+    for refused in (epcis.ask("GET", where), epcis.ask("POST", where, json=wanted)):
         assert (refused.status_code, refused.json()["code"]) == (501, "subscriptions_not_offered")
+        assert refused.headers["content-type"] == "application/problem+json"
         assert refused.json()["type"] == "epcisException:ImplementationException"
+        assert "GE_recordTime" in refused.json()["detail"]
+    assert epcis.get("/queries/any/events?stream=true", 501)["code"] == "subscriptions_not_offered"
+
+
+def test_a_named_query_is_removed_by_who_made_it_or_an_administrator(epcis: EpcisWorld) -> None:
+    world = epcis.world
+    designer = world.parties[Role.DESIGNER].certificate.organisation_code
+    party = {"role": "party_operator", "organisation_code": designer}
+    maker, colleague = world.person(party), world.person(party)
+    archivist, administrator = world.person({"role": "archivist_handler"}), world.person({"role": "administrator"})
+    for name in ("mine", "left"):
+        made = epcis.ask("POST", "/queries", json={"name": name, "query": {}}, client=maker)
+        assert made.status_code == 201, made.text
+    for other in (colleague, archivist):
+        refused = epcis.ask("DELETE", "/queries/mine", client=other)
+        assert (refused.status_code, refused.json()["code"]) == (403, "query_of_another")
+    assert epcis.get("/queries/mine", client=colleague)["name"] == "mine"
+    assert epcis.ask("DELETE", "/queries/mine", client=maker).status_code == 204
+    assert epcis.ask("DELETE", "/queries/left", client=administrator).status_code == 204
+    assert epcis.get("/queries/left", 404)["code"] == "query_not_found"
+
+
+# Every member that may name a thing, in an event that names it nowhere else; and what each parameter is to find.
+THING = "urn:epc:id:sgtin:9521321.077777.7"
+OTHER = "urn:epc:id:sgtin:9521321.088888.8"
+ELSEWHERE = "urn:epc:id:sscc:9521321.0000000077"
+EPCS = ("epcList", "childEPCs", "parentID", "inputEPCList", "outputEPCList")
+CLASSES = ("quantityList", "childQuantityList", "inputQuantityList", "outputQuantityList")
+OF_TYPE = {
+    "ObjectEvent": ("epcList", "quantityList"),
+    "AggregationEvent": ("childEPCs", "parentID", "childQuantityList"),
+    "AssociationEvent": ("childEPCs", "parentID", "childQuantityList"),
+    "TransactionEvent": ("epcList", "parentID", "quantityList"),
+    "TransformationEvent": ("inputEPCList", "outputEPCList", "inputQuantityList", "outputQuantityList"),
+}
+FINDS = {
+    "MATCH_epc": {"epcList", "childEPCs"},
+    "MATCH_parentID": {"parentID"},
+    "MATCH_inputEPC": {"inputEPCList"},
+    "MATCH_outputEPC": {"outputEPCList"},
+    "MATCH_anyEPC": set(EPCS),
+    "MATCH_epcClass": {"quantityList", "childQuantityList"},
+    "MATCH_inputEPCClass": {"inputQuantityList"},
+    "MATCH_outputEPCClass": {"outputQuantityList"},
+    "MATCH_anyEPCClass": set(CLASSES),
+}
+
+
+def naming(kind: str, member: str) -> JSON:
+    """An event of a type that names the thing in one member."""
+    event: JSON = {**object_event(), "type": kind, "ex:names": f"{kind} {member}"}
+    del event["epcList"]
+    if kind == "TransformationEvent":
+        del event["action"]
+    for name in OF_TYPE[kind]:
+        thing = THING if name == member else OTHER
+        if name == "parentID":
+            event[name] = thing if name == member else ELSEWHERE
+        elif name == member or not name.startswith(("quantity", "input", "output")):
+            event[name] = [{"epcClass": thing, "quantity": 1}] if name in CLASSES else [thing]
+    if kind == "TransactionEvent":
+        event["bizTransactionList"] = [{"type": "po", "bizTransaction": "urn:example:po:7"}]
+    if kind == "TransformationEvent":
+        side = "outputEPCList" if member.startswith("input") else "inputEPCList"
+        event[side] = [OTHER]
+    return event
+
+
+@pytest.fixture(scope="module")
+def matching(archive: World) -> EpcisWorld:
+    epcis = epcis_world(archive)
+    for kind, members in OF_TYPE.items():  # one capture each: together they would put the thing into itself
+        for member in members:
+            epcis.capture(naming(kind, member))
+    chain = clean_project(74)
+    made = next(event.record for event in chain.events if "yunshang:class" in event.record)
+    epcis.capture({**made, "yunshang:class": THING})
+    return epcis
+
+
+@pytest.mark.parametrize("value", [THING, "urn:epc:idpat:sgtin:9521321.077777.*", f"urn:nothing|{THING}"])
+@pytest.mark.parametrize("parameter", list(FINDS))
+def test_a_match_looks_into_the_members_of_the_standards_table(
+    matching: EpcisWorld, parameter: str, value: str
+) -> None:
+    found = {event.get("ex:names") for event in matching.events(f"{parameter}={value}&perPage=100")}
+    wanted = {f"{kind} {name}" for kind, names in OF_TYPE.items() for name in names if name in FINDS[parameter]}
+    assert found == wanted
+
+
+def test_a_match_is_by_the_member_that_names_and_by_no_other(matching: EpcisWorld) -> None:
+    assert matching.events("MATCH_parentID=" + OTHER) == []
+    assert matching.events("MATCH_epcClass=urn:epc:idpat:sgtin:9521321.07777.*") == []
+    assert matching.events("MATCH_anyEPCClass=" + ELSEWHERE) == []
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,13 @@ from archive_api.outbox.repository import JobRepository
 from ledger.adapters.clock import SystemClock
 
 NOW = SystemClock().now()
-PARTIAL = {"one_open_submission", "ix_captures_waiting", "supply_events_declares", "supply_events_declared"}
+PARTIAL = {
+    "one_open_submission",
+    "ix_captures_waiting",
+    "supply_events_declares",
+    "supply_events_declared",
+    "supply_mentions_material",
+}
 
 
 @pytest.fixture

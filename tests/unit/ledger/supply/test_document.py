@@ -532,3 +532,9 @@ def test_complaints_name_the_event_they_are_about_and_what_is_around_them() -> N
         read_document(json.dumps(document).encode())
     pointers = {finding.pointer for finding in caught.value.findings}
     assert {"/creationDate", "/epcisBody/eventList/0/eventTime", "/epcisBody/eventList/2/eventTime"} <= pointers
+
+
+def test_says_what_to_do_with_the_answer_to_a_query() -> None:
+    answer = query_document([], creation_date="2024-01-01T00:00:00Z", query_name="q")
+    with pytest.raises(DocumentError, match="got a query's answer: report its events in an EPCISDocument"):
+        read_document(json.dumps(answer).encode())
