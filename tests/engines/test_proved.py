@@ -1,0 +1,67 @@
+"""Evidence made on a network of four geth validators, and proved without them."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ports"))
+
+from chain_engines import ARCHIVE_CODE, AUTHORITY, Engine
+from city_engines import ALL_ENGINES, require_engine
+from proved_handover import check_head_proved, check_proved, headers, pinned
+from recorded_handover import record_handover
+
+from ledger.adapters.evm import EvmChain, deploy_contracts
+from ledger.trust import TrustFile
+from scripts.network.geth import Validator, running_validators
+
+pytestmark = pytest.mark.skipif(not ALL_ENGINES, reason="a city's engines are the business of make test-engines")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, list[Validator]]]:
+    """Four validators with the ledger's contracts, and one of them as the node that is asked."""
+    folder = tmp_path_factory.mktemp("validators")
+    relay_key, chain_id = secrets.token_bytes(32), 1 + secrets.randbelow(2**40)
+    with running_validators(folder, require_engine("geth"), chain_id=chain_id, count=4) as validators:
+        asked = validators[0]
+        identity = deploy_contracts(
+            asked.rpc_url,
+            chain_id=chain_id,
+            relay_key=relay_key,
+            archive_organisation=ARCHIVE_CODE,
+            authorities=[AUTHORITY.root_certificate],
+            final_block=asked.head,
+        )
+        chain = EvmChain(
+            asked.rpc_url,
+            chain_id=chain_id,
+            relay_key=relay_key,
+            contracts={name: contract.address for name, contract in identity.contracts.items()},
+            genesis_hash=identity.genesis_hash,
+            confirmations=3,  # else the attested block may be one that is given up
+        )
+        with closing(chain):
+            yield Engine(asked.rpc_url, identity, relay_key, chain), validators
+
+
+def test_what_four_validators_sealed_is_proved_offline(
+    network: tuple[Engine, list[Validator]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine, validators = network
+    pins = pinned(engine)
+    assert pins is not None
+    assert set(pins.addresses) == {bytes.fromhex(validator.address[2:]) for validator in validators}
+    recorded = record_handover(engine, tmp_path)
+    proof = check_proved(recorded, pins, capsys)
+    assert len(proof.descendants) >= 3
+    for header, said in headers(engine):
+        assert "0x" + header.keccak256.hex() == said
+    check_head_proved(engine, TrustFile.parse((tmp_path / "trust.json").read_bytes()), pins)
