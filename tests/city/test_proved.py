@@ -10,19 +10,16 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ports"))
 
 from chain_engines import ARCHIVE_CODE, AUTHORITY, Engine
-from city_engines import ALL_ENGINES, require_engine
+from city_engines import require_engine
 from proved_handover import check_head_proved, check_proved, headers, pinned
 from recorded_handover import record_handover
 
 from ledger.adapters.evm import EvmChain, deploy_contracts
 from ledger.trust import TrustFile
 from scripts.network.geth import Validator, running_validators
-
-pytestmark = pytest.mark.skipif(not ALL_ENGINES, reason="a city's engines are the business of make test-engines")
 
 
 @pytest.fixture(scope="module")
