@@ -19,6 +19,8 @@ from archive_api.errors import MalformedError, StorageFullError, TransportError
 __all__ = ["Database", "alembic_config"]
 
 _BEGIN = "yunshang_begin"
+_TURN_KEY = 0x79757773  # of PostgreSQL's advisory locks: the one writer's turn, given back with the transaction
+_TURN = text("SELECT set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:key)")
 # The last two: 32 MiB of pages in memory, and the log written back every 32 MiB instead of every 4.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768", "wal_autocheckpoint=8192")
 
@@ -28,11 +30,12 @@ class Database:
 
     SQLite runs in WAL mode with synchronous=FULL: what was committed survives a loss of power. A writing transaction
     takes the write lock when it begins, so that what it reads cannot change before it writes. This process's own
-    writers take turns before they ask SQLite, which would have them sleep and try again.
+    writers take turns before they ask SQLite, which would have them sleep and try again. PostgreSQL has no such lock:
+    there an advisory one of the database does the same among all processes (ADR 0020).
 
     Args:
         url: SQLAlchemy URL.
-        busy_timeout_seconds: how long a SQLite writer waits for another.
+        busy_timeout_seconds: how long a writer waits for another.
     """
 
     def __init__(self, url: str, *, busy_timeout_seconds: float = 30.0) -> None:
@@ -43,6 +46,7 @@ class Database:
         self.engine = create_engine(url, connect_args=arguments)
         if self.engine.dialect.name == "sqlite":
             _prepare_sqlite(self.engine)
+        self._turn_milliseconds = f"{busy_timeout_seconds * 1000:.0f}ms"
         options: dict[str, Any] = {_BEGIN: "BEGIN"}
         if self.is_postgresql:  # whose usual transactions see each commit beside them
             options["isolation_level"] = "REPEATABLE READ"
@@ -58,11 +62,13 @@ class Database:
         return self.engine.dialect.name == "postgresql"
 
     @contextmanager
-    def transaction(self, *, secure_delete: bool = False) -> Iterator[Session]:
+    def transaction(self, *, secure_delete: bool = False, beside_others: bool = False) -> Iterator[Session]:
         """A session that is committed if the block ends, and rolled back if it raises.
 
         Args:
             secure_delete: have SQLite write zeros over what is deleted.
+            beside_others: on PostgreSQL, don't wait for other writers: for what is right whatever others write
+                meanwhile, since it only adds rows whose uniqueness the database itself looks after.
 
         Raises:
             StorageFullError: the disk is full; nothing was written.
@@ -70,6 +76,8 @@ class Database:
         """
         with _translated(), self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
             connection = session.connection()  # begins now, not at the first statement
+            if self.is_postgresql and not beside_others:
+                connection.execute(_TURN, {"timeout": self._turn_milliseconds, "key": _TURN_KEY})
             if secure_delete and self.engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA secure_delete=ON")
             yield session

@@ -104,7 +104,7 @@ class Captures:
             sent_by=sent_by,
             created_at=self._services.now(),
         )
-        with self._services.database.transaction() as session:
+        with self._services.database.transaction(beside_others=True) as session:
             row.stream_id = self._stream_id(session, key)
             self._add(session, row)
             write(session, row)
