@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from archive_api.identity.oidc import OidcSignIn
     from ledger.adapters.evm import EvmChain
     from ledger.adapters.evm.proofs import EvmAnchorProofs
+    from ledger.adapters.kubo import KuboStore
 
 __all__ = ["build_services"]
 
@@ -69,8 +70,8 @@ def build_services(
     prepare_schema(database, migrate=settings.migrate_at_start)
     closing = [database.close]
     if store is None:
-        store = blocks = BlockStore(settings.blocks_dir)
-        closing.append(blocks.close)
+        store = opened = _store(settings)
+        closing.append(opened.close)
     proofs: EvmAnchorProofs | None = None
     if chain is None:
         proofs = _proofs(settings, trust)
@@ -110,6 +111,14 @@ def build_services(
     )
     ensure_desk(services)
     return services
+
+
+def _store(settings: Settings) -> BlockStore | KuboStore:
+    if not settings.ipfs_addresses:
+        return BlockStore(settings.blocks_dir)
+    from ledger.adapters.kubo import KuboStore
+
+    return KuboStore.connect(settings.ipfs_addresses, replicas=settings.ipfs_replicas)
 
 
 def _oidc(settings: Settings) -> OidcSignIn | None:
@@ -170,17 +179,18 @@ def _models(settings: Settings, store: BlobStore) -> ModelLibrary:
 def _proofs(settings: Settings, trust: TrustFile) -> EvmAnchorProofs:
     from ledger.adapters.evm.proofs import EvmAnchorProofs
 
-    return EvmAnchorProofs(settings.rpc_url, trust)
+    return EvmAnchorProofs(settings.rpc_urls, trust)
 
 
 def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], int] | None) -> EvmChain:
     from ledger.adapters.evm import EvmChain
 
     return EvmChain(
-        settings.rpc_url,
+        settings.rpc_urls,
         chain_id=trust.chain_id,
         relay_key=_key(settings.relay_key, "relay"),
         contracts={name: pin.address for name, pin in trust.contracts.items()},
         genesis_hash=trust.genesis_hash,
         final_block=final_block,
+        confirmations=settings.confirmations,
     )

@@ -18,6 +18,7 @@ from archive_api.protection.rates import Allowance
 from archive_api.protection.secrets import SecretFiles, is_guessable
 from archive_api.seal_status.sources import StatusSource, check_address
 from archive_api.streams.witnesses import WitnessSource
+from ledger.adapters.kubo_address import kubo_address
 from ledger.errors import MalformedError
 from ledger.log.witness import check_witnesses
 from ledger.supply.findings.base import RECORDED_CLASSES
@@ -50,7 +51,9 @@ class Settings(ProcessSettings):
 
     Attributes:
         database_url: SQLAlchemy URL; `sqlite:///…` by default, PostgreSQL is possible.
-        blocks_dir: the embedded block store.
+        blocks_dir: the embedded block store, where there are no `ipfs_addresses`.
+        ipfs_addresses: JSON, `["/ip4/127.0.0.1/tcp/5001", …]`: the RPC APIs of Kubo nodes that keep content instead.
+        ipfs_replicas: how many of them must have something pinned before it is acknowledged.
         uploads_dir: uploads under way.
         models_dir: fingerprints and indexes of models, which can be made again; None: `models` beside the uploads.
         trust_path: the trust file with CA roots, contracts and the archive's certificates.
@@ -70,6 +73,8 @@ class Settings(ProcessSettings):
         status_grace_hours: how long people whose certificate's issuer could not be asked may still sign in.
         status_refresh_hours: how old the newest status of a certificate with seals may become.
         rpc_url: the node; loopback for the embedded one.
+        rpc_fallback_urls: JSON, further nodes of the same chain, asked in turn while one does not answer.
+        confirmations: how many blocks on top of a block make it final, where nodes are not the embedded one.
         archive_name: the archive's name as in its certificates.
         host, port: where the API listens; elsewhere than on loopback only behind a proxy that ends TLS for the
             `public_origin`, which is then one with https.
@@ -111,6 +116,8 @@ class Settings(ProcessSettings):
 
     database_url: Annotated[str, Field(repr=False)]
     blocks_dir: Path
+    ipfs_addresses: tuple[str, ...] = ()
+    ipfs_replicas: Annotated[int, Field(gt=0)] = 2
     uploads_dir: Path
     models_dir: Path | None = None
     trust_path: Path
@@ -130,6 +137,8 @@ class Settings(ProcessSettings):
     status_grace_hours: Annotated[int, Field(gt=0)] = 24
     status_refresh_hours: Annotated[int, Field(gt=0)] = 24
     rpc_url: str
+    rpc_fallback_urls: tuple[str, ...] = ()
+    confirmations: Annotated[int, Field(ge=0)] = 12
     archive_name: str
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -234,13 +243,30 @@ class Settings(ProcessSettings):
                 raise ValueError(f"expected SHA-256 of an issuer's certificate as lowercase hex, got {issuer[:80]!r}")
         return value
 
-    @field_validator("rpc_url")
+    @field_validator("rpc_url", "rpc_fallback_urls")
     @classmethod
-    def _without_credentials(cls, value: str) -> str:
+    def _without_credentials(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         # It is shown to whoever asks which ledger this is.
-        if "@" in urlsplit(value).netloc:
+        if any("@" in urlsplit(url).netloc for url in ((value,) if isinstance(value, str) else value)):
             raise ValueError("expected the address of a node without user name and password")
         return value
+
+    @field_validator("ipfs_addresses")
+    @classmethod
+    def _addresses_of_ipfs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(kubo_address(address) for address in value)
+        except MalformedError as error:
+            raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _enough_ipfs_nodes(self) -> Self:
+        if self.ipfs_addresses and self.ipfs_replicas > len(set(self.ipfs_addresses)):
+            raise ValueError(
+                f"expected at least {self.ipfs_replicas} different IPFS nodes, as many as ipfs_replicas, got"
+                f" {len(set(self.ipfs_addresses))}"
+            )
+        return self
 
     @field_validator("secret", "relay_key", "log_key")
     @classmethod
@@ -271,6 +297,11 @@ class Settings(ProcessSettings):
         except MalformedError as error:
             raise ValueError(str(error)) from error
         return self
+
+    @property
+    def rpc_urls(self) -> tuple[str, ...]:
+        """The nodes in the order in which they are asked."""
+        return (self.rpc_url, *self.rpc_fallback_urls)
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:

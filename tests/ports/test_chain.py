@@ -427,6 +427,32 @@ def test_a_node_that_is_down_is_a_transport_error_without_the_address(engine: En
         assert "secret" not in str(caught.value)
 
 
+def test_the_next_node_is_asked_while_one_does_not_answer(engine: Engine) -> None:
+    down = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+    chain = EvmChain(
+        (down, engine.rpc_url),
+        chain_id=engine.identity.chain_id,
+        relay_key=engine.relay_key,
+        contracts=engine.contracts,
+    )
+    for _ in range(2):
+        assert chain.next_nonce() == engine.chain.next_nonce()
+    chain.close()
+    nowhere = EvmLedgerReader((down, down), chain_id=engine.identity.chain_id, contracts=engine.contracts)
+    with pytest.raises(TransportError) as caught:
+        nowhere.identity()
+    assert caught.value.code == "rpc_unreachable"
+
+
+def test_the_next_node_is_none_of_another_chain(engine: Engine) -> None:
+    down = f"http://127.0.0.1:{free_port('127.0.0.1')}"
+    reader = EvmLedgerReader((down, engine.rpc_url), chain_id=engine.identity.chain_id + 1, contracts=engine.contracts)
+    with pytest.raises(MismatchError) as caught:
+        reader.submission(ZERO)
+    assert caught.value.code == "chain_id"
+    reader.close()
+
+
 def test_nothing_shows_the_relay_key(engine: Engine) -> None:
     transaction = engine.chain.prepare(FillNonce(), engine.chain.next_nonce())
     shown = repr(transaction) + repr(engine.chain) + str(vars(engine.chain))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from eth_account import Account
@@ -41,7 +41,7 @@ class EvmChain(EvmLedgerReader):
     """Implements `AnchorChain` and `LedgerReader` over JSON-RPC.
 
     Args:
-        url: a node's address.
+        url: a node's address, or those of several, see `Connection`.
         chain_id: the chain it must be on.
         relay_key: secp256k1 private key, 32 bytes; it relays and registers, and holds no sealing role.
         contracts: addresses (20 bytes) by name, as for the reader.
@@ -54,7 +54,7 @@ class EvmChain(EvmLedgerReader):
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         *,
         chain_id: int,
         relay_key: bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,23 +69,30 @@ def from_quantity(value: Any) -> int:
 
 
 class Connection:
-    """JSON-RPC over HTTP to one node of a known chain.
+    """JSON-RPC over HTTP to a node of a known chain.
 
     Args:
-        url: the node's address; never logged, it may hold credentials.
+        url: the node's address, or those of several: the first is asked until it does not answer, then the next one in
+            turn. Never logged, they may hold credentials.
         chain_id: the chain it must be on; checked before the first answer counts, and again after a failure.
         genesis_hash: hash of its block 0, 32 bytes; None: not checked.
         timeout_seconds: for each request: to connect, to begin the answer, and to end it.
     """
 
     def __init__(
-        self, url: str, *, chain_id: int, genesis_hash: bytes | None = None, timeout_seconds: float = 30.0
+        self,
+        url: str | Sequence[str],
+        *,
+        chain_id: int,
+        genesis_hash: bytes | None = None,
+        timeout_seconds: float = 30.0,
     ) -> None:
-        self._url = url
+        self._urls = (url,) if isinstance(url, str) else tuple(url)
+        self._url = self._urls[0]
         self._timeout_seconds = timeout_seconds
         self._session = requests.Session()
         # A proxy from the environment must not see, or break, what stays on this machine.
-        self._session.trust_env = urlsplit(url).hostname not in _LOOPBACK
+        self._session.trust_env = any(urlsplit(address).hostname not in _LOOPBACK for address in self._urls)
         self.chain_id = chain_id
         self._genesis_hash = genesis_hash
         self._is_checked = False
@@ -101,6 +109,19 @@ class Connection:
             MismatchError: `chain_id` or `genesis_hash`: it is a node of another chain.
             TransportError: no answer, or none that is JSON-RPC.
         """
+        for _ in self._urls[1:]:
+            asked = self._url
+            try:
+                return self._request_one(method, *params)
+            except TransportError as error:
+                if error.code != "rpc_unreachable":
+                    raise
+                if self._url == asked:  # else another thread has turned away from it already
+                    self._url = self._urls[(self._urls.index(asked) + 1) % len(self._urls)]
+                    _log.warning("a node does not answer, asking the next one of %d", len(self._urls))
+        return self._request_one(method, *params)
+
+    def _request_one(self, method: str, *params: object) -> Any:
         if not self._is_checked:
             self._check_chain()
             self._is_checked = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -33,7 +33,7 @@ class EvmLedgerReader:
     """Implements `LedgerReader` over JSON-RPC.
 
     Args:
-        url: a node's address.
+        url: a node's address, or those of several, see `Connection`.
         chain_id: the chain it must be on.
         contracts: addresses (20 bytes) by the names of `ARTIFACTS`.
         genesis_hash: hash of block 0 that the node must have, 32 bytes; None: not checked.
@@ -42,7 +42,7 @@ class EvmLedgerReader:
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         *,
         chain_id: int,
         contracts: Mapping[str, bytes],

@@ -110,3 +110,28 @@ def test_refuses_a_node_with_a_password(tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(**values(tmp_path) | {"rpc_url": "http://user:hunter2@127.0.0.1:8545"})
     assert "hunter2" not in str(refused.value)
+
+
+def test_engines_are_chosen_by_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in values(tmp_path).items():
+        monkeypatch.setenv(f"YUNSHANG_{name.upper()}", str(value))
+    monkeypatch.setenv("YUNSHANG_IPFS_ADDRESSES", '["/ip4/127.0.0.1/tcp/5001", "/ip4/127.0.0.1/tcp/5002"]')
+    monkeypatch.setenv("YUNSHANG_RPC_FALLBACK_URLS", '["http://127.0.0.1:8546"]')
+    settings = Settings()  # type: ignore[call-arg]
+    assert settings.ipfs_addresses == ("/ip4/127.0.0.1/tcp/5001", "/ip4/127.0.0.1/tcp/5002")
+    assert settings.rpc_urls == ("http://127.0.0.1:8545", "http://127.0.0.1:8546")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ipfs_addresses", ("http://127.0.0.1:5001",), "/ip4/127.0.0.1/tcp/5001"),
+        ("ipfs_addresses", ("/ip4/127.0.0.1/tcp/5001",), "ipfs_replicas"),
+        ("ipfs_addresses", ("/ip4/127.0.0.1/tcp/5001",) * 2, "ipfs_replicas"),
+        ("rpc_fallback_urls", ("http://user:secret@127.0.0.1:8545",), "user name"),
+    ],
+)
+def test_refuses_engines_that_are_none(tmp_path: Path, name: str, value: tuple[str, ...], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(**values(tmp_path), **{name: value})
+    assert said in str(caught.value)
