@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Protocol
 
+from ledger.chain_proof.item import AnchorProof
 from ledger.evidence import EvidenceBundle
 from ledger.fields import prefixed_hex
 from ledger.statement import typed_data
@@ -45,7 +46,8 @@ def evidence_files(bundle: EvidenceBundle, trust: TrustFile, *, builder: CmsBuil
     Returns:
         `payload.bin` (66 bytes), `statement.json` (EIP-712 document), `entry.json` (the leaf's bytes), `proof.json`
         (`leaf_index`, `tree_size`, `path`, `root`; hashes as 0x hex), `trust.pem`, and `seal-<role>.p7s` and
-        `cert-<role>.pem` for each role.
+        `cert-<role>.pem` for each role. Of an anchor proof also `block-<n>.rlp`, headers from the event's block (0) on,
+        and `receipt-path-<n>.rlp`, nodes from the receipts root on, both as RLP.
 
     Raises:
         MalformedError: a seal that can't be rebuilt.
@@ -68,7 +70,17 @@ def evidence_files(bundle: EvidenceBundle, trust: TrustFile, *, builder: CmsBuil
         certificate = bundle.certificate_of(seal)
         files[f"seal-{seal.role}.p7s"] = builder.build_cms(payload, seal, certificate)
         files[f"cert-{seal.role}.pem"] = certificate_pem(certificate)
+    if bundle.anchor_proof is not None:
+        files |= _proof_files(bundle.anchor_proof)
     return files
+
+
+def _proof_files(proof: AnchorProof) -> dict[str, bytes]:
+    headers, nodes = (proof.header, *proof.descendants), proof.receipt_path
+    return {
+        **{f"block-{place}.rlp": header for place, header in enumerate(headers)},
+        **{f"receipt-path-{place}.rlp": node for place, node in enumerate(nodes)},
+    }
 
 
 def _pem(certificates: Sequence[bytes]) -> bytes:

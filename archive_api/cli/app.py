@@ -41,6 +41,7 @@ from archive_api.cli import (
     supply_capture,
     token,
     trace,
+    trust,
     verification,
 )
 from archive_api.cli.failures import INTERRUPTED, OK, describe, interrupted
@@ -73,6 +74,7 @@ app.command("accept")(archivist.accept)
 app.command("return")(archivist.give_back)
 app.add_typer(verification.app, name="verify")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(trust.app, name="trust")
 app.add_typer(audit.app, name="audit")
 bim.app.command("prove")(bim_proof.prove)
 bim.app.command("verify")(bim_proof.verify)

@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from city_engines import require_engine
 from proved_handover import check_head_proved, check_proved, headers, pinned
 from recorded_handover import record_handover
 
+from archive_api.cli import main as yunshang
 from ledger.adapters.evm import EvmChain, deploy_contracts
-from ledger.trust import TrustFile
+from ledger.trust import TrustFile, ValidatorSet
 from scripts.network.geth import Validator, running_validators
 
 
@@ -49,6 +51,18 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
             yield Engine(asked.rpc_url, identity, relay_key, chain), validators
 
 
+def check_pinned_by_command(engine: Engine, folder: Path, pins: ValidatorSet) -> None:
+    """The command pins the same validators, once."""
+    known, out = folder / "plain.json", folder / "pinning.json"
+    trust = TrustFile.parse((folder / "trust.json").read_bytes())
+    known.write_bytes(replace(trust, validators=()).to_bytes())
+    command = ["trust", "validators", "--trust", str(known), "--rpc", engine.rpc_url, "--out", str(out), "--json"]
+    assert yunshang(command) == 0
+    assert TrustFile.parse(out.read_bytes()).validators == (pins,)
+    assert yunshang(command) == 1  # nothing is written over
+    assert yunshang([*command[:3], str(out), *command[4:]]) == 1
+
+
 def test_what_four_validators_sealed_is_proved_offline(
     network: tuple[Engine, list[Validator]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,4 +75,5 @@ def test_what_four_validators_sealed_is_proved_offline(
     assert len(proof.descendants) >= 3
     for header, said in headers(engine):
         assert "0x" + header.keccak256.hex() == said
+    check_pinned_by_command(engine, tmp_path, pins)
     check_head_proved(engine, TrustFile.parse((tmp_path / "trust.json").read_bytes()), pins)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from threading import Lock
 from typing import Any, Final
@@ -28,7 +29,7 @@ from ledger.errors import MalformedError, TransportError
 from ledger.ports.chain import NoProofError
 from ledger.trust import Consensus, TrustFile, ValidatorSet
 
-__all__ = ["EvmAnchorProofs", "header_of"]
+__all__ = ["EvmAnchorProofs", "genesis_header", "header_of"]
 
 _KEPT: Final = 256
 _NODE_BYTES: Final = 32  # smaller nodes lie within their parents
@@ -54,12 +55,12 @@ class EvmAnchorProofs:
     """Implements `AnchorProofs` over JSON-RPC.
 
     Args:
-        url: a node's address.
+        url: a node's address, or those of several, see `Connection`.
         trust: the server's own trust file: chain, genesis block and validators.
         timeout_seconds: for each request.
     """
 
-    def __init__(self, url: str, trust: TrustFile, *, timeout_seconds: float = 5.0) -> None:
+    def __init__(self, url: str | Sequence[str], trust: TrustFile, *, timeout_seconds: float = 5.0) -> None:
         self._node = Connection(
             url, chain_id=trust.chain_id, genesis_hash=trust.genesis_hash, timeout_seconds=timeout_seconds
         )
@@ -157,6 +158,22 @@ class EvmAnchorProofs:
         if not isinstance(answer, dict):
             raise NoProofError("expected the block, got none: the chain was reorganised", code="block_gone")
         return answer
+
+
+def genesis_header(url: str, trust: TrustFile, *, timeout_seconds: float = 15.0) -> BlockHeader:
+    """Return a node's block 0.
+
+    Args:
+        url: the node's address.
+        trust: whose chain it must be on.
+        timeout_seconds: for each request.
+
+    Raises:
+        MismatchError: the node is of another chain.
+        TransportError: the node could not be asked.
+    """
+    with closing(Connection(url, chain_id=trust.chain_id, timeout_seconds=timeout_seconds)) as node:
+        return header_of(node.ask("eth_getBlockByNumber", "0x0", False))
 
 
 def header_of(block: Any) -> BlockHeader:

@@ -9,15 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rlp
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from eth_account.messages import encode_typed_data
+from eth_hash.auto import keccak
 
 from ledger.cli.export import export_evidence, write_files
 from ledger.errors import LedgerError, MalformedError, NotFoundError, PolicyError, TransportError
 from ledger.evidence import EvidenceBundle
 from ledger.merkle import InclusionProof, leaf_hash, verify_inclusion
 from ledger.types import ROLES, Role
+from scripts.sample_chain import Clique, anchored_in
 from scripts.sample_evidence import Handover, authority, trust_file, with_high_s
 
 OPENSSL = shutil.which("openssl") or "openssl"
@@ -40,6 +43,18 @@ def written(tmp_path: Path, bundle: EvidenceBundle = BUNDLE) -> Path:
     path = tmp_path / "evidence.json"
     path.write_bytes(bundle.to_bytes())
     return path
+
+
+def test_headers_of_a_proof_hash_to_the_attested_block_and_each_to_the_next(tmp_path: Path, trust: Path) -> None:
+    bundle, chain = anchored_in(Handover(), Clique)
+    paths = export_evidence(written(tmp_path, bundle), trust, tmp_path / "export")
+    blocks = [path.read_bytes() for path in sorted(paths) if path.name.startswith("block-")]
+    assert bundle.anchor is not None
+    assert keccak(blocks[0]) == bundle.anchor.block_hash
+    assert [rlp.decode(block)[0] for block in blocks[1:]] == [keccak(block) for block in blocks[:-1]]
+    nodes = [path.read_bytes() for path in sorted(paths) if path.name.startswith("receipt-path-")]
+    assert nodes == list(chain.block.path)
+    assert keccak(nodes[0]) == rlp.decode(blocks[0])[5]
 
 
 def test_stock_tools_accept_every_file(tmp_path: Path, trust: Path) -> None:
