@@ -15,11 +15,11 @@ from archive_api.projects.repository import ProjectRepository
 from archive_api.seal_status.repository import SealStatusRepository
 from archive_api.services import Services
 from archive_api.streams.models import CaptureRow, HeadRow, StreamRow
-from archive_api.streams.sequencer import capture_entries, stream_key
-from archive_api.streams.service import capture_bytes, stored_log
+from archive_api.streams.sealed import capture_records
+from archive_api.streams.sequencer import capture_entry, stream_key
+from archive_api.streams.service import stored_log
 from archive_api.supply.models import SupplyEvent
 from ledger.anchoring import Phase
-from ledger.capture import SealedCapture
 from ledger.chain_proof.events import ExpectedEvent, checkpoint_event
 from ledger.errors import MalformedError
 from ledger.log.checkpoint import Checkpoint, SignedCheckpoint
@@ -100,7 +100,7 @@ class RecordEvidenceService:
             raise NotFoundError(
                 "expected a record with a place in the log, got one that waits", code="log_entry_not_found"
             )
-        capture = SealedCapture.parse(capture_bytes(self._services, row))
+        capture = capture_records(self._services, row)
         index = row.first_index + record_index
         log = stored_log(self._services, stream_key(stream))
         note, block_hash = self._anchored(stream.origin, index) or (log.store.checkpoint() or b"", None)
@@ -109,14 +109,14 @@ class RecordEvidenceService:
         if head is None or index >= size:
             raise NotFoundError(f"expected an index below {size}, got {index}", code="log_entry_not_found")
         evidence = RecordEvidence(
-            capture.records[record_index],
+            capture.record(self._services.store, record_index),
             capture.proof(record_index),
             domain=capture.domain,
             statement=capture.statement,
             seal=capture.seal,
             certificate=capture.certificate,
             status=self._status(capture.seal.certificate_id),
-            entry=capture_entries(row, row.sequenced_at.astimezone(UTC))[record_index],
+            entry=capture_entry(row, row.sequenced_at.astimezone(UTC), record_index),
             log_proof=TreeReader(log.store, size).inclusion(index),
             checkpoint=note,
         )

@@ -35,7 +35,7 @@ from ledger.errors import LedgerError, MismatchError
 from ledger.log.record import RecordEntry
 from ledger.ports.log import LogRecord
 
-__all__ = ["Sequencer", "capture_entries", "stream_key"]
+__all__ = ["Sequencer", "capture_entries", "capture_entry", "stream_key"]
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
@@ -71,6 +71,20 @@ def capture_entries(row: CaptureRow, moment: datetime) -> list[RecordEntry]:
         )
         for index, record_id in enumerate(json.loads(row.record_ids))
     ]
+
+
+def capture_entry(row: CaptureRow, moment: datetime, record_index: int) -> RecordEntry:
+    """One of `capture_entries`."""
+    begin = 64 * record_index
+    return RecordEntry(
+        moment,
+        capture=bytes.fromhex(row.capture_id[2:]),
+        capture_cid=row.content_cid,
+        record_index=record_index,
+        record_sha256=bytes.fromhex(row.record_sha256s[begin : begin + 64]),
+        record_id=json.loads(row.record_ids)[record_index],
+        reporter=row.reporter,
+    )
 
 
 def _entry_bytes(row: CaptureRow, moment: datetime) -> list[bytes]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Final
 
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -22,12 +20,12 @@ from archive_api.streams.keys import BUILDING_STREAMS, SERVER_STREAMS, StreamKey
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.streams.reading import LogReading, StoredLog
 from archive_api.streams.schemas import CaptureOut, PromisesOut, RecordProofOut
-from archive_api.streams.sequencer import capture_entries, stream_key
-from ledger.capture import SealedCapture
+from archive_api.streams.sealed import capture_records
+from archive_api.streams.sequencer import capture_entries, capture_entry, stream_key
 from ledger.cid import parse_cid
 from ledger.errors import NotFoundError as StoreNotFoundError
 from ledger.log.promise import Promise
-from ledger.merkle import inclusion_proof, leaf_hash
+from ledger.merkle import leaf_hash
 
 __all__ = [
     "BuildingStreams",
@@ -39,8 +37,6 @@ __all__ = [
     "stored_log",
     "stream_log",
 ]
-
-_CAPTURES_KEPT: Final = 32
 
 
 def stored_log(services: Services, key: StreamKey) -> StoredLog:
@@ -216,7 +212,6 @@ class RecordProofs:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._logs: dict[int, LogReading] = {}
-        self._leaves = lru_cache(maxsize=_CAPTURES_KEPT)(self._read_leaves)
 
     def proof(self, session: Session, capture_pk: int, record_index: int) -> RecordProofOut:
         """Prove that a record was captured, and that its entry is in the log.
@@ -235,10 +230,10 @@ class RecordProofs:
             raise NotFoundError("expected a record of a capture, got none with this index", code="capture_not_found")
         place, moment = _place(row)
         proof = self._log(session, row.stream_id).proof(place + record_index)
-        entry = capture_entries(row, moment)[record_index].canonical()
+        entry = capture_entry(row, moment, record_index).canonical()
         if leaf_hash(entry).hex() != proof.leaf_hash:
             raise TransportError("expected the record's entry at its place, got another", code="log_damaged")
-        leaves = self._leaves(row.content_cid)
+        capture = capture_records(self._services, row)
         return RecordProofOut(
             **proof.model_dump(),
             entry=entry.decode(),
@@ -247,8 +242,8 @@ class RecordProofs:
             record_index=record_index,
             record_count=row.record_count,
             records_root=json.loads(row.statement)["recordsRoot"].removeprefix("0x"),
-            record_leaf_hash=leaves[record_index].hex(),
-            record_path=[item.hex() for item in inclusion_proof(leaves, record_index).path],
+            record_leaf_hash=capture.leaves[record_index].hex(),
+            record_path=[item.hex() for item in capture.proof(record_index).path],
         )
 
     def at(self, session: Session, key: StreamKey, index: int) -> RecordProofOut:
@@ -272,10 +267,6 @@ class RecordProofs:
                 self._services, stream_key(session.get_one(StreamRow, stream_id))
             ).fixed()
         return log
-
-    def _read_leaves(self, content_cid: str) -> list[bytes]:
-        data = b"".join(self._services.store.open(parse_cid(content_cid)).iter_range())
-        return [leaf_hash(record) for record in SealedCapture.parse(data).records]
 
 
 def _place(row: CaptureRow) -> tuple[int, datetime]:

@@ -7,10 +7,8 @@ they count only if they lead to the root that was sealed.
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
-from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import and_, or_, select
@@ -18,6 +16,7 @@ from sqlmodel import Session, col
 
 from archive_api.errors import MismatchError, NotFoundError
 from archive_api.outbox.repository import number
+from archive_api.recent import Recent
 from archive_api.services import Services
 from archive_api.streams.keys import StreamKey, StreamName
 from archive_api.streams.models import CaptureRow
@@ -38,31 +37,8 @@ _RANGES: Final = 16
 """Captures read by one query."""
 
 
-class _Trees:
-    """The trees of captures asked for last; their leaves are bounded in number."""
-
-    def __init__(self, *, leaves: int) -> None:
-        self._room = leaves
-        self._trees: OrderedDict[str, MerkleTree] = OrderedDict()
-        self._lock = Lock()
-
-    def find(self, capture_id: str) -> MerkleTree | None:
-        with self._lock:
-            tree = self._trees.get(capture_id)
-            if tree is not None:
-                self._trees.move_to_end(capture_id)
-            return tree
-
-    def keep(self, capture_id: str, tree: MerkleTree) -> None:
-        with self._lock:
-            if capture_id not in self._trees:
-                self._trees[capture_id] = tree
-                self._room -= tree.size
-            while self._room < 0 and len(self._trees) > 1:
-                self._room += self._trees.popitem(last=False)[1].size
-
-
-_TREES: Final = _Trees(leaves=_LEAVES_KEPT)
+_TREES: Final = Recent[MerkleTree](room=_LEAVES_KEPT)
+"""Of captures asked for last, by their id."""
 
 
 class TraceProofs:
@@ -177,7 +153,7 @@ class TraceProofs:
                         f"expected the records that were sealed as {row.capture_id}, got others in the catalogue",
                         code="statement_changed",
                     )
-                _TREES.keep(row.capture_id, tree)
+                _TREES.keep(row.capture_id, tree, weight=tree.size)
                 found[pk] = tree
         return found
 
