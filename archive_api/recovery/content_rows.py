@@ -6,6 +6,7 @@ lists; an encrypted one is opened with the archive's own key; (3) contents count
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -120,15 +121,20 @@ class ContentRows:
             return
         self.chain.name_roster(handover, manifest.roster)
         total = missing = 0
+        listed_entries = self._listed(handover, "entries")
+        listed_contents = self._listed(handover, "content")
         files: dict[bytes, tuple[int, DocumentEntry]] = {}
         for index, listed in enumerate(manifest.entries):
-            entry, canonical, is_sealed = self._entry(handover, index, parse_cid(listed.entry_cid), listed.leaf_hash)
+            cid = listed_entries.get(f"{index}.json")
+            entry, canonical, is_sealed = self._entry(handover, index, cid, listed.leaf_hash)
             if entry is None:
                 total += self._stored_size(listed.content_cid)
                 continue
-            values = self._values(handover, index, entry, canonical)
+            values = self._values(handover, index, entry, canonical) | {"leaf_hash": listed.leaf_hash.hex()}
             values["entry_cid"] = listed.entry_cid if is_sealed else None
-            values["content_bytes"] = self._content_bytes(handover, index, entry, values["size"])
+            values["content_bytes"] = self._content_bytes(
+                handover, index, listed_contents.get(str(index)), values["size"]
+            )
             self.rows.add(EntryRow, **values)
             total += values["size"]
             missing += values["content_bytes"] is None
@@ -150,8 +156,13 @@ class ContentRows:
             relation_submission=relation and fields.prefixed_hex(relation.submission),
         )
 
-    def _entry(self, handover: Handover, index: int, cid: Cid, leaf: bytes) -> tuple[DocumentEntry | None, str, bool]:
+    def _entry(
+        self, handover: Handover, index: int, cid: Cid | None, leaf: bytes
+    ) -> tuple[DocumentEntry | None, str, bool]:
         place = f"{handover.statement_id}/{index}"
+        if cid is None:
+            self._leave_out("entries", place, "its entry is not in the store")
+            return None, "", False
         try:
             data = self._bytes(cid)
             if is_envelope(data):
@@ -162,10 +173,22 @@ class ContentRows:
                 return opened, opened.canonical().decode(), True
             if leaf_hash(data) != leaf:
                 raise MismatchError("expected the entry that was sealed, got another", where=place)
-            return DocumentEntry.from_json(parse_canonical(data)), data.decode(), False
+            entry = DocumentEntry.from_json(json.loads(data))
+            if entry.canonical() != data:
+                raise MismatchError("expected a canonical entry, got another serialisation", where=place)
+            return entry, data.decode(), False
         except LedgerError as error:
             self._leave_out("entries", place, str(error))
             return None, "", False
+
+    def _listed(self, handover: Handover, name: str) -> dict[str, Cid]:
+        """CIDs of a directory of the sealed content: as it lies there, without spelling each out."""
+        root = Cid.from_bytes(handover.statement.content_cid)
+        try:
+            return dict(self.store.list(self.store.resolve(root, name)))
+        except LedgerError as error:
+            self._leave_out("entries", handover.statement_id, f"its directory {name}: {error}")
+            return {}
 
     def _stored_size(self, cid: str) -> int:
         try:
@@ -212,14 +235,13 @@ class ContentRows:
             "sha256": entry.sha256.hex(),
             "sm3": entry.sm3.hex(),
             "cid": entry.cid,
-            "leaf_hash": leaf_hash(canonical.encode()).hex(),
             "level": level_of(entry.security_level),
             "entry": canonical,
             "key_commitment": None if encryption is None else encryption.key_commitment.hex(),
         }
 
-    def _content_bytes(self, handover: Handover, index: int, entry: DocumentEntry, size: int) -> int | None:
-        if self.store.has(parse_cid(entry.cid)):  # (3)
+    def _content_bytes(self, handover: Handover, index: int, cid: Cid | None, size: int) -> int | None:
+        if cid is not None and self.store.has(cid):  # (3)
             return file_tree_bytes(size)
         self._leave_out("entries", f"{handover.statement_id}/{index}", "its content is not in the store")
         return None

@@ -168,7 +168,7 @@ class World:
 
     # The chain
 
-    def settle(self, *, timeout_seconds: float = 30) -> None:
+    def settle(self, *, timeout_seconds: float = 120) -> None:
         """Let the worker work until every job is final or refused."""
         deadline = time.monotonic() + timeout_seconds
         while True:

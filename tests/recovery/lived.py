@@ -62,7 +62,7 @@ class Lived:
         rebuild = Rebuild(
             database=database,
             reader=services.chain,
-            store=services.store,
+            store=options.pop("store", services.store),
             trust=services.trust,
             logs=logs or folder / "logs",
             keys=options.pop("keys", keys),
