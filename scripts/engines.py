@@ -74,9 +74,11 @@ _BUILT = {
 _FOLDERS = {"geth": "geth", "ipfs": "kubo"}
 _PACKAGES = {
     "postgres": ("postgresql-15", "postgresql-client-15", "postgresql-common", "libpq5"),
-    "nginx": ("nginx", "nginx-common"),
+    "nginx": ("nginx", "nginx-common", "libnginx-mod-http-js"),
 }
 NAMES = (*_BUILT, *_PACKAGES)
+NJS = "usr/lib/nginx/modules/ngx_http_js_module.so"
+"""Where Debian puts nginx's module njs, from the root."""
 
 
 def cache() -> Path:
@@ -103,8 +105,8 @@ def find(name: str) -> Path | None:
     if name in _BUILT:
         return _named(_BUILT[name].variable) or _first([cache() / f"{_FOLDERS[name]}-{version(name)}" / name])
     if name == "nginx":
-        places = [Path("/usr/sbin/nginx"), Path(shutil.which("nginx") or "nginx"), _unpacked() / "usr/sbin/nginx"]
-        return _named("YUNSHANG_NGINX") or _first(places)
+        with_njs = [root for root in (Path("/"), _unpacked()) if (root / NJS).is_file()]
+        return _named("YUNSHANG_NGINX") or _first([root / "usr/sbin/nginx" for root in with_njs])
     named = os.environ.get("YUNSHANG_POSTGRES")
     if named:
         programs = [Path(named) / "postgres"]
@@ -249,7 +251,7 @@ def _install(name: str, say: Callable[[str], None]) -> None:
     packages = _PACKAGES[name]
     apt = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y")
     if os.geteuid() == 0:
-        install = (*apt, "install", "--no-install-recommends", packages[0])
+        install = (*apt, "install", "--no-install-recommends", *packages)
         try:
             _run(*install)
         except EngineError:
