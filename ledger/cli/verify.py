@@ -42,6 +42,7 @@ _EPILOG = """\
   yunshang-verify evidence.json --trust trust.json
   yunshang-verify evidence.json --trust trust.json --file 竣工图.pdf
   yunshang-verify evidence.json --trust trust.json --rpc http://127.0.0.1:8545 --require-anchor observed --json
+  yunshang-verify evidence.json --trust trust.json --require-anchor proved
   yunshang-verify event-evidence.json --trust trust.json --rpc http://127.0.0.1:8545
 """
 
