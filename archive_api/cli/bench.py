@@ -23,11 +23,11 @@ _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 def bench(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="只运行这些 Only these, such as bim, capture, gas, log, reading."),
+        typer.Argument(metavar="[NAME]...", help="只运行这些 Only these, such as api, bim, capture, gas, log."),
     ] = None,
     *,
     seconds: Annotated[
-        float | None, typer.Option("--seconds", min=1, help="capture：测量多少秒 For capture: how long to measure.")
+        float | None, typer.Option("--seconds", min=1, help="api、capture：测量多少秒 For api and capture: how long.")
     ] = None,
     database: Annotated[
         str | None,
@@ -60,10 +60,10 @@ def bench(
             )
     given = {"--seconds": seconds, "--database": database}
     options = [part for name, value in given.items() if value is not None for part in (name, str(value))]
-    if options and wanted != ["capture"]:
+    if options and wanted not in (["capture"], ["api"] if database is None else ["capture"]):
         raise CommandError(
-            "--seconds 与 --database 只用于 capture",
-            "expected --seconds and --database with capture alone",
+            "--seconds 只用于 api 或 capture，--database 只用于 capture",
+            "expected --seconds with api or capture alone, --database with capture alone",
             code="usage",
             exit_code=USAGE,
         )

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from ledger.canonical import refuse_depth
 from ledger.errors import MalformedError, MismatchError, TransportError
@@ -21,6 +22,7 @@ __all__ = ["Connection", "NodeError", "from_hex", "from_quantity", "to_hex"]
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 16
+_THREADS = 64
 _QUANTITY_CHARACTERS = 2 + 64  # 256 bits
 # anvil without history, asked for the newest block just when it mines the next: the block it had in mind is gone.
 _BLOCK_GONE = "blockoutofrange"
@@ -91,6 +93,9 @@ class Connection:
         self._url = self._urls[0]
         self._timeout_seconds = timeout_seconds
         self._session = requests.Session()
+        keeping = HTTPAdapter(pool_maxsize=_THREADS)  # one socket for each thread, and none thrown away
+        self._session.mount("http://", keeping)
+        self._session.mount("https://", keeping)
         # A proxy from the environment must not see, or break, what stays on this machine.
         self._session.trust_env = any(urlsplit(address).hostname not in _LOOPBACK for address in self._urls)
         self.chain_id = chain_id
