@@ -32,7 +32,6 @@ from ledger.canonical import parse_record
 from ledger.chain_proof.events import checkpoint_event
 from ledger.chain_proof.item import AnchorProof
 from ledger.errors import LedgerError, MalformedError, MismatchError
-from ledger.items import UnknownItemError
 from ledger.levels import (
     CLOCK_TOLERANCE,
     CertificateWitness,
@@ -52,6 +51,7 @@ from ledger.ports.chain import AnchoredCheckpoint
 from ledger.record_evidence import RecordEvidence
 from ledger.report import AnchorLevel, Finding, Outcome, Step, VerificationReport
 from ledger.trust import LogPin, TrustFile
+from ledger.verdicts import required_or_less, unread, unread_report
 
 __all__ = ["EVENT_STREAMS", "RECORD_STEPS", "HeadWitness", "NameEvent", "verify_record"]
 
@@ -143,8 +143,7 @@ def verify_record(
     try:
         bundle = RecordEvidence.parse(bundle_bytes)  # (1)
     except LedgerError as error:
-        reason = "unknown_item" if isinstance(error, UnknownItemError) else "form_refused"
-        return _unread(Finding.of(reason, f"{error.code}: {error}"), required_level, now)
+        return unread_report(RECORD_STEPS[:7], unread(error), required_level=required_level, now=now)
     check = _Check(
         bundle,
         trust,
@@ -178,17 +177,6 @@ def verify_record(
         proven_by=anchor.proven_by,
         block_time=None if anchor.block is None else block_time(anchor.block.block_time),
         subject=_subject(bundle, log, anchor, status_time),
-    )
-
-
-def _unread(found: Finding, required: AnchorLevel, now: datetime) -> VerificationReport:
-    later = Finding.of("not_reached")
-    return VerificationReport(
-        tuple(Step(number, name, found if number == 1 else later) for number, name in enumerate(RECORD_STEPS[:7], 1)),
-        (),
-        level=AnchorLevel.NONE,
-        required_level=required,
-        as_of=now,
     )
 
 
@@ -299,10 +287,7 @@ def _anchor(check: _Check, log: _Log) -> _Anchor:
         anchor = _observed(check, check.chain, log, anchor)
     if check.bundle.anchor_proof is not None and log.heads and not _is_refused(anchor):
         anchor = _proved(check, check.bundle.anchor_proof, log, anchor)
-    if anchor.level < check.required and anchor.finding.outcome is Outcome.PASSED:
-        finding = Finding.of("anchor_level", required=check.required.label, reached=anchor.level.label)
-        return replace(anchor, finding=finding)
-    return anchor
+    return replace(anchor, finding=required_or_less(anchor.finding, anchor.level, check.required))
 
 
 def _is_refused(anchor: _Anchor) -> bool:

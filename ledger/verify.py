@@ -40,7 +40,7 @@ from ledger.chain_proof.events import submission_event
 from ledger.chain_proof.item import AnchorProof
 from ledger.envelope import EntryEncryption
 from ledger.errors import LedgerError, MalformedError, MismatchError
-from ledger.evidence import EvidenceBundle, UnknownItemError
+from ledger.evidence import EvidenceBundle
 from ledger.levels import (
     CLOCK_TOLERANCE,
     ChainWitness,
@@ -60,6 +60,7 @@ from ledger.ports.chain import SubmissionStatus
 from ledger.report import AnchorLevel, Finding, Outcome, PartyVerdict, Step, VerificationReport, worst
 from ledger.trust import TrustFile
 from ledger.types import ROLES
+from ledger.verdicts import required_or_less, unread, unread_report
 
 __all__ = [
     "STEP_NAMES",
@@ -159,9 +160,8 @@ def verify_bundle(
     try:
         bundle = EvidenceBundle.parse(bundle_bytes)  # (1)
     except LedgerError as error:
-        reason = "unknown_item" if isinstance(error, UnknownItemError) else "form_refused"
         wanted = _ALWAYS if file is None else (*_ALWAYS, "file")
-        return _unread(Finding.of(reason, f"{error.code}: {error}"), wanted, required_level, now)
+        return _unread(unread(error), wanted, required_level, now)
     check = _Check(bundle, trust, checker=seal_checker, chain=chain, required=required_level, now=now)
     anchor = _anchor(check)  # (5)
     stamped, stamp_time = _timestamp(check)  # (12)
@@ -213,14 +213,8 @@ def unchecked(finding: Finding, *, required_level: AnchorLevel, now: datetime) -
 
 
 def _unread(found: Finding, wanted: tuple[str, ...], required: AnchorLevel, now: datetime) -> VerificationReport:
-    later = Finding.of("not_reached")
-    return VerificationReport(
-        tuple(Step(number, name, found if number == 1 else later) for number, name in enumerate(wanted, 1)),
-        tuple(PartyVerdict(role, later) for role in ROLES),
-        level=AnchorLevel.NONE,
-        required_level=required,
-        as_of=now,
-    )
+    parties = tuple(PartyVerdict(role, Finding.of("not_reached")) for role in ROLES)
+    return unread_report(wanted, found, required_level=required, now=now, parties=parties)
 
 
 def _document(check: _Check) -> Finding:
@@ -265,10 +259,7 @@ def _anchor(check: _Check) -> _Anchor:
         anchor = _Anchor(Finding.of("anchor_observed", block=block.number, time=text), AnchorLevel.OBSERVED, time, seen)
     if bundle.anchor_proof is not None:
         anchor = _proved(check, bundle.anchor_proof, anchor)
-    if anchor.level < check.required and anchor.finding.outcome is Outcome.PASSED:
-        finding = Finding.of("anchor_level", required=check.required.label, reached=anchor.level.label)
-        return replace(anchor, finding=finding)
-    return anchor
+    return replace(anchor, finding=required_or_less(anchor.finding, anchor.level, check.required))
 
 
 def _proved(check: _Check, proof: AnchorProof, anchor: _Anchor) -> _Anchor:

@@ -7,7 +7,6 @@ Usage: python scripts/vectors_bim.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import json
 import struct
 import sys
@@ -21,6 +20,7 @@ from ledger.bim.reference import ReferenceKernel
 from ledger.bim.scan import ModelScan
 from ledger.bim.schema import Aspect
 from ledger.errors import MalformedError
+from scripts.vector_files import write_or_check
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "bim"
 
@@ -465,19 +465,8 @@ def documents() -> dict[str, Any]:
 
 def main() -> int:
     """Write the files, or with --check compare them; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
-    check = parser.parse_args().check
-    code = 0
-    for name, document in documents().items():
-        written = json.dumps(document, indent=1) + "\n"
-        path = DIRECTORY / name
-        if not check:
-            path.write_text(written, encoding="ascii")
-        elif not path.is_file() or path.read_text(encoding="ascii") != written:
-            print(f"expected {name} as generated, got another content", file=sys.stderr)
-            code = 1
-    return code
+    files = {name: json.dumps(document, indent=1) + "\n" for name, document in documents().items()}
+    return write_or_check(DIRECTORY, files, description=__doc__)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Usage: python scripts/vectors_consistency.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from scripts.vector_files import write_or_check  # noqa: E402
 from scripts.vectors_merkle import split, tree_hash  # noqa: E402
 
 PATH = PROJECT / "tests" / "vectors" / "merkle" / "consistency.json"
@@ -78,16 +78,8 @@ def document() -> str:
 
 def main() -> int:
     """Write the file, or with --check compare it; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
-    text = document()
-    if parser.parse_args().check:
-        if PATH.is_file() and PATH.read_text(encoding="ascii") == text:
-            return 0
-        print(f"expected {PATH.name} as generated, got another content", file=sys.stderr)
-        return 1
-    PATH.write_text(text, encoding="ascii")
-    return 0
+    files = {PATH.name: document()}
+    return write_or_check(PATH.parent, files, description=__doc__)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ Usage: python scripts/vectors_envelope.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hmac
 import json
@@ -19,6 +18,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from scripts.vector_files import write_or_check
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "envelope"
 FORMAT = b"yunshang-envelope/v1"
@@ -158,18 +159,8 @@ def document() -> dict[str, Any]:
 
 def main() -> int:
     """Write the file, or with --check compare it; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
-    text = json.dumps(document(), indent=1) + "\n"
-    path = DIRECTORY / "envelopes.json"
-    if parser.parse_args().check:
-        if path.is_file() and path.read_text(encoding="ascii") == text:
-            return 0
-        print(f"expected {path.name} as generated, got another content", file=sys.stderr)
-        return 1
-    DIRECTORY.mkdir(exist_ok=True)
-    path.write_text(text, encoding="ascii")
-    return 0
+    files = {"envelopes.json": json.dumps(document(), indent=1) + "\n"}
+    return write_or_check(DIRECTORY, files, description=__doc__)
 
 
 if __name__ == "__main__":

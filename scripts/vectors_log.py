@@ -6,7 +6,6 @@ a library's. Usage: python scripts/vectors_log.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import sys
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from scripts.vector_files import write_or_check
 
 PATH = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "log" / "access.json"
 SEED = bytes(range(32))
@@ -70,20 +71,9 @@ def document() -> dict[str, Any]:
 
 
 def main() -> int:
-    """Entry: 0, or 1 where `--check` finds a difference."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare instead of writing")
-    wanted = json.dumps(document(), ensure_ascii=False, indent=1) + "\n"
-    if parser.parse_args().check:
-        if PATH.read_text("utf-8") == wanted:
-            print(f"{PATH.name}: as made")
-            return 0
-        print(f"{PATH.name} is stale", file=sys.stderr)
-        return 1
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    PATH.write_text(wanted, "utf-8")
-    print(f"wrote {PATH}")
-    return 0
+    """Write the file, or with --check compare it; returns the exit code."""
+    files = {PATH.name: json.dumps(document(), ensure_ascii=False, indent=1) + "\n"}
+    return write_or_check(PATH.parent, files, description=__doc__)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ Usage: python scripts/vectors_merkle.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from scripts.vector_files import write_or_check
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "merkle"
 
@@ -66,17 +67,8 @@ def document() -> dict[str, Any]:
 
 def main() -> int:
     """Write the file, or with --check compare it; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
-    text = json.dumps(document(), indent=1) + "\n"
-    path = DIRECTORY / "trees.json"
-    if parser.parse_args().check:
-        if path.is_file() and path.read_text(encoding="ascii") == text:
-            return 0
-        print(f"expected {path.name} as generated, got another content", file=sys.stderr)
-        return 1
-    path.write_text(text, encoding="ascii")
-    return 0
+    files = {"trees.json": json.dumps(document(), indent=1) + "\n"}
+    return write_or_check(DIRECTORY, files, description=__doc__)
 
 
 if __name__ == "__main__":

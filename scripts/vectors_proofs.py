@@ -5,7 +5,6 @@ Usage: python scripts/vectors_proofs.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from scripts.sample_chain import (
     validator_set,
 )
 from scripts.sample_evidence import NOW, Handover
+from scripts.vector_files import write_or_check
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "proofs"
 HANDOVER = Handover()
@@ -153,19 +153,7 @@ def documents() -> dict[str, str]:
 
 def main() -> int:
     """Write the files, or with --check compare them; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
-    check = parser.parse_args().check
-    differing = 0
-    for name, text in documents().items():
-        path = DIRECTORY / name
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode("utf-8"))
-        elif not path.is_file() or path.read_bytes() != text.encode("utf-8"):
-            print(f"expected {name} as generated, got another content", file=sys.stderr)
-            differing += 1
-    return 1 if differing else 0
+    return write_or_check(DIRECTORY, documents(), description=__doc__)
 
 
 if __name__ == "__main__":

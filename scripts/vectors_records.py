@@ -5,7 +5,6 @@ Usage: python scripts/vectors_records.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from ledger.types import Role
 from scripts import sample_status
 from scripts.sample_evidence import NOW, PUBLISHING, key_store
 from scripts.sample_records import WITNESSES, Reported, Witness, witness_trust
+from scripts.vector_files import write_or_check
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "records"
 GOOD = Reported()
@@ -148,19 +148,7 @@ def documents() -> dict[str, str]:
 
 def main() -> int:
     """Write the files, or with --check compare them; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
-    check = parser.parse_args().check
-    differing = 0
-    for name, text in documents().items():
-        path = DIRECTORY / name
-        if not check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(text.encode("utf-8"))
-        elif not path.is_file() or path.read_bytes() != text.encode("utf-8"):
-            print(f"expected {name} as generated, got another content", file=sys.stderr)
-            differing += 1
-    return 1 if differing else 0
+    return write_or_check(DIRECTORY, documents(), description=__doc__)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Usage: python scripts/vectors_seal.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import base64
 import datetime
 import hashlib
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from ledger.identifiers.uscc import validate_uscc
+from scripts.vector_files import write_or_check
 from signing import der
 from signing.authority import DevelopmentAuthority
 from signing.cades import SealValue, rebuild_cms, seal, signed_attributes
@@ -418,21 +418,8 @@ def documents() -> Mapping[str, object]:
 
 def main() -> int:
     """Write the files, or with --check compare them; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the files instead of writing them")
-    check = parser.parse_args().check
-    differing = []
-    for name, document in documents().items():
-        text = json.dumps(document, ensure_ascii=False, indent=1) + "\n"
-        path = DIRECTORY / name
-        if check:
-            if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                differing.append(name)
-        else:
-            path.write_text(text, encoding="utf-8")
-    for name in differing:
-        print(f"expected {name} as generated, got another content", file=sys.stderr)
-    return 1 if differing else 0
+    files = {name: json.dumps(item, ensure_ascii=False, indent=1) + "\n" for name, item in documents().items()}
+    return write_or_check(DIRECTORY, files, description=__doc__)
 
 
 if __name__ == "__main__":

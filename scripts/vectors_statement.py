@@ -6,7 +6,6 @@ Usage: python scripts/vectors_statement.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from ledger.statement import (
 )
 from ledger.types import Role
 from scripts.sample_evidence import DOMAIN, Handover
+from scripts.vector_files import write_or_check
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "tests" / "vectors" / "statement"
 
@@ -82,17 +82,8 @@ def document() -> dict[str, Any]:
 
 def main() -> int:
     """Write the file, or with --check compare it; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the file instead of writing it")
-    text = json.dumps(document(), ensure_ascii=False, indent=1) + "\n"
-    path = DIRECTORY / "statements.json"
-    if parser.parse_args().check:
-        if path.is_file() and path.read_bytes() == text.encode("utf-8"):
-            return 0
-        print(f"expected {path.name} as generated, got another content", file=sys.stderr)
-        return 1
-    path.write_bytes(text.encode("utf-8"))
-    return 0
+    files = {"statements.json": json.dumps(document(), ensure_ascii=False, indent=1) + "\n"}
+    return write_or_check(DIRECTORY, files, description=__doc__)
 
 
 if __name__ == "__main__":
