@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Measure the API under many readers: 50 clients that read and verify at the same time, as people do.
 
-Usage: bench_api.py [--seconds 120] [--clients 50] [--think-ms 1000]. A sample handover is made first, then a server of its
-own (node, worker, logs, as `yunshang up` has them) answers. Each client has a connection that it keeps, draws what it
-asks from the mix below, and looks at the answer for a second in the mean; 0: it asks again at once, and the figure is
-one of how long 50 requests wait for each other. What counts is what was
-answered after a quarter of the time, when caches are warm; an answer of another status than expected is an error.
-Memory is that of the server with its children: the median of the second quarter of the time beside that of the last.
-The last line is JSON. Exit 1: a figure was missed.
+Usage: bench_api.py [--seconds 120] [--clients 50] [--think-ms 1000]. A sample handover is made first, then a server
+of its own (node, worker, logs, as `yunshang up` has them) answers. Each client has a connection that it keeps, draws
+what it asks from the mix below, and looks at the answer for a second in the mean; with 0 it asks again at once, and
+the figure is of how long 50 requests wait for each other. What counts is what was answered after a quarter of the
+time, when caches are warm; an answer of another status than expected is an error. Memory is that of the server with
+its children: the median of the second quarter of the time beside that of the last. The last line is JSON. Exit 1: a
+figure was missed.
 """
 
 from __future__ import annotations
