@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,14 +24,16 @@ from archive_api.cli.review import load_trust
 from archive_api.db.engine import Database
 from archive_api.home import load_home
 from archive_api.http import hex32
-from archive_api.streams.keys import ARCHIVE, BUILDING_STREAMS, StreamName
+from archive_api.recovery.overdue import checked_lately
+from archive_api.streams.keys import ARCHIVE, BUILDING_STREAMS, SERVER_STREAMS, StreamName
 from ledger.errors import MalformedError, TransportError
 from ledger.hashing import keccak256
 from ledger.log.access_audit import examine_access
 from ledger.log.checkpoint import SignedCheckpoint
 from ledger.log.promise import Promise
 from ledger.log.record_audit import examine_records
-from ledger.log.verify import Finding
+from ledger.log.server_entries import examine_server_entries
+from ledger.log.verify import Examine, Finding
 from ledger.ports.chain import AnchoredCheckpoint
 from ledger.trust import TrustFile
 
@@ -66,6 +68,10 @@ _FINDINGS: Final = {
     "time_goes_back": "条目时间倒退",
 }
 _DOUBTS: Final = {
+    "check_failed": "最近一次核查发现的问题尚未修复",
+    "check_incomplete": "最近一次核查未能核对全部内容",
+    "check_missing": "没有核查记录",
+    "check_overdue": "核查逾期",
     "head_overdue": "日志头逾期未上链",
     "log_empty": "日志没有检查点",
     "no_log_key": "信任文件中没有日志公钥",
@@ -86,6 +92,7 @@ class _Given:
     promises: tuple[Promise, ...]
     stream: str
     building_key: str | None
+    fixity_days: int
 
     @property
     def owner(self) -> str:
@@ -108,12 +115,15 @@ def verify(
         Path | None, typer.Option("--keep", help="通过后把检查点存为文件 Keep the checkpoint in a file, if it passed.")
     ] = None,
     stream: Annotated[
-        str, typer.Option("--stream", help="日志：access、datasets，或房屋的 supply、funds Which log.")
+        str, typer.Option("--stream", help="日志：access、datasets、fixity、catalogue，或房屋的 supply、funds Which log.")
     ] = ACCESS_STREAM,
     building: Annotated[
         str | None,
         typer.Option("--building", metavar="KEY", help="房屋建筑的键，supply、funds 须有 Key of a building."),
     ] = None,
+    fixity_days: Annotated[
+        int, typer.Option("--fixity-days", min=1, help="fixity：核查最多隔几天 For fixity: how old a check may be.")
+    ] = 35,
     rpc: Annotated[str | None, typer.Option("--rpc", help="自己的节点地址 Address of your own node.")] = None,
     trust: TrustOption = None,
     home: HomeOption = DEFAULT_HOME,
@@ -131,6 +141,8 @@ def verify(
 
         yunshang audit verify --api https://archive.example --trust trust.json --from last.txt --keep now.txt
 
+        yunshang audit verify --stream fixity --fixity-days 7
+
         yunshang audit verify --stream supply --building 0x5d… --rpc http://127.0.0.1:8545
     """
     output = Output(as_json)
@@ -144,6 +156,7 @@ def verify(
         tuple(Promise.from_text(line) for path in promise or () for line in path.read_text("ascii").split()),
         stream,
         building,
+        fixity_days,
     )
     report, note = _audit(given, output)
     _show(report, output)
@@ -228,7 +241,7 @@ def erase(
 
 def _stream_of(stream: str, building: str | None) -> tuple[str, str | None]:
     """The stream and its building, or a usage error."""
-    archives = (ACCESS_STREAM, StreamName.DATASETS.value)
+    archives = (ACCESS_STREAM, StreamName.DATASETS.value, *(name.value for name in SERVER_STREAMS))
     known = archives if building is None else tuple(sorted(BUILDING_STREAMS))
     if stream not in known:
         raise CommandError(
@@ -267,12 +280,26 @@ def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:
             promises=given.promises,
             clear=None if clear is None else clear.of,
             surplus=(lambda: ()) if clear is None else clear.surplus,
-            examine=examine_access if is_access else examine_records,
+            examine=_examine(given.stream),
             has_heartbeats=is_access,
             run=in_processes(os.cpu_count() or 1) if size > _SMALL else map,
             progress=advance,
         )
-        return audit.check(source, note), note
+        report = audit.check(source, note)
+        if given.stream == StreamName.FIXITY and not report.findings:
+            doubts = checked_lately(source, report.size, now=audit.now, within=timedelta(days=given.fixity_days))
+            report = replace(
+                report,
+                doubts=(*report.doubts, *doubts),
+                outcome="INDETERMINATE" if doubts else report.outcome,
+            )
+        return report, note
+
+
+def _examine(stream: str) -> Examine:
+    if stream == ACCESS_STREAM:
+        return examine_access
+    return examine_server_entries if stream in SERVER_STREAMS else examine_records
 
 
 def _anchored(given: _Given, origin: str, output: Output) -> Sequence[AnchoredCheckpoint] | None:
