@@ -12,7 +12,7 @@ from archive_api.cli.decryption import EncryptionKeyOption, EncryptionPassphrase
 from archive_api.cli.failures import COULD_NOT_CHECK, FAILED, OK, USAGE, CommandError
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
-from archive_api.cli.recovery import archive_keys, chain_of, trust_of
+from archive_api.cli.recovery import archive_keys, chain_of, content_of, trust_of
 from archive_api.cli.running import running_server
 from archive_api.home import Home, load_home
 from ledger.errors import NotFoundError, TransportError
@@ -21,6 +21,7 @@ from ledger.ports.blobs import BlobStore
 __all__ = ["fsck"]
 
 _SHOWN: Final = 30
+_MULTIADDR: Final = ("/ip4/", "/ip6/", "/dns")
 _PARTS: Final = {"blocks": "块", "content": "内容", "logs": "日志", "catalogue": "目录", "fixity": "核查记录"}
 _OUTCOMES: Final = {
     "passed": ("核查通过：块、日志、目录与链一致", "bold green"),
@@ -33,7 +34,10 @@ def fsck(
     *,
     replica: Annotated[
         str | None,
-        typer.Option("--replica", help="同一内容的另一库目录 Folder of another block store with the same content."),
+        typer.Option(
+            "--replica",
+            help="同一内容的另一库：目录或 Kubo 节点 Another store: a folder, or a Kubo node by its multiaddr.",
+        ),
     ] = None,
     repair: Annotated[
         bool,
@@ -63,6 +67,8 @@ def fsck(
 
         yunshang fsck --home var/home --replica /mnt/copy/blocks --repair
 
+        yunshang fsck --home var/home --replica /ip4/10.0.0.7/tcp/5001 --repair
+
         yunshang fsck --home var/home --recheck 12
     """
     output = Output(as_json)
@@ -84,8 +90,13 @@ def fsck(
 
 
 def _replica(where: str) -> Any:
+    """A folder, or a Kubo node by its multiaddr, which begins like an absolute path that no folder has."""
     from ledger.adapters.blocks import BlockStore
 
+    if where.startswith(_MULTIADDR):
+        from ledger.adapters.kubo import KuboStore
+
+        return closing(KuboStore.connect((where,), replicas=1))
     return BlockStore(Path(where), read_only=True)
 
 
@@ -95,7 +106,6 @@ def _checked(
     from archive_api.db.engine import Database
     from archive_api.recovery.fsck import Fsck
     from archive_api.serve import locked_home
-    from ledger.adapters.blocks import BlockStore
     from ledger.adapters.clock import SystemClock
     from ledger.log.keys import LogSigner
 
@@ -107,14 +117,14 @@ def _checked(
         reader = stack.enter_context(chain_of(home, trust, rpc))
     except (TransportError, NotFoundError) as error:
         output.warn("无法连接节点：不能与链核对", str(error))
-    store = stack.enter_context(BlockStore(home.blocks_dir, read_only=not repair))
+    store, blocks = stack.enter_context(content_of(home, read_only=not repair))
     has_catalogue = home.database_path.exists()
     database = stack.enter_context(closing(Database(f"sqlite:///{home.database_path}"))) if has_catalogue else None
     total = sum(path.stat().st_size for path in home.blocks_dir.glob("packs/*.pack"))
     advance = stack.enter_context(output.progress("核查内容块", "checking blocks, bytes", total))
     report = Fsck(
         store=store,
-        blocks=home.blocks_dir,
+        blocks=blocks,
         database=database,
         reader=reader,
         trust=trust,
@@ -133,14 +143,13 @@ def _rechecked(home: Home, index: int, replica: BlobStore | None) -> dict[str, A
     from archive_api.recovery.possession import recheck
     from archive_api.streams.keys import StreamName
     from archive_api.streams.server_log import entries_of, server_log_folder
-    from ledger.adapters.blocks import BlockStore
     from ledger.adapters.log_files import LogFiles
     from ledger.log.server_entries import FixityEntry
 
     log = LogFiles(server_log_folder(home.logs_dir, StreamName.FIXITY), read_only=True)
     entry = FixityEntry.parse(entries_of(log, index, index + 1)[0])
     with ExitStack() as stack:
-        own = replica or stack.enter_context(BlockStore(home.blocks_dir, read_only=True))
+        own = replica or stack.enter_context(content_of(home, read_only=True))[0]
         wrong, doubts = recheck(entry, own.get_block, own.cids())
     return {
         "outcome": "failed" if wrong else "indeterminate" if doubts else "passed",

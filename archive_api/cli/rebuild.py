@@ -12,7 +12,7 @@ import typer
 from archive_api.cli.decryption import EncryptionKeyOption, EncryptionPassphraseOption
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
-from archive_api.cli.recovery import archive_keys, chain_of, trust_of
+from archive_api.cli.recovery import archive_keys, chain_of, content_of, trust_of
 from archive_api.home import Home, load_home
 
 __all__ = ["rebuild"]
@@ -40,9 +40,10 @@ def rebuild(
 ) -> None:
     """由链与内容库重建目录数据库。Make the catalogue again from chain and content; the server must be stopped.
 
-    Needed in the home: `config.json`, `trust.json` and the keys below `server/`, the content in `server/blocks`, and
-    the chain in `server/chain` or behind `--rpc`. Logs that are missing are restored from content. Restricted documents
-    need the archive's encryption key. What can't be made again is listed; `docs/recovery.md` says why.
+    Needed in the home: `config.json`, `trust.json` and the keys below `server/`; the content in `server/blocks` or on
+    IPFS nodes; the chain in `server/chain` or behind `--rpc`. Logs that are missing are restored from content.
+    Restricted documents need the archive's encryption key. What can't be made again is listed; `docs/recovery.md` says
+    why.
 
     Examples:
 
@@ -87,7 +88,6 @@ def _rebuilt(
     from archive_api.recovery.rebuild import Rebuild
     from archive_api.recovery.tables import NOT_REBUILT
     from archive_api.serve import locked_home
-    from ledger.adapters.blocks import BlockStore
     from ledger.adapters.clock import SystemClock
     from ledger.log.keys import LogSigner
 
@@ -96,7 +96,7 @@ def _rebuilt(
     with ExitStack() as stack:
         stack.enter_context(locked_home(home))
         reader = stack.enter_context(chain_of(home, trust, rpc))
-        store = stack.enter_context(BlockStore(home.blocks_dir))
+        store, _ = stack.enter_context(content_of(home, read_only=False))
         catalogue = stack.enter_context(closing(Database(url)))
         catalogue.migrate()
         report = Rebuild(

@@ -14,11 +14,13 @@ from archive_api.cli.running import running_server
 from archive_api.errors import NotFoundError
 from archive_api.home import Home
 from ledger.adapters.anvil import EmbeddedNode
+from ledger.adapters.blocks import BlockStore
+from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import LedgerReader
 from ledger.trust import TrustFile
 from signing.encryption_keys import EncryptionKey, Pkcs12EncryptionKey
 
-__all__ = ["archive_keys", "chain_of", "trust_of"]
+__all__ = ["archive_keys", "chain_of", "content_of", "trust_of"]
 
 _DUMPS: Final = "state-*.dump"
 
@@ -58,6 +60,27 @@ def chain_of(home: Home, trust: TrustFile, rpc: str | None) -> Iterator[LedgerRe
         )
     with EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, port=0) as node:
         yield open_reader(home.root, node.rpc_url, trust)
+
+
+@contextmanager
+def content_of(home: Home, *, read_only: bool) -> Iterator[tuple[BlobStore, Path | None]]:
+    """The content of a home, and the folder it lies in: the embedded store, or None where IPFS nodes are configured.
+
+    Raises:
+        PolicyError: another process writes to the store.
+        NotFoundError, TransportError: there is none, or it cannot be used.
+    """
+    from archive_api.settings import Settings
+
+    settings = Settings.for_home(home, rpc_url="http://127.0.0.1")
+    if settings.ipfs_addresses:
+        from ledger.adapters.kubo import KuboStore
+
+        with KuboStore.connect(settings.ipfs_addresses, replicas=settings.ipfs_replicas) as nodes:
+            yield nodes, None
+        return
+    with BlockStore(home.blocks_dir, read_only=read_only) as store:
+        yield store, home.blocks_dir
 
 
 def archive_keys(home: Home, given: Sequence[Path] | None, passphrase_file: Path | None) -> Sequence[EncryptionKey]:

@@ -179,6 +179,8 @@ class Backup:
 
     def _content(self) -> None:
         blocks = self.home.blocks_dir
+        if not (blocks / "index.db").exists():  # content is on IPFS nodes, which keep it several times
+            return
         with tempfile.TemporaryDirectory(prefix=".snapshot-", dir=self.repository.folder) as name:
             snapshot = Path(name) / "index.db"
             _copy_database(blocks / "index.db", snapshot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +13,10 @@ from sqlmodel import Session, col, or_, select
 from archive_api.db.engine import Database
 from archive_api.db.metadata import metadata
 from archive_api.outbox.models import Job
+from archive_api.projects.models import RosterRow, UnitProject
 from archive_api.recovery.compare import Difference, compare
 from archive_api.recovery.findings import Found, Wrong
+from archive_api.recovery.kept_tables import BY_KIND
 from archive_api.recovery.models import KeptFactRow
 from archive_api.recovery.rebuild import Rebuild
 from archive_api.streams.models import CaptureRow, StreamRow
@@ -103,7 +105,9 @@ class CatalogueCheck:
                     found.doubts.append(("restricted_not_compared", text))
                 lost = {item.subject.partition("/")[0] for item in report.left_out if item.table != "withdrawals"}
                 with rebuilt.reading() as expected, self._database.reading() as actual:
-                    under_way = _UnderWay(actual, block_number, since=now - _LAG, locked=report.locked, lost=lost)
+                    under_way = _UnderWay(
+                        actual, expected, block_number, since=now - _LAG, locked=report.locked, lost=lost
+                    )
                     compared = compare(expected.connection(), actual.connection(), pending=under_way)
             finally:
                 rebuilt.close()
@@ -116,6 +120,7 @@ class _UnderWay:
     def __init__(
         self,
         session: Session,
+        rebuilt: Session,
         block_number: int,
         *,
         since: datetime,
@@ -143,32 +148,43 @@ class _UnderWay:
             self._names.add(capture_id)
             self._streams.add(stream)
             self._names |= set(session.exec(select(SupplyEvent.identity).where(SupplyEvent.capture_pk == pk)))
-        self._kept = {kind: set[str]() for kind in _BY_FACT}
-        for kind, subject in session.exec(
-            select(KeptFactRow.kind, KeptFactRow.subject).where(col(KeptFactRow.kind).in_(_BY_FACT))
-        ):
-            self._kept[kind].add(subject)
+        # What the log tells of, not what the catalogue claims to have kept.
+        self._kept = {kind: set[str]() for kind in BY_KIND}
+        for kind, subject in rebuilt.exec(select(KeptFactRow.kind, KeptFactRow.subject)):
+            self._kept.setdefault(kind, set()).add(subject)
+        self._rosters: dict[tuple[str, int], str | None] = {
+            (unit, version): transaction
+            for unit, version, transaction in session.exec(
+                select(UnitProject.unit_project_key, RosterRow.version, Job.transaction_hash)
+                .join(RosterRow, col(RosterRow.unit_project_id) == UnitProject.id)
+                .join(Job, col(Job.id) == RosterRow.job_id)
+            )
+        }
 
-    def __call__(self, table: str, key: tuple[Any, ...]) -> bool:
-        """Whether a row may be in one of both only, or differ."""
+    def __call__(self, table: str, key: tuple[Any, ...], columns: Collection[str]) -> bool:
+        """Whether a row may be in one of both only, or differ in these columns."""
         names = list(_flat(key))
+        if columns and table in BY_KIND and set(columns) <= set(BY_KIND[table].columns):
+            return not self._is_kept(table, key)
         if table == "kept_facts":
             return True  # noted after the entry of the log
-        if table == "entries" and (str(names[0]), int(names[1])) in self._locked:
-            return True
-        if table in ("models", "key_wraps") and any(str(names[0]) == statement for statement, _ in self._locked):
-            return True
-        if table in _BY_FACT and not self._is_kept(table, key):
-            return True
         if table == "streams":
             return str(names[0]) in self._streams
         if table == "log_heads":
             owner, stream = str(names[0]).split("/")[-2:]
             names.append(f"{owner[:50]}/{stream}:{names[1]}")
-        return any(str(name) in self._names for name in names)
+        is_new = table in _BY_FACT and not self._is_kept(table, key)
+        return is_new or self._is_locked(table, names) or any(str(name) in self._names for name in names)
+
+    def _is_locked(self, table: str, names: Sequence[Any]) -> bool:
+        if table == "entries":
+            return (str(names[0]), int(names[1])) in self._locked
+        return table in ("models", "key_wraps") and any(str(names[0]) == statement for statement, _ in self._locked)
 
     def _is_kept(self, table: str, key: tuple[Any, ...]) -> bool:
         subject = key[-1] if table == "attestations" else key[0]
+        if table == "rosters":
+            subject = self._rosters.get((str(key[0][0]), int(key[1])))
         if table in ("certificate_statuses", "issuer_revocations"):
             subject = f"{key[0]}:{int(datetime.fromisoformat(key[1]).timestamp())}:{key[2]}"
         return any(kept in self._kept[table] for kept in (subject, f"{subject}:retired"))

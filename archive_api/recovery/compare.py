@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from sqlalchemy import Connection, Table, select, text
 
@@ -15,6 +15,7 @@ from archive_api.recovery.tables import REBUILT, RebuiltTable
 __all__ = ["Comparison", "Difference", "compare", "natural_rows"]
 
 _SHOWN: Final = 200
+Pending: TypeAlias = Callable[[str, tuple[Any, ...], Collection[str]], bool]
 
 
 class Difference(NamedTuple):
@@ -51,7 +52,7 @@ def compare(
     expected: Connection,
     actual: Connection,
     *,
-    pending: Callable[[str, tuple[Any, ...]], bool] = lambda table, key: False,
+    pending: Pending = lambda table, key, columns: False,
     progress: Callable[[int], None] = lambda count: None,
 ) -> Comparison:
     """Compare every table that a rebuild makes.
@@ -59,7 +60,8 @@ def compare(
     Args:
         expected: the rebuilt catalogue.
         actual: the one that is looked at.
-        pending: says of a row that is in one of them only, or differs, that it is on its way.
+        pending: says of a row that is in one of them only (no columns), or of columns that differ, that this is on its
+            way.
         progress: called with numbers of rows.
     """
     rows = 0
@@ -76,12 +78,12 @@ def compare(
                 progress(1000)
             other = wanted.pop(key, None)
             if other is None:
-                if not pending(table.name, key):
+                if not pending(table.name, key, ()):
                     differences.append(Difference(table.name, key, "row_surplus", {}))
-            elif other != values and not pending(table.name, key):
-                differences.append(Difference(table.name, key, "row_differs", _columns(other, values)))
+            elif other != values and not pending(table.name, key, (columns := _columns(other, values)).keys()):
+                differences.append(Difference(table.name, key, "row_differs", columns))
         differences += [
-            Difference(table.name, key, "row_missing", {}) for key in wanted if not pending(table.name, key)
+            Difference(table.name, key, "row_missing", {}) for key in wanted if not pending(table.name, key, ())
         ]
     return Comparison(rows, tuple(differences))
 

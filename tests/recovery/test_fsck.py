@@ -239,3 +239,9 @@ def test_a_faked_check_shows_to_whoever_has_the_blocks(copy: Copy) -> None:
     ):
         assert {item.code for item in recheck(faked, store.get_block, store.cids())[0]} == {"check_faked"}
     store.close()
+
+
+def test_what_was_kept_counts_whatever_the_catalogue_says_of_it(copy: Copy) -> None:
+    copy.sql("UPDATE buildings SET name = '另一座大厦' WHERE name = '珠江大厦'")
+    copy.sql("DELETE FROM kept_facts")
+    assert {(item.code, item.where.partition("[")[0]) for item in copy.check().wrong} == {("row_differs", "buildings")}
