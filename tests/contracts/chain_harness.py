@@ -35,6 +35,7 @@ from contracts import artifact
 PROJECT = Path(__file__).resolve().parents[2]
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 P256_SUITE_ID = 1
+P256_TABLE_SUITE_ID = 2
 ROLES = ("owner", "surveyor", "designer", "contractor", "supervisor")
 CODES = (
     "91440101MA59A00011",
@@ -385,7 +386,7 @@ def deploy(w3: Web3, name: str, *arguments: Any, source: Mapping[str, Any] | Non
 class Deployment:
     """The contracts, a unit project with its roster, and its parties' certificates registered."""
 
-    def __init__(self, node: Anvil) -> None:
+    def __init__(self, node: Anvil, *, p256_tables: bool = False) -> None:
         self.node = node
         self.w3 = node.w3
         accounts = list(self.w3.eth.accounts)
@@ -408,6 +409,7 @@ class Deployment:
                 "AuthorityRegistry",
                 "ProjectRegistry",
                 "P256Suite",
+                "P256TableSuite",
                 "CheckpointLog",
             )
             for item in cast(list[dict[str, Any]], artifact(name)["abi"])
@@ -421,6 +423,8 @@ class Deployment:
         ):
             self.send(contract.functions.grantRole(keccak(text=role), self.admin))
         self.send(self.seals.functions.addSuite(P256_SUITE_ID, self.suite.address))
+        if p256_tables:
+            self.prefer_tables()
 
         self.authority = Authority(self.now() - 10 * 86_400, self.now() + 150 * 365 * 86_400)
         self.send(self.authorities.functions.addAuthority(self.authority.der))
@@ -429,6 +433,12 @@ class Deployment:
         self.new_unit_project("01")
         self.parties = tuple(self.enrol(code) for code in CODES)
         self.archive = self.enrol(ARCHIVE)
+
+    def prefer_tables(self) -> None:
+        """Add the table suite and prefer it to the first one."""
+        self.tables = deploy(self.w3, "P256TableSuite", self.seals.address)
+        self.send(self.seals.functions.addSuite(P256_TABLE_SUITE_ID, self.tables.address))
+        self.send(self.seals.functions.preferSuite(P256_SUITE_ID, P256_TABLE_SUITE_ID))
 
     def new_unit_project(self, code: str) -> None:
         """Register a unit project with the five parties as its roster and turn to it."""
