@@ -2,10 +2,10 @@
 """Measure the gas of submissions, next to the Ethereum Attestation Service's on the same chain in the same run.
 
 Usage: bench_gas.py [--json]. Starts anvils of its own on free loopback ports. Gas is a receipt's gasUsed: the 21,000
-of a transaction and its calldata included; a single seal's is measured without them, as a call of its suite. EAS stores
-what it attests and checks no seal; it is measured with one root (the least), with four commitments, and with all members
-of the statement. Submissions run once more on chains of the Paris fork, without the P-256 precompile: with OpenZeppelin's
-check in Solidity, and with tables. Exit 1 if a figure is missed.
+of a transaction and its calldata included; that of one seal is without them, as the suite is called. EAS stores what it
+attests and checks no seal; it is measured with one root (the least), with four commitments, and with all members of the
+statement. Submissions run once more on chains of the Paris fork, without the P-256 precompile: by what OpenZeppelin has
+in Solidity, and by tables. Exit 1 if a figure is missed.
 """
 
 import argparse
