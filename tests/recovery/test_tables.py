@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from archive_api.db.metadata import metadata
 from archive_api.recovery.kept_tables import BY_KIND
 from archive_api.recovery.tables import NOT_REBUILT, REBUILT
@@ -26,3 +28,10 @@ def test_facts_are_kept_of_rebuilt_tables_only() -> None:
     assert BY_KIND.keys() <= REBUILT.keys()
     for kind, table in BY_KIND.items():
         assert set(table.columns) <= set(metadata().tables[kind].columns.keys()), kind
+
+
+def test_the_page_lists_every_table() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "recovery.md").read_text("utf-8")
+    again, _, never = page.partition("### Tables that are not made again")
+    assert [name for name in REBUILT if f"`{name}`" not in again] == []
+    assert [name for name in NOT_REBUILT if f"`{name}`" not in never.partition("\n## ")[0]] == []
