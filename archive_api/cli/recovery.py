@@ -13,8 +13,6 @@ from archive_api.cli.decryption import encryption_key_path, open_encryption_key
 from archive_api.cli.running import running_server
 from archive_api.errors import NotFoundError
 from archive_api.home import Home
-from ledger.adapters.anvil import EmbeddedNode
-from ledger.adapters.blocks import BlockStore
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import LedgerReader
 from ledger.trust import TrustFile
@@ -50,16 +48,34 @@ def chain_of(home: Home, trust: TrustFile, rpc: str | None) -> Iterator[LedgerRe
         NotFoundError: no state of the home's chain (code `no_chain`).
         TransportError: the node cannot be reached or started.
     """
+    from ledger.adapters.anvil import EmbeddedNode
+
     if rpc is not None or running_server(home.root) is not None:
-        yield open_reader(home.root, rpc, trust)
+        with _closing(open_reader(home.root, rpc, trust)) as reader:
+            yield reader
         return
     if not list(home.chain_dir.glob(_DUMPS)):
         raise NotFoundError(
             f"expected the state of the embedded chain, got none in {home.chain_dir}; name a node with --rpc",
             code="no_chain",
         )
-    with EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, port=0) as node:
-        yield open_reader(home.root, node.rpc_url, trust)
+    with (
+        EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, port=0) as node,
+        _closing(open_reader(home.root, node.rpc_url, trust)) as reader,
+    ):
+        yield reader
+
+
+@contextmanager
+def _closing(reader: LedgerReader) -> Iterator[LedgerReader]:
+    """A reader whose sockets are given back; the port itself has none."""
+    try:
+        yield reader
+    finally:
+        from ledger.adapters.evm import EvmLedgerReader  # opened, so imported, by now
+
+        if isinstance(reader, EvmLedgerReader):
+            reader.close()
 
 
 @contextmanager
@@ -71,6 +87,7 @@ def content_of(home: Home, *, read_only: bool) -> Iterator[tuple[BlobStore, Path
         NotFoundError, TransportError: there is none, or it cannot be used.
     """
     from archive_api.settings import Settings
+    from ledger.adapters.blocks import BlockStore
 
     settings = Settings.for_home(home, rpc_url="http://127.0.0.1")
     if settings.ipfs_addresses:

@@ -94,8 +94,8 @@ def proved(home: Path, demo: dict[str, Any], tmp_path: Path) -> None:
     """The archive answers, its content is whole, and evidence from it is judged by the verifier as before."""
     with serving(home) as server:
         out = tmp_path / "evidence.json"
-        made = yunshang("evidence", "get", demo["submission"], 1, "--home", home, "--out", out, "--json")
-        assert made.code == 0, made.output
+        made = run("evidence", "get", demo["submission"], 1, "--home", home, "--out", out, "--json")
+        assert made.code == 0, made.stderr
         trust, rpc = ("--trust", home / "trust.json"), ("--rpc", server["rpc_url"], "--require-anchor", "observed")
         judged = run(out, *trust, *rpc, module="ledger.cli")
         assert judged.code == 0, judged.stdout + judged.stderr
