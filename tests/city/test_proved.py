@@ -19,6 +19,7 @@ from proved_handover import check_head_proved, check_proved, headers, pinned
 from recorded_handover import record_handover
 
 from archive_api.cli import main as yunshang
+from archive_api.validators import with_genesis_validators
 from ledger.adapters.evm import EvmChain, deploy_contracts
 from ledger.trust import TrustFile, ValidatorSet
 from scripts.network.geth import Validator, running_validators
@@ -57,6 +58,7 @@ def check_pinned_by_command(engine: Engine, folder: Path, pins: ValidatorSet) ->
     trust = TrustFile.parse((folder / "trust.json").read_bytes())
     known.write_bytes(replace(trust, validators=()).to_bytes())
     command = ["trust", "validators", "--trust", str(known), "--rpc", engine.rpc_url, "--out", str(out), "--json"]
+    assert with_genesis_validators(TrustFile.parse(known.read_bytes()), engine.rpc_url).validators == (pins,)
     assert yunshang(command) == 0
     assert TrustFile.parse(out.read_bytes()).validators == (pins,)
     assert yunshang(command) == 1  # nothing is written over

@@ -14,6 +14,7 @@ from chain_engines import Engine
 from proved_handover import check_head_proved, check_proved, headers, pinned
 from recorded_handover import record_handover
 
+from archive_api.validators import with_genesis_validators
 from ledger.adapters.evm.proofs import EvmAnchorProofs
 from ledger.chain_proof.events import submission_event
 from ledger.ports.chain import NoProofError
@@ -33,6 +34,8 @@ def test_what_validators_sealed_is_proved_and_of_other_chains_it_is_said_why_not
     recorded = record_handover(engine, tmp_path)
     trust = TrustFile.parse((tmp_path / "trust.json").read_bytes())
     validators = pinned(engine)
+    # What an archive that begins on this chain pins.
+    assert with_genesis_validators(trust, engine.rpc_url).validators == (() if validators is None else (validators,))
     bundle, anchor = recorded.bundle, recorded.bundle.anchor
     assert anchor is not None
     event = submission_event(

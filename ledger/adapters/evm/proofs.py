@@ -160,11 +160,11 @@ class EvmAnchorProofs:
         return answer
 
 
-def genesis_header(url: str, trust: TrustFile, *, timeout_seconds: float = 15.0) -> BlockHeader:
+def genesis_header(url: str | Sequence[str], trust: TrustFile, *, timeout_seconds: float = 15.0) -> BlockHeader:
     """Return a node's block 0.
 
     Args:
-        url: the node's address.
+        url: the node's address, or those of several.
         trust: whose chain it must be on.
         timeout_seconds: for each request.
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import rlp
 
+from archive_api.validators import with_genesis_validators
 from ledger.adapters.evm.proofs import EvmAnchorProofs, genesis_header
 from ledger.chain_proof.check import ProvenBlock, prove
 from ledger.chain_proof.events import ExpectedEvent, submission_event
@@ -296,3 +297,10 @@ def test_a_node_that_does_not_answer(serve: Serve) -> None:
 def test_validators_of_the_genesis_block(serve: Serve) -> None:
     header = genesis_header(serve(CLIQUE).url, UNPINNED)
     assert genesis_validators(header, UNPINNED.genesis_hash) == validator_set(Consensus.CLIQUE, ALONE, first=1)
+
+
+def test_a_genesis_block_that_is_not_understood_pins_nobody(serve: Serve) -> None:
+    url = serve(CLIQUE).url
+    assert with_genesis_validators(UNPINNED, url).validators == (validator_set(Consensus.CLIQUE, ALONE, first=1),)
+    other = replace(UNPINNED, genesis_hash=bytes(32))
+    assert with_genesis_validators(other, url) == other
