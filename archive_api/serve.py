@@ -40,6 +40,7 @@ from archive_api.settings import ANCHOR_SECONDS, Settings
 from archive_api.streams.keeper import StreamKeeper
 from archive_api.streams.keys import ledger_origin
 from archive_api.streams.sequencer import Sequencer
+from archive_api.validators import with_genesis_validators
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.log.keys import LogSigner
@@ -210,7 +211,7 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
                 actual=_hex(identity.genesis_hash),
             )
     if not home.trust_path.exists():
-        write_private(home.trust_path, _trust(home).to_bytes())
+        write_private(home.trust_path, with_genesis_validators(_trust(home), node.rpc_url).to_bytes())
         home.trust_path.chmod(0o644)
     return home
 
