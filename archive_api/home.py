@@ -43,6 +43,8 @@ class HomeConfig:
         contracts: by their names in the trust file; empty before the first start.
         desk_certificate: DER, base64, of the development desk's personal certificate; None: a home without one.
         timestamp_authorities: DER, base64, of those who issue to timestamp authorities; pinned in `trust.json`.
+        p256_tables: whether the contracts check seals by tables, for a network without the P-256 precompile; looked at
+            by the first start.
     """
 
     chain_id: int
@@ -56,6 +58,7 @@ class HomeConfig:
     contracts: Mapping[str, ContractSite]
     desk_certificate: str | None = None
     timestamp_authorities: tuple[str, ...] = ()
+    p256_tables: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ def init_home(
     timestamp_authorities: Sequence[bytes] = (),
     api_port: int = 0,
     rpc_port: int = 0,
+    p256_tables: bool = False,
 ) -> Home:
     """Make a home: draw chain id, relay key and secret, and write `config.json`.
 
@@ -200,6 +204,7 @@ def init_home(
         timestamp_authorities: DER of those who issue to timestamp authorities; pinned in the trust file.
         api_port: loopback port of the API; 0 takes a free one at each start.
         rpc_port: the same for the node.
+        p256_tables: whether the contracts are to check seals by tables (a network without the P-256 precompile).
 
     Returns:
         The new home.
@@ -224,6 +229,7 @@ def init_home(
         contracts={},
         desk_certificate=_base64(desk_certificate) if desk_certificate else None,
         timestamp_authorities=tuple(_base64(der) for der in timestamp_authorities),
+        p256_tables=p256_tables,
     )
     home = Home(root, config)
     for directory in (root, home.server_dir, home.blocks_dir, home.uploads_dir, home.chain_dir):

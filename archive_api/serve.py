@@ -196,6 +196,7 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
             archive_organisation=config.archive_organisation,
             authorities=[base64.b64decode(root) for root in config.ca_roots],
             final_block=node.final_block_number,
+            p256_tables=config.p256_tables,
         )
         home = home.with_ledger(genesis_hash=_hex(identity.genesis_hash), contracts=_sites(identity))
     else:

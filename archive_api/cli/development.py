@@ -259,7 +259,9 @@ def _issue_desk(root: Path, *, code: str, name: str) -> None:
     issue_personal_key(root, desk_path(root), name=_DESK_NAME, organisation_code=code, organisation_name=name)
 
 
-def create_home(root: Path, *, code: str, name: str, api_port: int = 0, rpc_port: int = 0) -> Home:
+def create_home(
+    root: Path, *, code: str, name: str, api_port: int = 0, rpc_port: int = 0, p256_tables: bool = False
+) -> Home:
     """Make a home with a development CA, the archive's own key and the desk's; a broken attempt is gone on with.
 
     Args:
@@ -268,6 +270,7 @@ def create_home(root: Path, *, code: str, name: str, api_port: int = 0, rpc_port
         name: the archive's name.
         api_port: loopback port; 0: a free one at each start.
         rpc_port: the same for the node.
+        p256_tables: whether the contracts are to check seals by tables (a network without the P-256 precompile).
 
     Raises:
         ConflictError: `root` is a home already.
@@ -292,4 +295,5 @@ def create_home(root: Path, *, code: str, name: str, api_port: int = 0, rpc_port
         desk_certificate=open_desk(root).certificate.der,
         api_port=api_port,
         rpc_port=rpc_port,
+        p256_tables=p256_tables,
     )

@@ -1,5 +1,6 @@
 """A home is drawn once, read back, and completed by the first start."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def test_is_read_back_as_it_was_drawn(tmp_path: Path) -> None:
     home = draw(tmp_path)
     assert load_home(tmp_path) == home
     assert len(home.relay_key()) == len(home.secret()) == 32
+
+
+def test_reads_a_home_made_before_there_were_tables(tmp_path: Path) -> None:
+    home = draw(tmp_path)
+    document = json.loads(home.config_path.read_bytes())
+    assert document.pop("p256_tables") is False
+    home.config_path.write_text(json.dumps(document), encoding="utf-8")
+    assert load_home(tmp_path) == home
 
 
 def test_draws_another_chain_and_keys_each_time(tmp_path: Path) -> None:
