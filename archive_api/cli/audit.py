@@ -16,8 +16,9 @@ from archive_api.access_log.audit import Audit, AuditReport, in_processes
 from archive_api.access_log.events import ACCESS_STREAM
 from archive_api.access_log.sources import ApiLog, ClearTexts, open_home_log
 from archive_api.cli.chain import open_reader
-from archive_api.cli.context import connect
+from archive_api.cli.context import Buildings, connect, find_building, is_building_key
 from archive_api.cli.failures import COULD_NOT_CHECK, FAILED, OK, USAGE, CommandError
+from archive_api.cli.home_buildings import HomeBuildings
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption, TrustOption
 from archive_api.cli.output import Output
 from archive_api.cli.review import load_trust
@@ -115,11 +116,15 @@ def verify(
         Path | None, typer.Option("--keep", help="通过后把检查点存为文件 Keep the checkpoint in a file, if it passed.")
     ] = None,
     stream: Annotated[
-        str, typer.Option("--stream", help="日志：access、datasets、fixity、catalogue，或房屋的 supply、funds Which log.")
+        str,
+        typer.Option("--stream", help="日志：access、datasets、fixity、catalogue，或房屋的 supply、funds Which log."),
     ] = ACCESS_STREAM,
     building: Annotated[
         str | None,
-        typer.Option("--building", metavar="KEY", help="房屋建筑的键，supply、funds 须有 Key of a building."),
+        typer.Option(
+            "--building",
+            help="建筑键、标识或 scheme:value，supply、funds 须有 A building's key, identifier or scheme:value.",
+        ),
     ] = None,
     fixity_days: Annotated[
         int, typer.Option("--fixity-days", min=1, help="fixity：核查最多隔几天 For fixity: how old a check may be.")
@@ -143,10 +148,10 @@ def verify(
 
         yunshang audit verify --stream fixity --fixity-days 7
 
-        yunshang audit verify --stream supply --building 0x5d… --rpc http://127.0.0.1:8545
+        yunshang audit verify --stream supply --building 440106-2026-000123 --rpc http://127.0.0.1:8545
     """
     output = Output(as_json)
-    stream, building = _stream_of(stream, building)
+    _require_stream(stream, building)
     given = _Given(
         home,
         api,
@@ -155,7 +160,7 @@ def verify(
         tuple(path.read_bytes() for path in since or ()),
         tuple(Promise.from_text(line) for path in promise or () for line in path.read_text("ascii").split()),
         stream,
-        building,
+        None if building is None else _building_key(building, home, api),
         fixity_days,
     )
     report, note = _audit(given, output)
@@ -239,8 +244,7 @@ def erase(
     output.result(document)
 
 
-def _stream_of(stream: str, building: str | None) -> tuple[str, str | None]:
-    """The stream and its building, or a usage error."""
+def _require_stream(stream: str, building: str | None) -> None:
     archives = (ACCESS_STREAM, StreamName.DATASETS.value, *(name.value for name in SERVER_STREAMS))
     known = archives if building is None else tuple(sorted(BUILDING_STREAMS))
     if stream not in known:
@@ -250,7 +254,14 @@ def _stream_of(stream: str, building: str | None) -> tuple[str, str | None]:
             code="usage",
             exit_code=USAGE,
         )
-    return stream, None if building is None else hex32(building)
+
+
+def _building_key(text: str, home: Path, api: str | None) -> str:
+    """A key is taken as it is, so that a log can be verified where the catalogue is lost."""
+    if is_building_key(text):
+        return hex32(text)
+    source: Buildings = HomeBuildings(home) if api is None else connect(home, api)
+    return str(find_building(source, text)["building_key"])
 
 
 def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:

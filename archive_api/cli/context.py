@@ -5,8 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -19,10 +20,12 @@ from ledger.identifiers import DEFAULT_SCHEMES
 from ledger.types import BuildingIdentifier
 
 __all__ = [
+    "Buildings",
     "connect",
     "find_archive",
     "find_building",
     "find_unit_project",
+    "is_building_key",
     "parse_building",
     "read_certificate",
     "read_passphrase",
@@ -55,13 +58,23 @@ def find_archive(home: Path, api: str | None) -> ArchiveClient | None:
     return connect(home, api) if api or running_server(home) else None
 
 
-def find_building(client: ArchiveClient, text: str) -> dict[str, Any]:
+class Buildings(Protocol):
+    """Where buildings are looked up: the archive's API, or the catalogue of a home."""
+
+    def building(self, building_key: str) -> dict[str, Any]:
+        """One building by its key, or that of an alias."""
+
+    def buildings(self, query: str | None = None) -> Iterator[dict[str, Any]]:
+        """Buildings, all or those matching a text."""
+
+
+def find_building(client: Buildings, text: str) -> dict[str, Any]:
     """Find one building by key, `scheme:value` or value.
 
     Raises:
         CommandError: none, or more than one.
     """
-    if len(text.removeprefix("0x")) == _KEY_DIGITS:
+    if is_building_key(text):
         return client.building(text)
     scheme, _, value = text.rpartition(":")
     found = [
@@ -76,6 +89,11 @@ def find_building(client: ArchiveClient, text: str) -> dict[str, Any]:
             code="building_not_found",
         )
     return found[0]
+
+
+def is_building_key(text: str) -> bool:
+    """Whether a text is a building's key, with or without 0x, rather than an identifier."""
+    return len(text.removeprefix("0x")) == _KEY_DIGITS
 
 
 def find_unit_project(client: ArchiveClient, building: str, code: str) -> dict[str, Any]:

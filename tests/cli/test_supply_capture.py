@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from archive_api.cli.cast import BUILDING, PARTIES
+from archive_api.cli.running import running_server
+from ledger.types import BuildingIdentifier
 
 from .process import REPOSITORY, Result, command, environment, run
 
@@ -120,3 +122,24 @@ def test_refuses_another_stream(site: Site, tmp_path: Path) -> None:
     file = document(tmp_path / "events.jsonld", event(8))
     done = site.capture(file, "--stream", "datasets")
     assert (done.code, done.json["error"]["code"]) == (3, "usage")
+
+
+def test_a_stream_is_verified_by_whatever_names_its_building(site: Site, tmp_path: Path) -> None:
+    assert site.capture(document(tmp_path / "named.jsonld", event(20))).code == 0
+    server = running_server(site.home)
+    assert server is not None
+    names = (
+        BUILDING.value,
+        f"{BUILDING.scheme}:{BUILDING.value}",
+        "0x" + BuildingIdentifier(BUILDING.scheme, BUILDING.value).key.hex(),
+    )
+    wanted = ("audit", "verify", "--stream", "supply", "--home", site.home, "--json")
+    sizes: set[int] = set()
+    for more in (["--building", names[0]], ["--building", names[2]], ["--building", names[1], "--api", server.api]):
+        done = run(*wanted, *more, "--rpc", server.rpc_url)
+        assert done.code == 0, done.stdout + done.stderr
+        sizes.add(done.json["size"])
+    assert len(sizes) == 1
+    assert min(sizes) > 0
+    unknown = run(*wanted, "--building", "440106-0000")
+    assert (unknown.code, unknown.json["error"]["code"]) == (1, "building_not_found")
