@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Executable, bindparam, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
@@ -105,6 +106,20 @@ def _current() -> ColumnElement[bool]:
     return col(RosterOrganisation.roster_id) == current_roster_id(col(UnitProject.id)).correlate(UnitProject)
 
 
+def _members(rosters: ColumnElement[bool]) -> Executable:
+    """The unit projects of a building (`building_id`), each with the organisations on the rosters that count."""
+    return (
+        select(col(UnitProject.id), col(RosterOrganisation.organisation_code))
+        .outerjoin(RosterOrganisation, rosters)
+        .where(col(UnitProject.building_id) == bindparam("building_id"))
+    )
+
+
+# Built once: most requests about buildings ask one of them.
+_PLACES_NOW: Final = _members(_current())
+_PLACES_EVER: Final = _members(project_rosters())
+
+
 class TargetFinder:
     """Finds what requests name, in one session.
 
@@ -137,8 +152,8 @@ class TargetFinder:
             case Scope.BUILDING:
                 return self._building(hex32(names["building_key"]))
             case Scope.BUILDING_MEMBER:
-                rosters = _current() if rule.log is Log.CHANGE else project_rosters()
-                return self._building(hex32(names["building_key"]), rosters)
+                places = _PLACES_NOW if rule.log is Log.CHANGE else _PLACES_EVER
+                return self._building(hex32(names["building_key"]), places)
             case Scope.UNIT_PROJECT:
                 return self._unit_project(hex32(names["unit_project_key"]), project_rosters())
             case Scope.PROJECT_IN_BODY:  # what is new is for the parties of now
@@ -146,25 +161,20 @@ class TargetFinder:
             case Scope.SUBMISSION | Scope.WHOLE_SUBMISSION | Scope.DOCUMENT:
                 return self._submission(rule.scope, names)
 
-    def _building(self, building_key: str, rosters: ColumnElement[bool] | None = None) -> Target | None:
+    def _building(self, building_key: str, members: Executable | None = None) -> Target | None:
         query = select(col(Building.id), col(Building.building_key), self._seen.buildings().label("is_known"))
         alias = select(col(BuildingAlias.building_id)).where(col(BuildingAlias.alias_key) == building_key)
         row = self._session.execute(query.where(col(Building.building_key) == building_key)).one_or_none()
         row = row or self._session.execute(query.where(col(Building.id) == alias.scalar_subquery())).one_or_none()
         if row is None:
             return None
-        places = () if rosters is None else self._places(row.id, rosters)
+        places = () if members is None else self._places(row.id, members)
         return Target(place=None, is_known=bool(row.is_known), building_key=row.building_key, places=places)
 
-    def _places(self, building_id: int, rosters: ColumnElement[bool]) -> tuple[Place, ...]:
+    def _places(self, building_id: int, members: Executable) -> tuple[Place, ...]:
         """The unit projects of a building, each with the organisations on the rosters that count."""
         parties: dict[int, set[str]] = {}
-        query = (
-            select(col(UnitProject.id), col(RosterOrganisation.organisation_code))
-            .outerjoin(RosterOrganisation, rosters)
-            .where(col(UnitProject.building_id) == building_id)
-        )
-        for unit_project_id, code in self._session.execute(query):
+        for unit_project_id, code in self._session.connection().execute(members, {"building_id": building_id}):
             parties.setdefault(number(unit_project_id), set()).update(() if code is None else (code,))
         return tuple(Place(unit_project_id, frozenset(codes)) for unit_project_id, codes in parties.items())
 

@@ -13,10 +13,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, select, text
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
+from archive_api.db.lists import among
 from archive_api.supply.models import SupplyEvent, SupplyMention
 from ledger.errors import MalformedError
 
@@ -29,6 +30,7 @@ _MAX_EVENTS: Final = 100_000
 """Read for one capture; one of 1,000 characters or more counts as several."""
 _MAX_STEPS: Final = 5_000_000
 _BATCH: Final = 500
+_CONTAINED: Final = "SELECT DISTINCT thing FROM supply_mentions WHERE stream_id = :stream AND kind = 'child' AND thing"
 
 
 class Containment(NamedTuple):
@@ -87,16 +89,9 @@ def refuse_cycles(session: Session, stream_id: int, new: Sequence[tuple[str, Con
 
 def _contained(session: Session, stream_id: int, things: Collection[str]) -> set[str]:
     """Those of some things that something captured before contains: most are in nothing, and need no walk."""
-    found: set[str] = set()
-    ordered = sorted(things)
-    for first in range(0, len(ordered), _BATCH):
-        query = select(col(SupplyMention.thing)).where(
-            col(SupplyMention.stream_id) == stream_id,
-            col(SupplyMention.thing).in_(ordered[first : first + _BATCH]),
-            col(SupplyMention.kind) == "child",
-        )
-        found.update(session.scalars(query.distinct()))
-    return found
+    one_of_them, value = among(session, "things", things)
+    query = f"{_CONTAINED} {one_of_them}"
+    return set(session.connection().scalars(text(query), {"stream": stream_id, "things": value}))
 
 
 class _Walk:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import TextClause, select, text
 from sqlmodel import Session, col
 
+from archive_api.db.lists import among
 from archive_api.errors import ConflictError, MalformedError, TooLargeError
 from archive_api.outbox.repository import number
 from archive_api.services import Services
@@ -156,21 +157,12 @@ class _Named(NamedTuple):
 def _known_query(
     session: Session, stream_id: int, identities: list[str], keys: list[str]
 ) -> tuple[TextClause, dict[str, Any]]:
-    """One query for what is known of many events.
-
-    Its text is always the same, with one value for each list: a mark for each of hundreds would cost more than the
-    look-up. Two selects, since with OR between them SQLite would walk through the whole stream.
-    """
-    if session.connection().dialect.name == "postgresql":
-        among = "= ANY(:{})"
-        values: dict[str, Any] = {"identities": identities, "keys": keys}
-    else:
-        among = "IN (SELECT value FROM json_each(:{}))"
-        values = {"identities": json.dumps(identities), "keys": json.dumps(keys)}
+    """One query for what is known of many events; two selects, since with OR SQLite would walk the whole stream."""
+    identity, identity_values = among(session, "identities", identities)
+    key, key_values = among(session, "keys", keys)
     select_ = "SELECT identity, event_key FROM supply_events WHERE stream_id = :stream AND"
-    identity, key = among.format("identities"), among.format("keys")
     query = f"{select_} identity {identity} UNION {select_} event_key {key}"
-    return text(query), {"stream": stream_id, **values}
+    return text(query), {"stream": stream_id, "identities": identity_values, "keys": key_values}
 
 
 def _refuse_cycles(session: Session, stream_id: int, contained: Sequence[tuple[str, Containment]]) -> None:
