@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import delete, insert
+from sqlalchemy import bindparam, delete, insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 
@@ -224,13 +224,18 @@ class FactKeeper:
             now=self._services.now(),
             cosign=self._services.streams.cosign,
         )
-        with self._services.database.transaction() as session:
-            for kind, subject, value in facts:
-                session.execute(
-                    delete(KeptFactRow).where(col(KeptFactRow.kind) == kind, col(KeptFactRow.subject) == subject)
-                )
-                if value is not None:
-                    session.execute(insert(KeptFactRow), [{"kind": kind, "subject": subject}])
+        named = [{"kind": fact.kind, "subject": fact.subject} for fact in facts]
+        kept = [name for name, fact in zip(named, facts, strict=True) if fact.value is not None]
+        with self._services.database.transaction() as session:  # others' writing waits meanwhile
+            connection = session.connection()
+            connection.execute(_FORGET, [{"of_kind": name["kind"], "of_subject": name["subject"]} for name in named])
+            if kept:
+                connection.execute(insert(KeptFactRow), kept)
+
+
+_FORGET: Final = delete(KeptFactRow).where(
+    col(KeptFactRow.kind) == bindparam("of_kind"), col(KeptFactRow.subject) == bindparam("of_subject")
+)
 
 
 def _known(session: Any, kind: str) -> set[str]:
