@@ -177,7 +177,7 @@ class ContentRows:
             if entry.canonical() != data:
                 raise MismatchError("expected a canonical entry, got another serialisation", where=place)
             return entry, data.decode(), False
-        except LedgerError as error:
+        except (LedgerError, ValueError) as error:  # ValueError: no JSON, or no UTF-8
             self._leave_out("entries", place, str(error))
             return None, "", False
 

@@ -145,7 +145,10 @@ class StreamRows:
                 self.left_out.append(LeftOut("captures", str(cid), str(error)))
         for _, identifier, capture, cid, key in sorted(waiting, key=lambda item: item[:2]):
             if identifier not in self.taken:
-                self._add(key, key.origin(self.trust), capture, cid, None)
+                try:
+                    self._add(key, key.origin(self.trust), capture, cid, None)
+                except LedgerError as error:
+                    self.left_out.append(LeftOut("captures", str(cid), str(error)))
 
     def take_heads(
         self, site: LogSite, log: LogFiles | None, logs: RestoredLogs, events: Sequence[LedgerEvent]

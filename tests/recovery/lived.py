@@ -45,7 +45,9 @@ class Lived:
         keeper = FactKeeper(services, logs)
         streams = StreamKeeper(services)
         log_keeper = LogKeeper(services)
-        for _ in range(2):  # heads that are final are facts in their turn
+        for _ in range(2):
+            self.world.get("/buildings")
+            services.access_log.writer.publish()
             keeper.collect()
             keeper.anchor(now=True)
             streams.round(now=True)

@@ -20,12 +20,14 @@ from archive_api.recovery.sources import find_all
 from archive_api.recovery.tables import REBUILT
 from archive_api.streams.models import CaptureRow, HeadRow
 from archive_api.submissions.models import EntryRow
+from archive_api.supply.models import SupplyEvent
 from ledger import fields
-from ledger.canonical import canonical_record
 from ledger.capture import SealedCapture, capture_statement
 from ledger.cid import Cid, parse_cid
 from ledger.log.keys import LogSigner
+from ledger.supply.document import read_document
 from ledger.types import Role, Seal
+from tests.api.epcis_world import document_of, object_event
 
 from .lived import Lived
 from .overlay import Overlay
@@ -147,16 +149,16 @@ def test_facts_that_no_head_covers_yet_count_by_the_keys_signature(lived: Lived,
     database.close()
 
 
-def capture_of(lived: Lived, *, signature: bytes | None = None) -> bytes:
+def an_event() -> bytes:
+    """The record of an event like no other."""
+    document = json.dumps(document_of([object_event()])).encode()
+    return read_document(document, media_type="application/json").events[0].canonical
+
+
+def capture_of(lived: Lived, record: bytes, *, signature: bytes | None = None) -> bytes:
     """A capture that the server never took, sealed by the contractor unless a signature is given."""
     domain = lived.world.services.trust.domain
-    event = (
-        b'{"@context":"https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld","action":"OBSERVE",'
-        b'"bizStep":"arriving","epcList":["urn:epc:id:sgtin:9521321.012345.99"],"eventTime":"2026-11-01T08:00:00.000+08:00",'
-        b'"eventTimeZoneOffset":"+08:00","type":"ObjectEvent"}'
-    )
-    records = (canonical_record(json.loads(event)),)
-    statement = capture_statement(bytes.fromhex(lived.events.building[2:]), "supply", records)
+    statement = capture_statement(bytes.fromhex(lived.events.building[2:]), "supply", (record,))
     key = lived.world.parties[Role.CONTRACTOR]
     value = lived.world.seal_value(statement.payload(domain), key)
     seal = Seal(
@@ -165,14 +167,14 @@ def capture_of(lived: Lived, *, signature: bytes | None = None) -> bytes:
         signature or b64decode(value["signature"]),
         key.certificate.certificate_id,
     )
-    return SealedCapture(domain, statement, seal=seal, certificate=key.certificate.der, records=records).to_bytes()
+    return SealedCapture(domain, statement, seal=seal, certificate=key.certificate.der, records=(record,)).to_bytes()
 
 
 def test_a_capture_that_was_acknowledged_and_has_no_place_yet_is_found_by_its_seal(
     lived: Lived, tmp_path: Path
 ) -> None:
     store = Overlay(lived.world.services.store)
-    sealed = store.put_file(io.BytesIO(capture_of(lived)))
+    sealed = store.put_file(io.BytesIO(capture_of(lived, an_event())))
     database, _ = lived.rebuild(tmp_path, store=store)
     with database.reading() as session:
         row = session.exec(select(CaptureRow).where(CaptureRow.content_cid == str(sealed.cid))).one()
@@ -181,8 +183,24 @@ def test_a_capture_that_was_acknowledged_and_has_no_place_yet_is_found_by_its_se
 
 
 def test_a_capture_under_a_forged_seal_is_not(lived: Lived, tmp_path: Path) -> None:
+    refused(lived, tmp_path, capture_of(lived, an_event(), signature=b"\1" * 64))
+
+
+@pytest.mark.parametrize("record", [b'{"type":"ObjectEvent"}', b"[]", b'{"type":"Nothing","eventTime":1}'])
+def test_nor_is_one_of_records_that_are_no_events(lived: Lived, tmp_path: Path, record: bytes) -> None:
+    refused(lived, tmp_path, capture_of(lived, record))
+
+
+def test_nor_is_one_of_an_event_that_is_there(lived: Lived, tmp_path: Path) -> None:
+    with lived.world.services.database.reading() as session:
+        body = session.exec(select(SupplyEvent.body)).first()
+    assert body is not None
+    refused(lived, tmp_path, capture_of(lived, body.encode()))
+
+
+def refused(lived: Lived, tmp_path: Path, capture: bytes) -> None:
     store = Overlay(lived.world.services.store)
-    sealed = store.put_file(io.BytesIO(capture_of(lived, signature=b"\1" * 64)))
+    sealed = store.put_file(io.BytesIO(capture))
     database, report = lived.rebuild(tmp_path, store=store)
     with database.reading() as session:
         assert session.exec(select(CaptureRow).where(CaptureRow.content_cid == str(sealed.cid))).first() is None
