@@ -10,7 +10,8 @@ from ledger.errors import MalformedError
 
 __all__ = ["MAX_DESCENDANTS", "AnchorProof"]
 
-MAX_DESCENDANTS: Final = 256
+# Each costs a verifier 20 ms; any ⌊n/2⌋+1 blocks in a row have as many sealers, so this does for 126 validators.
+MAX_DESCENDANTS: Final = 64
 _MAX_NODES: Final = 16
 _MAX_INDEX: Final = (1 << 32) - 1
 _MEMBERS: Final = ("header", "descendants", "transaction_index", "log_index", "receipt_path")
@@ -23,7 +24,7 @@ class AnchorProof:
 
     Attributes:
         header: RLP of the header of the block that has the event.
-        descendants: RLP of the headers of the blocks that follow, in order, at most 256; none where the header itself
+        descendants: RLP of the headers of the blocks that follow, in order, at most 64; none where the header itself
             holds a quorum's seals (QBFT).
         transaction_index: place of the event's transaction in the block.
         log_index: place of the event among those of its transaction.
