@@ -17,9 +17,28 @@ from ledger.log.checkpoint import Checkpoint
 from ledger.log.keys import LogSigner
 from ledger.log.server_entries import CHALLENGE_BLOCKS, FixityEntry
 from ledger.ports.log import LogRecord
-from tests.unit.ledger.log.test_server_entries import FAILED, MOMENT, PASSED, WITHOUT
 
 DAY = datetime.timedelta(days=1)
+MOMENT = datetime.datetime(2026, 11, 28, 9, 0, tzinfo=datetime.UTC)
+PASSED = FixityEntry(
+    started=MOMENT,
+    time=MOMENT,
+    outcome="passed",
+    block_number=7,
+    block_hash=b"h" * 32,
+    block_count=0,
+    block_bytes=0,
+    blocks_root=b"r" * 32,
+    challenge=(),
+    log_count=0,
+    logs_root=b"l" * 32,
+    rows=3,
+    differences=0,
+    finding_count=0,
+    findings=(),
+)
+WITHOUT = dataclasses.replace(PASSED, outcome="indeterminate", block_number=None, block_hash=None)
+FAILED = dataclasses.replace(PASSED, outcome="failed", finding_count=70, findings=(("a", "b"),), repaired=70)
 
 
 @pytest.mark.parametrize(
