@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_refuses_a_check_without_a_member_or_with_another_value(name: str) -> No
         {"outcome": "fine"},
     ],
 )
-def test_refuses_an_outcome_that_the_findings_contradict(changes: dict[str, object]) -> None:
+def test_refuses_an_outcome_that_the_findings_contradict(changes: dict[str, Any]) -> None:
     with pytest.raises(MalformedError):
         dataclasses.replace(PASSED, **changes)
 
