@@ -12,6 +12,12 @@ interface Vm {
     /// @notice Sets the sender of the next call.
     function prank(address sender) external;
 
+    /// @notice The public key of a private key on P-256, by the runner's own arithmetic.
+    function publicKeyP256(uint256 privateKey) external pure returns (uint256 x, uint256 y);
+
+    /// @notice A signature on P-256, by the runner's own arithmetic.
+    function signP256(uint256 privateKey, bytes32 digest) external pure returns (bytes32 r, bytes32 s);
+
     /// @notice Expects the next call to revert with exactly this data.
     function expectRevert(bytes calldata data) external;
 }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
 from chain_engines import ARCHIVE_CODE, Engine
 from chain_parties import AUTHORITY, Parties, new_unit_project, statement_over
+from city_engines import ALL_ENGINES, require_engine
 
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.evm import EvmChain, EvmLedgerReader, deploy_contracts
+from ledger.adapters.rpc import JsonRpc
 from ledger.errors import PolicyError
 from ledger.hashing import keccak256
 from ledger.ports.calls import JoinSuite, RegisterBuilding, RegisterUnitProject, SetRoster, Submit
@@ -20,34 +22,52 @@ from ledger.ports.chain import SubmissionStatus
 from ledger.statement import submission_id
 from ledger.trust import CONTRACT_NAMES
 from ledger.types import Role
+from scripts.network.geth import running_validators
 
 MAX_REGISTRATION_GAS = 6_000_000
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """The embedded node with the contracts and the table suite on it."""
-    relay_key, chain_id = secrets.token_bytes(32), 1 + secrets.randbelow(2**40)
-    with EmbeddedNode(tmp_path_factory.mktemp("tables"), chain_id=chain_id, block_interval_seconds=0.05) as node:
-        identity = deploy_contracts(
-            node.rpc_url,
-            chain_id=chain_id,
-            relay_key=relay_key,
-            archive_organisation=ARCHIVE_CODE,
-            authorities=[AUTHORITY.root_certificate],
-            final_block=node.final_block_number,
-            p256_tables=True,
-        )
-        chain = EvmChain(
-            node.rpc_url,
-            chain_id=chain_id,
-            relay_key=relay_key,
-            contracts={name: contract.address for name, contract in identity.contracts.items()},
-            genesis_hash=identity.genesis_hash,
-            final_block=node.final_block_number,
-        )
-        with closing(chain):
-            yield Engine(node.rpc_url, identity, relay_key, chain)
+@contextmanager
+def deployed(url: str, chain_id: int, final_block: Callable[[], int]) -> Iterator[Engine]:
+    """The contracts and the table suite on a node."""
+    relay_key = secrets.token_bytes(32)
+    identity = deploy_contracts(
+        url,
+        chain_id=chain_id,
+        relay_key=relay_key,
+        archive_organisation=ARCHIVE_CODE,
+        authorities=[AUTHORITY.root_certificate],
+        final_block=final_block,
+        p256_tables=True,
+    )
+    chain = EvmChain(
+        url,
+        chain_id=chain_id,
+        relay_key=relay_key,
+        contracts={name: contract.address for name, contract in identity.contracts.items()},
+        genesis_hash=identity.genesis_hash,
+        final_block=final_block,
+    )
+    with closing(chain):
+        yield Engine(url, identity, relay_key, chain)
+
+
+@pytest.fixture(scope="module", params=["anvil", *(["geth"] if ALL_ENGINES else [])])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The embedded node, which has the precompile, and a Clique network, which hasn't."""
+    folder, chain_id = tmp_path_factory.mktemp("tables"), 1 + secrets.randbelow(2**40)
+    if request.param == "anvil":
+        with (
+            EmbeddedNode(folder, chain_id=chain_id, block_interval_seconds=0.05) as node,
+            deployed(node.rpc_url, chain_id, node.final_block_number) as running,
+        ):
+            yield running
+        return
+    with running_validators(folder, require_engine("geth"), chain_id=chain_id, count=1) as (validator,):
+        rpc = JsonRpc("127.0.0.1", validator.rpc_port)
+        newest = lambda: int(rpc.call("eth_blockNumber", timeout=10.0), 16)  # noqa: E731 - a single one's blocks stay
+        with deployed(validator.rpc_url, chain_id, newest) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")
