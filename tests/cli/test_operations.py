@@ -21,6 +21,7 @@ NOT_RUN = (
     "writes to /opt and /etc, and needs root",
     "needs root and systemd as the first process",
     "needs a collector",
+    "ends only when it is told to",
     "needs PostgreSQL and a service for each process",
 )
 _PORT = "9464"
