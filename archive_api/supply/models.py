@@ -67,20 +67,23 @@ class SupplyEvent(SQLModel, table=True):
 
 
 class SupplyMention(SQLModel, table=True):
-    """A thing that an event mentions, and as what."""
+    """A thing that an event mentions, and as what.
+
+    `event_id` is a row of `supply_events`, written in the same transaction; the database doesn't look after that, since
+    it would look, and on PostgreSQL lock, five times for each event. The key is in the order of the questions.
+    """
 
     __tablename__ = "supply_mentions"
     __table_args__ = (
-        Index("supply_mentions_thing", "stream_id", "thing", "kind"),
-        # In whichever building material is named: the other index is for questions about one.
+        # In whichever building material is named: the key is for questions about one.
         Index("supply_mentions_material", "thing", "stream_id", sqlite_where=IS_MATERIAL, postgresql_where=IS_MATERIAL),
         {"sqlite_with_rowid": False},
     )
 
-    event_id: int = Field(foreign_key="supply_events.id", primary_key=True, sa_type=_ROW_NUMBER)
-    kind: str = Field(max_length=20, primary_key=True)
+    stream_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     thing: str = Field(sa_type=Text, primary_key=True)
-    stream_id: int
+    kind: str = Field(max_length=20, primary_key=True)
+    event_id: int = Field(primary_key=True, sa_type=_ROW_NUMBER, sa_column_kwargs={"autoincrement": False})
 
 
 class SupplyQuery(SQLModel, table=True):

@@ -51,15 +51,13 @@ def upgrade() -> None:
         op.create_index(name, "supply_events", ["stream_id", column], sqlite_where=declared, postgresql_where=declared)
     op.create_table(
         "supply_mentions",
-        sa.Column("event_id", _NUMBER, nullable=False),
-        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("stream_id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("thing", sa.Text(), nullable=False),
-        sa.Column("stream_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["event_id"], ["supply_events.id"]),
-        sa.PrimaryKeyConstraint("event_id", "kind", "thing"),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("event_id", _NUMBER, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("stream_id", "thing", "kind", "event_id"),
         sqlite_with_rowid=False,
     )
-    op.create_index("supply_mentions_thing", "supply_mentions", ["stream_id", "thing", "kind"])
     op.create_table(
         "supply_queries",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -76,7 +74,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the schema back to the revision before."""
     op.drop_table("supply_queries")
-    op.drop_index("supply_mentions_thing", table_name="supply_mentions")
     op.drop_table("supply_mentions")
     for name in ("declared", "declares", "record_time", "event_time"):
         op.drop_index(f"supply_events_{name}", table_name="supply_events")
