@@ -52,10 +52,11 @@ class Ask:
 
 @dataclass(slots=True)
 class Seen:
-    """What the clients saw: seconds by kind, and errors."""
+    """What the clients saw: seconds by kind, errors, and the kinds of all requests."""
 
     waits: dict[str, list[float]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
 
 def asks(submission: str, building: str, bundle: bytes, digest: str) -> list[Ask]:
@@ -84,6 +85,7 @@ def client(
     weights = [ask.weight for ask in mix]
     while (now := time.monotonic()) < begun + seconds:
         (ask,) = drawn.choices(mix, weights)
+        seen.asked.append(ask.name)
         told = headers | ({"Content-Type": "application/json"} if ask.body else {})
         try:
             connection.request(ask.method, ask.path, ask.body, told)
@@ -111,6 +113,12 @@ def memory_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     resident = next((line for line in status.splitlines() if line.startswith("VmRSS:")), "VmRSS: 0 kB")
     return total + int(resident.split()[1]) * 1024
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process so far, without that of its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def watch(pid: int, samples: list[tuple[float, int]], stop: threading.Event) -> None:
@@ -165,7 +173,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def asked(options: argparse.Namespace, pid: int, address: str, token: str, mix: Sequence[Ask]) -> dict[str, Any]:
     """Have the clients ask."""
     seen, samples, stop = Seen(), list[tuple[float, int]](), threading.Event()
-    begun = time.monotonic()
+    begun, spent = time.monotonic(), processor_seconds(pid)
     how = {"begun": begun, "seconds": options.seconds, "think": options.think_ms / 1000}
     clients = [
         threading.Thread(target=client, args=(address, token, mix, seen), kwargs=how) for _ in range(options.clients)
@@ -177,6 +185,7 @@ def asked(options: argparse.Namespace, pid: int, address: str, token: str, mix: 
         thread.join()
     stop.set()
     watcher.join()
+    spent = processor_seconds(pid) - spent
     early = [size for at, size in samples if 0.25 <= (at - begun) / options.seconds < 0.5]
     late = [size for at, size in samples if (at - begun) / options.seconds >= 0.75]
     waits = sorted(wait for each in seen.waits.values() for wait in each)
@@ -189,6 +198,7 @@ def asked(options: argparse.Namespace, pid: int, address: str, token: str, mix: 
         "seconds": options.seconds,
         "think_ms": options.think_ms,
         "requests_per_second": len(waits) / (options.seconds * 0.75),
+        "server_cpu_ms_per_request": 1e3 * spent / max(1, len(seen.asked)),
         "errors": len(seen.errors),
         "first_errors": sorted(set(seen.errors))[:5],
         "p50_ms": 1e3 * waits[len(waits) // 2],
@@ -210,6 +220,7 @@ def main() -> int:
     print(
         f"{figures['requests_per_second']:.0f} requests/s, p99 {figures['p99_ms']:.0f} ms, {figures['errors']} errors"
     )
+    print(f"processor time of the server: {figures['server_cpu_ms_per_request']:.1f} ms a request")
     print(f"memory {figures['memory_bytes'] / 2**20:.0f} MiB, {figures['memory_growth']:.3f} times the early one")
     met = figures["errors"] == 0 and figures["p99_ms"] <= MAX_P99_MS and 0 < figures["memory_growth"] <= MAX_GROWTH
     shown = {name: round(value, 3) if isinstance(value, float) else value for name, value in figures.items()}
