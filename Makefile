@@ -4,10 +4,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 HOME_DIR ?= var/demo
+NETWORK_DIR ?= var/network
 PYTEST_WORKERS ?= 2
 export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
 
-.PHONY: help audit engines test-engines setup native epcis softhsm run test lint contracts bench lock clean
+.PHONY: help audit engines test-engines test-faults setup native epcis softhsm run test lint contracts bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -64,10 +65,19 @@ contracts: setup ## build the contracts and run their own tests (unit, fuzz, inv
 engines: setup ## build or install geth, Kubo, PostgreSQL 15 and nginx (see docs/engines.md)
 	@$(BIN)/python scripts/engines.py
 
+network: engines ## a city's network on this machine: validators, IPFS nodes, PostgreSQL, nginx, the archive (docs/engines.md)
+	@$(BIN)/python -m scripts.network up --folder $(NETWORK_DIR)
+
+network-down: setup ## stop what make network started, and nothing else
+	@$(BIN)/python -m scripts.network down --folder $(NETWORK_DIR)
+
 test-engines: engines ## the suites of the ports on geth, Kubo, PostgreSQL and Hardhat's node (see docs/engines.md)
 	@echo "== engines: validators, IPFS nodes, PostgreSQL and Hardhat's node"
 	@YUNSHANG_TEST_ENGINES=all $(BIN)/python -m pytest tests/ports tests/city -n $(PYTEST_WORKERS) --dist loadfile \
 	  --max-worker-restart 0
+
+test-faults: setup ## kill the server at every occurrence of every durable step (hours; make test takes the first of each)
+	@YUNSHANG_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults -s --timeout 0
 
 audit: setup ## look the lock files up among known vulnerabilities (says so where it can't)
 	@$(BIN)/python scripts/audit.py

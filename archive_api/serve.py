@@ -1,4 +1,6 @@
-"""One process for a desk: embedded node, worker, API and pages over a home, until SIGINT or SIGTERM.
+"""One process: embedded node, worker, API and pages over a home, until SIGINT or SIGTERM.
+
+Where the environment names engines that run elsewhere (`archive_api.engines`), the home is on these.
 
 Start: lock the home, start the node, deploy the contracts the first time (or compare them), open the catalogue, start
 the worker, listen. Stop: the same backwards, so that the node's last dump holds what the worker sent.
@@ -24,6 +26,7 @@ from archive_api.access_log.keeper import LogKeeper
 from archive_api.app import create_app
 from archive_api.bim.indexer import ModelIndexer
 from archive_api.composition import build_services
+from archive_api.engines import OutsideEngines, OutsideNode
 from archive_api.errors import ConflictError, MismatchError, TransportError
 from archive_api.health.probes import Probes
 from archive_api.home import ContractSite, Home, write_private
@@ -88,13 +91,21 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(_signals(stop))
         stack.enter_context(locked_home(home))
-        node = EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, port=home.config.rpc_port)
+        engines = OutsideEngines()
+        node = _node(home, engines)
         stack.enter_context(node)
         home = ensure_ledger(home, node)
-        settings = Settings.for_home(home, rpc_url=node.rpc_url, port=port, authority_url=authority_url)
+        settings = Settings.for_home(
+            home,
+            rpc_url=node.rpc_url,
+            port=port,
+            authority_url=authority_url,
+            database_url=engines.database_url,
+        )
         observer, probes = Observer.of(settings), Probes()
         stack.callback(observer.close)
-        services = build_services(settings, final_block=node.final_block_number, traces=observer.traces)
+        final_block = None if isinstance(node, OutsideNode) else node.final_block_number
+        services = build_services(settings, final_block=final_block, traces=observer.traces)
         stack.callback(services.close)
         metrics = stack.enter_context(_operated(services, observer, probes))
         app = create_app(settings, services, observer=observer, probes=probes)
@@ -176,7 +187,16 @@ def locked_home(home: Home) -> Iterator[None]:
         yield
 
 
-def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
+def _node(home: Home, engines: OutsideEngines) -> EmbeddedNode | OutsideNode:
+    """The node of a home: the network's where the settings name one, else its own."""
+    chain_id = home.config.chain_id
+    if engines.rpc_url is None:
+        return EmbeddedNode(home.chain_dir, chain_id=chain_id, port=home.config.rpc_port)
+    urls = (engines.rpc_url, *engines.rpc_fallback_urls)
+    return OutsideNode(urls, chain_id=chain_id, confirmations=engines.confirmations)
+
+
+def ensure_ledger(home: Home, node: EmbeddedNode | OutsideNode) -> Home:
     """Deploy the contracts of a new home and write its trust file; compare those of one that has them.
 
     May be repeated after a crash at any point: the deployment's transactions are the same every time.
@@ -188,9 +208,10 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
     from ledger.adapters.evm import EvmLedgerReader, deploy_contracts
 
     config = home.config
+    urls = node.urls if isinstance(node, OutsideNode) else node.rpc_url
     if not config.contracts:
         identity = deploy_contracts(
-            node.rpc_url,
+            urls,
             chain_id=config.chain_id,
             relay_key=home.relay_key(),
             archive_organisation=config.archive_organisation,
@@ -201,7 +222,7 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
         home = home.with_ledger(genesis_hash=_hex(identity.genesis_hash), contracts=_sites(identity))
     else:
         addresses = {name: bytes.fromhex(site.address[2:]) for name, site in config.contracts.items()}
-        with closing(EvmLedgerReader(node.rpc_url, chain_id=config.chain_id, contracts=addresses)) as reader:
+        with closing(EvmLedgerReader(urls, chain_id=config.chain_id, contracts=addresses)) as reader:
             identity = reader.identity()
         found = (_hex(identity.genesis_hash), _sites(identity))
         if found != (config.genesis_hash, dict(config.contracts)):
@@ -212,7 +233,7 @@ def ensure_ledger(home: Home, node: EmbeddedNode) -> Home:
                 actual=_hex(identity.genesis_hash),
             )
     if not home.trust_path.exists():
-        write_private(home.trust_path, with_genesis_validators(_trust(home), node.rpc_url).to_bytes())
+        write_private(home.trust_path, with_genesis_validators(_trust(home), urls).to_bytes())
         home.trust_path.chmod(0o644)
     return home
 

@@ -339,17 +339,26 @@ class Settings(ProcessSettings):
         return Allowance(per_second=self.sign_ins_per_minute / 60, burst=self.sign_ins_burst)
 
     @classmethod
-    def for_home(cls, home: Home, *, rpc_url: str, port: int | None = None, authority_url: str | None = None) -> Self:
-        """Settings of the embedded engines of a home.
+    def for_home(
+        cls,
+        home: Home,
+        *,
+        rpc_url: str,
+        port: int | None = None,
+        authority_url: str | None = None,
+        database_url: str | None = None,
+    ) -> Self:
+        """Settings of a home.
 
         Args:
             home: an initialised home.
             rpc_url: where its node listens.
             port: loopback port of the API; None: the home's own.
             authority_url: where the development authority of the home is asked; None: nowhere.
+            database_url: another catalogue than the home's SQLite, or None.
         """
         return cls(
-            database_url=f"sqlite:///{home.database_path}",
+            database_url=database_url or f"sqlite:///{home.database_path}",
             blocks_dir=home.blocks_dir,
             uploads_dir=home.uploads_dir,
             models_dir=home.models_dir,

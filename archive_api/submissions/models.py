@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 __all__ = [
@@ -30,6 +30,8 @@ class SubmissionState(StrEnum):
     RETURNED = "returned"
 
 
+# 66 bytes as 0x hex. SQLite, which looks at no length, has the one of its first schema.
+_PAYLOAD = String(134).with_variant(String(132), "sqlite")
 _OPEN = text("state IN ('sealing', 'sealed', 'anchor_refused')")
 
 
@@ -101,7 +103,7 @@ class StatementRow(SQLModel, table=True):
     submission_pk: int = Field(foreign_key="submissions.id", index=True)
     roster_id: int = Field(foreign_key="rosters.id")
     message: str = Field(sa_type=Text)
-    payload: str = Field(max_length=132)
+    payload: str = Field(sa_type=_PAYLOAD)
     sequence: int = Field(sa_type=BigInteger)
     manifest_cid: str = Field(max_length=120)
     content_cid: str = Field(max_length=120)

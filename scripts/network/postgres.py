@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from scripts.network.geth import write_secret
 from scripts.network.processes import StartError, daemon, free_ports, is_listening, wait_for
@@ -56,16 +59,31 @@ class Postgres:
         return [*as_somebody(), str(self.programs / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port)]
 
     def is_up(self) -> bool:
-        """Whether it takes connections."""
-        return is_listening(self.port)
+        """Whether it takes connections: it listens before it does."""
+        try:
+            return is_listening(self.port) and self.server_version() > 0
+        except psycopg.OperationalError:
+            return False
 
     def create_database(self, name: str) -> str:
         """Make an empty database, and return its URL."""
-        import psycopg
-
-        with psycopg.connect(self.url().replace("+psycopg", ""), autocommit=True) as connection:
+        with self._connect() as connection:
             connection.execute(f'CREATE DATABASE "{name}"'.encode())
         return self.url(name)
+
+    def ensure_database(self, name: str) -> str:
+        """The same where there is none of this name yet."""
+        with self._connect() as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        return self.url(name) if found else self.create_database(name)
+
+    def server_version(self) -> int:
+        """Such as 150020, of a server that answers."""
+        with self._connect() as connection:
+            return connection.info.server_version
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url().replace("+psycopg", ""), autocommit=True, connect_timeout=30)
 
 
 def as_somebody() -> list[str]:

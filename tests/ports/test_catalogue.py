@@ -9,11 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from city_engines import ALL_ENGINES, require_engine
 from sqlalchemy import text
 from sqlmodel import Session
 
 from archive_api.db.engine import Database
+from archive_api.db.metadata import metadata
 from archive_api.db.schema import prepare_schema, schema_state
 from archive_api.errors import TransportError
 from archive_api.outbox.models import Job
@@ -169,3 +172,9 @@ def test_chinese_of_every_plane_comes_back(catalogue: Database) -> None:
         job = session.get_one(Job, number)
         assert job.subject == subject
         assert job.created_at.tzinfo is not None
+
+
+def test_the_schema_is_the_models(catalogue: Database) -> None:
+    with catalogue.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata()) == []

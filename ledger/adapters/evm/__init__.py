@@ -7,9 +7,10 @@ import sys
 _recursion_limit = sys.getrecursionlimit()
 
 from ledger.adapters.evm.chain import EvmChain, relay_address  # noqa: E402 - between the two lines about the limit
+from ledger.adapters.evm.connection import newest_block  # noqa: E402
 from ledger.adapters.evm.deployment import contract_addresses, deploy_contracts  # noqa: E402
 from ledger.adapters.evm.reader import EvmLedgerReader  # noqa: E402
 
 sys.setrecursionlimit(_recursion_limit)
 
-__all__ = ["EvmChain", "EvmLedgerReader", "contract_addresses", "deploy_contracts", "relay_address"]
+__all__ = ["EvmChain", "EvmLedgerReader", "contract_addresses", "deploy_contracts", "newest_block", "relay_address"]

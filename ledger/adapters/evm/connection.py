@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ from ledger.canonical import refuse_depth
 from ledger.errors import MalformedError, MismatchError, TransportError
 from ledger.ports.chain import BlockRef
 
-__all__ = ["Connection", "NodeError", "from_hex", "from_quantity", "to_hex"]
+__all__ = ["Connection", "NodeError", "from_hex", "from_quantity", "newest_block", "to_hex"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_BYTES = 64 << 20
@@ -239,3 +240,9 @@ class Connection:
                 if len(body) > _ANSWER_BYTES or time.monotonic() > deadline:
                     raise requests.Timeout("expected a shorter answer, or a faster one")
         return bytes(body)
+
+
+def newest_block(url: str | Sequence[str], *, chain_id: int) -> BlockRef:
+    """Return the newest block of a network; see `Connection` for addresses and errors."""
+    with closing(Connection(url, chain_id=chain_id)) as node:
+        return node.head()

@@ -45,7 +45,7 @@ def contract_addresses(relay_address: bytes) -> dict[str, bytes]:
 
 
 def deploy_contracts(
-    url: str,
+    url: str | Sequence[str],
     *,
     chain_id: int,
     relay_key: bytes,
@@ -62,7 +62,7 @@ def deploy_contracts(
     It must not have sent anything before.
 
     Args:
-        url: a node's address.
+        url: a node's address, or those of several, see `Connection`.
         chain_id: the chain it must be on.
         relay_key: secp256k1 private key, 32 bytes.
         archive_organisation: the archive's unified social credit code.
