@@ -6,7 +6,8 @@ or a simulation whose result nobody saw. What a step means for submissions is st
 
 One round:
  1. every unfinished job, oldest first, as far as it gets without waiting for a block
- 2. final jobs whose block the node does not show any more are watched back into (1)
+ 2. a nonce that nobody holds any more and that others wait behind is filled
+ 3. final jobs whose block the node does not show any more are watched back into (1)
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from archive_api.errors import ApiError
-from archive_api.outbox.calls import CallBuilder
+from archive_api.outbox.calls import FILL_JOB, CallBuilder
 from archive_api.outbox.models import Job
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.outbox.repository import JobRepository, anchor_state
@@ -39,6 +41,10 @@ _STEPS_A_ROUND = 6
 _WATCH_SECONDS = 60.0
 _WATCHED_BLOCKS = 64
 _WATCHED_JOBS = 256
+# So long after it was made a transaction that was given up may still turn out to be mined: no refusal counts meanwhile.
+_DOUBT = timedelta(minutes=2)
+# So long a nonce is missing before it is filled: a node that is behind, or a job just being prepared, looks the same.
+_GAP_SECONDS = 2.0
 _RECORDED = {
     "submit": (SubmissionStatus.ANCHORED, SubmissionStatus.ACCEPTED, SubmissionStatus.RETURNED),
     "withdraw": (SubmissionStatus.WITHDRAWN,),
@@ -51,6 +57,7 @@ class _Seen:
 
     observation: Observation
     transaction: SignedTransaction | None = None
+    taken_up: bytes | None = None
     block: BlockRef | None = None
     gas_used: int | None = None
 
@@ -69,6 +76,8 @@ class Worker:
         self._stopping = threading.Event()
         self._last_head = 0
         self._watch_at = 0.0
+        self._gap: int | None = None
+        self._gap_since = 0.0
 
     def start(self) -> None:
         """Start the thread."""
@@ -106,7 +115,8 @@ class Worker:
                 return
             with self._services.traces.span("worker job", {"yunshang.job": job_id}):
                 self._advance(job_id)
-        self._watch()  # (2)
+        self._fill_gap()  # (2)
+        self._watch()  # (3)
         self._monitor.finished()
 
     def _advance(self, job_id: int) -> None:
@@ -132,16 +142,26 @@ class Worker:
         return self._check(job, state)
 
     def _prepare(self, job: Job) -> _Seen:
+        chain = self._services.chain
+        with self._services.database.reading() as session:
+            former = JobRepository(session).given_up(job)
+        # Given up on the word of a node that was behind: it was mined all the same.
+        for row in former:
+            receipt = chain.receipt(bytes.fromhex(row.transaction_hash[2:]))
+            if receipt is not None and receipt.succeeded:
+                again = anchoring.Prepared(receipt.transaction_hash, row.nonce)
+                return _Seen(observation=again, taken_up=receipt.transaction_hash)
         recorded = self._recorded(job)
         if recorded is not None:
             return recorded
-        chain = self._services.chain
         next_nonce = chain.next_nonce()
         with self._services.database.reading() as session:
             jobs = JobRepository(session)
             held = jobs.held_nonces(next_nonce)
             unsettled = jobs.unsettled_beside(job)
             call = CallBuilder(session).build(job)
+        now = self._services.now()
+        unsettled += sum(now - _DOUBT < row.created_at <= now for row in former)
         nonce = anchoring.choose_nonce(next_nonce, held)
         try:
             transaction = chain.prepare(call, nonce)
@@ -209,7 +229,11 @@ class Worker:
                 # Changed by a request meanwhile (a withdrawal, a seal made anew): look again.
                 return Action.WAIT
             if seen.transaction is not None:
+                if jobs.is_nonce_taken(job, seen.transaction.nonce):
+                    return Action.WAIT  # by another worker, meanwhile: choose again
                 jobs.journal(job, seen.transaction, now=now)
+            if seen.taken_up is not None:
+                jobs.take_up(seen.taken_up)
             if seen.block is not None:
                 job.block_time = seen.block.timestamp
                 job.gas_used = seen.gas_used if seen.gas_used is not None else job.gas_used
@@ -218,6 +242,27 @@ class Worker:
         if following.state.phase != state.phase:
             _LOG.info("job %d %s %s: %s", job_id, job.kind, job.subject, following.state.phase)
         return following.action
+
+    def _fill_gap(self) -> None:
+        """Have a nonce used that keeps transactions from being mined: see `ledger.anchoring.nonce_gap`."""
+        with self._services.database.reading() as session:
+            counts = JobRepository(session).count_by_phase()
+        gap = None
+        # A job that waits to be prepared takes the lowest free nonce anyway.
+        if counts.get(Phase.BROADCAST) and not counts.get(Phase.QUEUED):
+            next_nonce = self._services.chain.next_nonce()
+            with self._services.database.reading() as session:
+                gap = anchoring.nonce_gap(next_nonce, JobRepository(session).held_nonces(next_nonce))
+        if gap is None or gap != self._gap:
+            self._gap, self._gap_since = gap, time.monotonic()
+            return
+        if time.monotonic() - self._gap_since < _GAP_SECONDS:
+            return
+        self._gap = None
+        now = self._services.now()
+        with self._services.database.transaction() as session:
+            JobRepository(session).add(FILL_JOB, str(gap), now=now)
+        _LOG.warning("nonce %d is missing and others wait behind it: it will be filled", gap)
 
     def _watch(self) -> None:
         head = self._services.chain.head().number

@@ -21,7 +21,10 @@ from ledger.ports import calls
 from ledger.statement import SubmissionStatement
 from ledger.types import BuildingIdentifier, Role, Roster, UnitProject
 
-__all__ = ["CallBuilder"]
+__all__ = ["FILL_JOB", "CallBuilder"]
+
+FILL_JOB = "fill_nonce"
+"""A transaction that does nothing, under a nonce that others wait behind; its subject is that nonce."""
 
 
 class CallBuilder:
@@ -50,6 +53,8 @@ class CallBuilder:
         """The call of a job."""
         if job.kind == ANCHOR_JOB:
             return append_checkpoint(self._session, job)
+        if job.kind == FILL_JOB:
+            return calls.FillNonce()
         if job.kind == RELAY_JOB:
             return relay_call(self._session, job)
         return self._builders[job.kind](job.subject)

@@ -106,6 +106,24 @@ class JobRepository:
         self._session.add(row)
         self._session.flush()
 
+    def is_nonce_taken(self, job: Job, nonce: int) -> bool:
+        """Whether another job's transaction holds a nonce: two workers may have chosen it at once."""
+        query = select(func.count()).select_from(JournalRow)
+        taken = (JournalRow.nonce == nonce, col(JournalRow.given_up).is_(False), JournalRow.job_id != job.id)
+        return self._session.exec(query.where(*taken)).one() > 0
+
+    def given_up(self, job: Job) -> Sequence[JournalRow]:
+        """Transactions of a job that it does not stand on any more, the newest first."""
+        query = select(JournalRow).where(JournalRow.job_id == job.id, col(JournalRow.given_up))
+        return self._session.exec(query.order_by(col(JournalRow.id).desc())).all()
+
+    def take_up(self, transaction_hash: bytes) -> None:
+        """Stand on a transaction again that was given up."""
+        row = self._row(_hex(transaction_hash))
+        if row is not None:
+            row.given_up = False
+            self._session.add(row)
+
     def raw(self, transaction_hash: bytes) -> bytes:
         """A journalled transaction as it is sent.
 
