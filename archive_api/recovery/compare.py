@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, select, text
 from archive_api.db.metadata import metadata
 from archive_api.recovery.tables import REBUILT, RebuiltTable
 
-__all__ = ["Comparison", "Difference", "compare", "natural_rows"]
+__all__ = ["UNDECLARED", "Comparison", "Difference", "compare", "natural_rows"]
 
 _SHOWN: Final = 200
 Pending: TypeAlias = Callable[[str, tuple[Any, ...], Collection[str]], bool]
@@ -138,14 +138,15 @@ def _named(naming: _Naming, table: Table, name: str, value: Any) -> Any:
         target = foreign.column
         if target.name == "id":
             return naming.of(target.table, target.name, value)
-    if table.name in _NUMBERED and name == _NUMBERED[table.name][0]:
-        return naming.of(metadata().tables[_NUMBERED[table.name][1]], "id", value)
+    if (table.name, name) in UNDECLARED:
+        return naming.of(metadata().tables[UNDECLARED[table.name, name]], "id", value)
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat() if value.tzinfo else value.isoformat()
     return value
 
 
-_NUMBERED: Final = {"supply_mentions": ("stream_id", "streams"), "supply_events": ("stream_id", "streams")}
+UNDECLARED: Final = {("supply_mentions", "stream_id"): "streams", ("supply_mentions", "event_id"): "supply_events"}
+"""Row numbers of other tables that are no foreign keys."""
 
 
 def _columns(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

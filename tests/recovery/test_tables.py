@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import BigInteger, Integer
+
 from archive_api.db.metadata import metadata
+from archive_api.recovery.compare import UNDECLARED
 from archive_api.recovery.kept_tables import BY_KIND
 from archive_api.recovery.tables import NOT_REBUILT, REBUILT
 
@@ -22,6 +25,14 @@ def test_keys_and_loose_columns_are_columns() -> None:
         assert set(spec.key) <= columns, name
         assert spec.loose.keys() <= columns, name
         assert not set(spec.key) & spec.loose.keys(), name
+
+
+def test_no_row_number_stands_for_itself_in_a_key() -> None:
+    """Numbers are drawn anew: a row of another table goes by that one's key."""
+    for name, spec in REBUILT.items():
+        for column in (metadata().tables[name].c[key] for key in spec.key):
+            if column.name.endswith(("_pk", "_id")) and isinstance(column.type, (Integer, BigInteger)):
+                assert column.foreign_keys or (name, column.name) in UNDECLARED, f"{name}.{column.name}"
 
 
 def test_facts_are_kept_of_rebuilt_tables_only() -> None:
