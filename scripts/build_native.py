@@ -37,8 +37,8 @@ def main() -> int:
             print(error, file=sys.stderr)
             return 1
     try:
-        compiler = _zig() if chosen.zig else _compiler() or _zig()
-        build(compiler)
+        command = _zig() if chosen.zig else compiler()
+        build(command)
         # In a process of its own: this one may still hold the library that was there before.
         subprocess.run(
             [sys.executable, __file__, "--check"], check=True, capture_output=True, text=True, timeout=_SECONDS
@@ -47,11 +47,20 @@ def main() -> int:
         detail = getattr(error, "stderr", None) or error
         print(f"== no native kernel, fingerprints of models will be slower: {' '.join(str(detail).split())[-300:]}")
         return 1 if chosen.strict else 0
-    print(f"== native kernel for model fingerprints built with {Path(compiler[0]).name}")
+    print(f"== native kernel for model fingerprints built with {Path(command[0]).name}")
     return 0
 
 
-def build(compiler: list[str], target: Path = LIBRARY) -> None:
+def compiler() -> list[str]:
+    """The command of a C compiler: the system's, or ziglang's, which is installed if need be.
+
+    Raises:
+        OSError, subprocess.SubprocessError: there is none.
+    """
+    return _compiler() or _zig()
+
+
+def build(command: list[str], target: Path = LIBRARY) -> None:
     """Build the library: beside its place first, so that nobody loads half of it.
 
     Raises:
@@ -62,8 +71,8 @@ def build(compiler: list[str], target: Path = LIBRARY) -> None:
         made = Path(folder) / target.name
         define = f'-DBIM_SOURCE="{source_digest()}"'
         sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
-        command = [*compiler, *FLAGS, define, *sources, "-o", str(made)]
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
+        arguments = [*command, *FLAGS, define, *sources, "-o", str(made)]
+        subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=_SECONDS)
         made.replace(target)
 
 
