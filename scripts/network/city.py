@@ -137,7 +137,8 @@ class City:
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         self._say(f"== a new network in {self.folder}")
-        home = create_home(self.home, code=ARCHIVE.code, name=ARCHIVE.name)
+        # geth with Clique has no P-256 precompile.
+        home = create_home(self.home, code=ARCHIVE.code, name=ARCHIVE.name, p256_tables=True)
         self.validators = make_validators(self.folder, self._geth, chain_id=home.config.chain_id, count=VALIDATORS)
         self.ipfs_nodes = make_nodes(self.folder, self._ipfs, count=IPFS_NODES)
         self.postgres = make_postgres(self.folder / "postgres", self._postgres_programs)
