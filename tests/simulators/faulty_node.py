@@ -1,7 +1,7 @@
 """A node's RPC that fails: between a client and a real node, it answers slowly, wrongly, partly or not at all.
 
-Each method fails at its first call and at about every fourth one after that (drawn from a seed), so that whoever goes on
-after a failure comes through, having met it at every question.
+Each method fails at its first call and at about every fourth one after that (drawn from a seed), so that whoever goes
+on after a failure comes through, having met it at every question.
 """
 
 from __future__ import annotations
