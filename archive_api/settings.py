@@ -125,7 +125,7 @@ class Settings(ProcessSettings):
     relay_key: SecretStr
     log_key: SecretStr
     logs_dir: Path | None = None
-    log_publish_seconds: Annotated[float, Field(gt=0, le=2)] = 1.0
+    log_publish_seconds: Annotated[float, Field(gt=0, le=2)] = 0.5
     log_anchor_seconds: Annotated[int, Field(gt=0)] = ANCHOR_SECONDS
     log_anchor_entries: Annotated[int, Field(gt=0)] = 10_000
     log_witnesses: tuple[WitnessSource, ...] = ()
