@@ -98,7 +98,7 @@ class Captures:
             signature=judged.seal.signature,
             certificate_id=judged.seal.certificate_id,
             content_cid=str(content.cid),
-            record_count=records.count,
+            record_count=records.size,
             record_ids=records.ids,
             record_sha256s=records.sha256s,
             sent_by=sent_by,
@@ -114,7 +114,7 @@ class Captures:
 
     def _judge(self, key: StreamKey, records: NewRecords, seal: SealValue) -> _Judged:
         domain = self._services.trust.domain
-        statement = Capture(key.building_bytes or bytes(32), key.name, records.root, records.count)
+        statement = Capture(key.building_bytes or bytes(32), key.name, records.root, records.size)
         der = fields.base64_bytes(seal.certificate, "seal.certificate")
         certificate = parse_certificate(der)
         payload = statement.payload(domain)

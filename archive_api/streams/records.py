@@ -32,14 +32,14 @@ class NewRecords(NamedTuple):
     """The records of one capture. A tuple of few plain values, since it may cross from process to process.
 
     Attributes:
-        count: of them.
+        size: how many there are.
         root: RFC 9162 root over their canonical bytes, 32 bytes.
         joined: their canonical bytes with commas between.
         ids: JSON array of their ids.
         sha256s: digests of the canonical bytes, hex, one after another.
     """
 
-    count: int
+    size: int
     root: bytes
     joined: bytes
     ids: str

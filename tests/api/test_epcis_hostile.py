@@ -307,7 +307,7 @@ def test_reads_large_documents_in_other_processes(epcis: EpcisWorld) -> None:
                 readers.read(data, "application/json", "supply")
         again = readers.read(data, "application/json", "supply")  # with new ones
         assert isinstance(again, NewEvents)
-        assert again.records.count == 120
+        assert again.records.size == 120
     finally:
         readers.close()
     epcis.capture(*events)
