@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -127,17 +126,6 @@ def test_report_json_holds_what_the_command_promises() -> None:
     for item in (*value["steps"], *value["parties"]):
         assert item["zh"]
         assert item["en"]
-
-
-def test_verifies_in_under_20_milliseconds() -> None:
-    data = BUNDLE.to_bytes()
-    verify(data)
-    durations = []
-    for _ in range(5):
-        start = time.perf_counter()
-        verify(data)
-        durations.append(time.perf_counter() - start)
-    assert min(durations) < 0.020
 
 
 def test_observed_level() -> None:
