@@ -6,7 +6,7 @@ once in each of its steps; what is due to a step is spread over as many handover
 server is started again, what it shows is compared with what it had acknowledged, and the client goes on.
 
 `make test-faults` takes the first occurrence of each point in each step, and those of the access log, which are the
-same in every step, in one; with `FAULTS=all` every occurrence of every point is taken. `make test` has the other faults.
+same in every step, in one; with `FAULTS=all` every occurrence of every point. `make test` has the other faults.
 """
 
 from __future__ import annotations
