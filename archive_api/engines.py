@@ -6,14 +6,13 @@ from types import TracebackType
 from typing import Annotated, Self
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from archive_api.protection.secrets import SecretFiles
+from archive_api.protection.secrets import ServerSettings
 
 __all__ = ["OutsideEngines", "OutsideNode"]
 
 
-class OutsideEngines(BaseSettings):
+class OutsideEngines(ServerSettings):
     """Engines that a home uses instead of its embedded ones; `Settings` reads the rest of theirs by itself.
 
     Attributes:
@@ -24,25 +23,10 @@ class OutsideEngines(BaseSettings):
         confirmations: how many blocks on top of a block make it final.
     """
 
-    model_config = SettingsConfigDict(env_prefix="YUNSHANG_", frozen=True, hide_input_in_errors=True)
-
     database_url: Annotated[str | None, Field(repr=False)] = None
     rpc_url: str | None = None
     rpc_fallback_urls: tuple[str, ...] = ()
     confirmations: Annotated[int, Field(ge=0)] = 12
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the file, then the environment."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, SecretFiles(settings_cls), env_settings
 
 
 class OutsideNode:

@@ -10,12 +10,11 @@ from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from archive_api.home import Home
 from archive_api.operation.settings import ProcessSettings
 from archive_api.protection.rates import Allowance
-from archive_api.protection.secrets import SecretFiles, is_guessable
+from archive_api.protection.secrets import is_guessable
 from archive_api.seal_status.sources import StatusSource, check_address
 from archive_api.streams.witnesses import WitnessSource
 from ledger.adapters.kubo_address import kubo_address
@@ -112,8 +111,6 @@ class Settings(ProcessSettings):
         max_seal_days: the furthest `seal_by` may lie ahead.
     """
 
-    model_config = SettingsConfigDict(env_prefix="YUNSHANG_", frozen=True, hide_input_in_errors=True)
-
     database_url: Annotated[str, Field(repr=False)]
     blocks_dir: Path
     ipfs_addresses: tuple[str, ...] = ()
@@ -182,19 +179,6 @@ class Settings(ProcessSettings):
     recorded_classes: tuple[str, ...] = tuple(sorted(RECORDED_CLASSES))
     worker_poll_seconds: Annotated[float, Field(gt=0)] = 0.25
     max_seal_days: Annotated[int, Field(gt=0)] = 366
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then files of secrets, then the environment; no `.env` file is looked for."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, SecretFiles(settings_cls), env_settings
 
     @field_validator("host")
     @classmethod

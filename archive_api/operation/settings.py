@@ -7,14 +7,15 @@ from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from archive_api.protection.secrets import ServerSettings
 
 __all__ = ["ProcessSettings", "split_address"]
 
 _MAX_PORT: Final = 65_535
 
 
-class ProcessSettings(BaseSettings):
+class ProcessSettings(ServerSettings):
     """Logs, metrics, traces and the end of a process; environment variables with the prefix `YUNSHANG_`.
 
     Attributes:
@@ -26,8 +27,6 @@ class ProcessSettings(BaseSettings):
         trace_ratio: which part of the requests is traced, 0 to 1.
         shutdown_seconds: how long requests under way may take to end once the process was told to stop.
     """
-
-    model_config = SettingsConfigDict(env_prefix="YUNSHANG_", frozen=True, hide_input_in_errors=True)
 
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "warning"

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_settings import PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-__all__ = ["SecretFiles", "is_guessable", "read_secret_file"]
+__all__ = ["SecretFiles", "ServerSettings", "is_guessable", "read_secret_file"]
 
 _MAX_FILE_BYTES: Final = 65_536
 _MIN_DISTINCT: Final = 8
@@ -43,6 +43,25 @@ class SecretFiles(PydanticBaseSettingsSource):
         """Every secret that has a file."""
         found = ((name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items())
         return {name: value for name, value in found if value is not None}
+
+
+class ServerSettings(BaseSettings):
+    """Settings named `YUNSHANG_…`: arguments first, then files of secrets, then the environment; no `.env` file."""
+
+    model_config = SettingsConfigDict(env_prefix="YUNSHANG_", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where values come from, the first one that has it."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, SecretFiles(settings_cls), env_settings
 
 
 def read_secret_file(path: Path) -> str:
