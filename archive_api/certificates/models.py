@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-__all__ = ["CertificateRow"]
+from signing.certificates import OrganisationCertificate
+
+__all__ = ["CertificateRow", "certificate_columns"]
 
 
 class CertificateRow(SQLModel, table=True):
@@ -30,3 +34,18 @@ class CertificateRow(SQLModel, table=True):
     revocation_job_id: int | None = Field(default=None, foreign_key="jobs.id")
     revocation_code: int | None = None
     created_at: datetime
+
+
+def certificate_columns(certificate: OrganisationCertificate) -> dict[str, Any]:
+    """What a row has from the certificate itself."""
+    return {
+        "certificate_id": certificate.certificate_id.hex(),
+        "issuer": certificate.issuer.hex(),
+        "serial": f"{certificate.serial_number:x}",
+        "public_key": certificate.public_key.hex(),
+        "organisation_code": certificate.organisation_code,
+        "organisation_name": certificate.organisation_name,
+        "not_before": certificate.not_before,
+        "not_after": certificate.not_after,
+        "der": base64.b64encode(certificate.der).decode("ascii"),
+    }

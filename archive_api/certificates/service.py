@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-
 from sqlmodel import Session
 
-from archive_api.certificates.models import CertificateRow
+from archive_api.certificates.models import CertificateRow, certificate_columns
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.certificates.schemas import (
     CertificateIn,
@@ -66,15 +64,7 @@ class CertificateService:
         self._refuse_known(parsed)
         certificate_id = parsed.certificate_id.hex()
         row = CertificateRow(
-            certificate_id=certificate_id,
-            issuer=parsed.issuer.hex(),
-            serial=f"{parsed.serial_number:x}",
-            public_key=parsed.public_key.hex(),
-            organisation_code=parsed.organisation_code,
-            organisation_name=parsed.organisation_name,
-            not_before=parsed.not_before,
-            not_after=parsed.not_after,
-            der=base64.b64encode(der).decode("ascii"),
+            **certificate_columns(parsed),
             job_id=self._jobs.add("register_certificate", certificate_id, now=now),
             created_at=now,
         )

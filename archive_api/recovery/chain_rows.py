@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from archive_api.access.models import RosterOrganisation
-from archive_api.certificates.models import CertificateRow
+from archive_api.certificates.models import CertificateRow, certificate_columns
 from archive_api.decisions.models import DecisionRow
 from archive_api.projects.models import Building, BuildingAlias, RosterRow, UnitProject
 from archive_api.recovery.kept_tables import fact_time
@@ -99,15 +98,7 @@ class ChainRows:
         self.names[parsed.organisation_code] = parsed.organisation_name
         self.certificates[identifier] = self.rows.add(
             CertificateRow,
-            certificate_id=identifier,
-            issuer=parsed.issuer.hex(),
-            serial=f"{parsed.serial_number:x}",
-            public_key=parsed.public_key.hex(),
-            organisation_code=parsed.organisation_code,
-            organisation_name=parsed.organisation_name,
-            not_before=parsed.not_before,
-            not_after=parsed.not_after,
-            der=base64.b64encode(der).decode("ascii"),
+            **certificate_columns(parsed),
             job_id=self.rows.job("register_certificate", identifier, event),
             revocation_job_id=None,
             revocation_code=None,
