@@ -9,7 +9,7 @@ PYTEST_WORKERS ?= 2
 FAULTS ?= first
 export YUNSHANG_REQUIRE_ENGINES ?= $(if $(CI),1,)
 
-.PHONY: help audit engines test-engines test-faults setup native epcis softhsm run test lint contracts bench lock clean
+.PHONY: help audit engines test-engines test-faults setup native epcis softhsm run test lint contracts bench bench-network lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -77,7 +77,7 @@ test-engines: engines ## the suites of the ports on geth, Kubo, PostgreSQL and H
 	@YUNSHANG_TEST_ENGINES=all $(BIN)/python -m pytest tests/ports tests/city -n $(PYTEST_WORKERS) --dist loadfile \
 	  --max-worker-restart 0
 
-test-faults: setup ## kill the server at every durable step (five minutes; FAULTS=all: at every occurrence of each, hours)
+test-faults: setup ## kill server and commands at every durable step (15 minutes; FAULTS=all: at every occurrence, hours)
 	@YUNSHANG_FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/faults -s --timeout 0
 
 audit: setup ## look the lock files up among known vulnerabilities (says so where it can't)
@@ -85,6 +85,9 @@ audit: setup ## look the lock files up among known vulnerabilities (says so wher
 
 bench: setup ## measure the figures of docs/benchmarks.md (table and JSON)
 	@$(BIN)/yunshang bench
+
+bench-network: setup engines ## measure ingest into IPFS, and anchoring on validators and on the embedded node (20 minutes)
+	@$(BIN)/python scripts/bench_network.py
 
 lock: ## make the lock files again from pyproject.toml and package.json (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
@@ -96,4 +99,4 @@ lock: ## make the lock files again from pyproject.toml and package.json (needs u
 	npm install --package-lock-only
 
 clean: ## remove what was installed or generated here
-	rm -rf .venv node_modules cache build ledger/bim/native/build var .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv node_modules cache build ledger/bim/native/build ledger/native/build var .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from archive_api.access.enforcement import Enforcement
+from archive_api.access.enforcement import Chosen, Enforcement
 from archive_api.access.gate import Gate
 from archive_api.access.router import router as access
 from archive_api.access_log.router import router as logs
@@ -49,16 +49,17 @@ __all__ = ["API_PREFIX", "create_app"]
 
 API_PREFIX = "/api/v1"
 _FEATURES = (
-    supply,  # first, since routers are tried in turn, and captures come by the dozen a second
+    supply,  # routers are tried in turn: first captures, which come by the dozen a second, then what most people ask
+    verification,
+    projects,
+    submissions,
+    documents,
     access,
     health,
     identity,
-    projects,
     certificates,
-    submissions,
     models,
     decisions,
-    documents,
     encryption,
     evidence,
     record_evidence,
@@ -67,7 +68,6 @@ _FEATURES = (
     funds,
     datasets,
     logs,
-    verification,
 )
 _DESCRIPTION = """
 城建档案的封存、上链、接收与查验。The archive ledger of urban construction records.
@@ -114,18 +114,19 @@ def create_app(
     app.add_middleware(Guard, settings=settings, limiter=TokenBuckets())
     uploads = DurableUploads(settings.uploads_dir, reserve_bytes=settings.reserve_bytes)
     uploads.sweep(older_than_seconds=settings.upload_days * 86_400)
-    api = APIRouter(prefix=API_PREFIX, responses=PROBLEM_RESPONSES)
+    # One level of routers and no second one: each level has all routes below it compared once more.
     for feature in _FEATURES:
-        api.include_router(feature())
-    api.include_router(
+        app.include_router(feature(), prefix=API_PREFIX, responses=PROBLEM_RESPONSES)
+    app.include_router(
         uploads_router(uploads, max_bytes=settings.max_upload_bytes, days_to_keep=settings.upload_days),
-        prefix="/submissions/{ref}",
+        prefix=f"{API_PREFIX}/submissions/{{ref}}",
+        responses=PROBLEM_RESPONSES,
     )
-    app.include_router(api)
     install_openapi(app)
     app.include_router(sign_in_pages())
     install(app, lambda request: ServicePages(services_for(request)))
     app.state.gate = Gate(app)
+    app.router.middleware_stack = Chosen(app.router.middleware_stack, app.router)
     return app
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from archive_api.access_log.events import ACCESS_STREAM, AccessLog
 from archive_api.access_log.streams import AccessStream, open_access_stream
 from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
@@ -16,11 +17,14 @@ from archive_api.errors import MalformedError
 from archive_api.identity.challenges import Challenges
 from archive_api.identity.persons import ensure_desk
 from archive_api.identity.sessions import SessionStore
+from archive_api.log_link.client import LogLink
+from archive_api.log_link.remote import LinkedAccessLog, LinkedStreams
 from archive_api.operation.spans import NoTraces, Traces, trace_statements, traced_calls
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
 from archive_api.services import LedgerChain, Services
 from archive_api.settings import Settings
+from archive_api.streams.keys import ARCHIVE
 from archive_api.streams.registry import Streams
 from archive_api.streams.witnesses import HttpWitnesses
 from archive_api.supply.readers import DocumentReaders
@@ -50,6 +54,8 @@ def build_services(
     store: BlobStore | None = None,
     clock: Clock | None = None,
     traces: Traces | None = None,
+    log_link: Path | None = None,
+    beside_others: bool = False,
 ) -> Services:
     """Build what the features need; the catalogue is brought to this version's schema, or compared with it.
 
@@ -58,6 +64,9 @@ def build_services(
         final_block: says which block is final, such as `EmbeddedNode.final_block_number`; None: by confirmations.
         chain, store, clock: other engines than the settings name, or None.
         traces: record what engines are asked; None: nothing is recorded.
+        log_link: socket of the process that writes the logs; `Services.log_link` is still to be started. None: this
+            process has the logs open.
+        beside_others: other processes serve the same home.
 
     Raises:
         MalformedError: the trust file or a key is not one.
@@ -83,8 +92,15 @@ def build_services(
     trace_statements(database.engine, traces)
     clock = clock or SystemClock()
     witnesses = _witnesses(settings, clock)
-    access_log = _access_log(settings, trust, database, clock, witnesses)
-    streams = _streams(settings, trust, clock, witnesses)
+    access_log: AccessLog
+    link: LogLink | None = None
+    if log_link is None:
+        access_log = _access_log(settings, trust, database, clock, witnesses)
+        streams = _streams(settings, trust, clock, witnesses)
+    else:
+        link = LogLink(log_link, origin=trust.origin(ARCHIVE, ACCESS_STREAM))
+        streams = _streams(settings, trust, clock, witnesses, link=link)
+        access_log = LinkedAccessLog(link, _logs_dir(settings), trust=trust, key=streams.key)
     readers = DocumentReaders(copied=database.is_postgresql)
     closing = [streams.close, access_log.close, *([] if witnesses is None else [witnesses.close]), *closing]
     closing.insert(0, readers.close)
@@ -93,7 +109,7 @@ def build_services(
         settings=settings,
         database=database,
         store=store,
-        models=_models(settings, store),
+        models=_models(settings, store, is_shared=beside_others),
         chain=chain,
         trust=trust,
         clock=clock,
@@ -107,6 +123,7 @@ def build_services(
         readers=readers,
         proofs=proofs,
         traces=traces,
+        log_link=link,
         on_close=tuple(closing),
     )
     ensure_desk(services)
@@ -149,15 +166,18 @@ def _access_log(
     )
 
 
-def _streams(settings: Settings, trust: TrustFile, clock: Clock, cosign: Cosign | None) -> Streams:
-    return Streams(
-        _logs_dir(settings),
-        signer=LogSigner.from_seed(_key(settings.log_key, "log")),
-        trust=trust,
-        clock=clock,
-        publish_seconds=settings.log_publish_seconds,
-        cosign=cosign,
-    )
+def _streams(
+    settings: Settings, trust: TrustFile, clock: Clock, cosign: Cosign | None, *, link: LogLink | None = None
+) -> Streams:
+    members: dict[str, Any] = {
+        "signer": LogSigner.from_seed(_key(settings.log_key, "log")),
+        "trust": trust,
+        "clock": clock,
+        "publish_seconds": settings.log_publish_seconds,
+        "cosign": cosign,
+    }
+    logs = _logs_dir(settings)
+    return Streams(logs, **members) if link is None else LinkedStreams(link, logs, **members)
 
 
 def _logs_dir(settings: Settings) -> Path:
@@ -171,9 +191,10 @@ def _key(secret: SecretStr, name: str) -> bytes:
         raise MalformedError(f"expected a {name} key as hex, got something else") from error
 
 
-def _models(settings: Settings, store: BlobStore) -> ModelLibrary:
+def _models(settings: Settings, store: BlobStore, *, is_shared: bool) -> ModelLibrary:
     processes = ModelProcesses(seconds=settings.model_seconds, memory_bytes=settings.model_memory_bytes)
-    return ModelLibrary(settings.models_dir or settings.uploads_dir.with_name("models"), store, processes)
+    folder = settings.models_dir or settings.uploads_dir.with_name("models")
+    return ModelLibrary(folder, store, processes, is_shared=is_shared)
 
 
 def _proofs(settings: Settings, trust: TrustFile) -> EvmAnchorProofs:
@@ -193,4 +214,5 @@ def _evm_chain(settings: Settings, trust: TrustFile, final_block: Callable[[], i
         genesis_hash=trust.genesis_hash,
         final_block=final_block,
         confirmations=settings.confirmations,
+        clock=None if final_block is None else SystemClock(),  # of the embedded node, as its blocks' times are
     )

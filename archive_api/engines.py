@@ -21,12 +21,14 @@ class OutsideEngines(ServerSettings):
         rpc_url: a node of the network; None: the home's embedded node.
         rpc_fallback_urls: further ones.
         confirmations: how many blocks on top of a block make it final.
+        ipfs_addresses: where content is kept; none: in the home's block store.
     """
 
     database_url: Annotated[str | None, Field(repr=False)] = None
     rpc_url: str | None = None
     rpc_fallback_urls: tuple[str, ...] = ()
     confirmations: Annotated[int, Field(ge=0)] = 12
+    ipfs_addresses: tuple[str, ...] = ()
 
 
 class OutsideNode:

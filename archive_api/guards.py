@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from archive_api.problems import problem_response
 
-__all__ = ["RequestGuard", "require_json"]
+__all__ = ["JSON_ONLY", "RequestGuard", "require_json"]
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -55,6 +55,14 @@ def require_json(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise HTTPException(415, f"expected application/json, got {kind[:80] or 'no media type'}")
+
+
+async def _json_only(request: Request) -> None:  # a coroutine, since it needs no thread
+    require_json(request)
+
+
+JSON_ONLY: Final[Any] = Depends(_json_only)
+"""A dependency of routes whose body has to be JSON, see `require_json`."""
 
 
 def _name(hosts: list[str]) -> str | None:

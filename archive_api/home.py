@@ -145,8 +145,28 @@ class Home:
 
     @property
     def lock_path(self) -> Path:
-        """Held by the one running server of this home."""
+        """Held by the one running server of this home, or by all of its processes together."""
         return self.server_dir / "server.lock"
+
+    @property
+    def start_lock_path(self) -> Path:
+        """Held by a process while it starts: contracts are deployed and schemas changed by one at a time."""
+        return self.server_dir / "start.lock"
+
+    @property
+    def logs_lock_path(self) -> Path:
+        """Held by the process that writes the logs; the next one waits for it."""
+        return self.server_dir / "logs.lock"
+
+    @property
+    def logs_socket_path(self) -> Path:
+        """Where that process takes what others hand over."""
+        return self.server_dir / "logs.sock"
+
+    @property
+    def duties_lock_path(self) -> Path:
+        """Held by the worker that does what one does for all."""
+        return self.server_dir / "duties.lock"
 
     def relay_key(self) -> bytes:
         """Read the relay key (32 bytes)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import Path
+from fastapi import Path, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from archive_api.errors import MalformedError
@@ -14,7 +14,17 @@ from ledger.anchoring import Phase
 from ledger.canonical import MAX_SAFE_INTEGER
 from ledger.texts import has_refused_sign
 
-__all__ = ["ChainStatus", "KeyPath", "Line", "Lines", "RegistrationStatus", "Whole", "hex32", "registration"]
+__all__ = [
+    "ChainStatus",
+    "KeyPath",
+    "Line",
+    "Lines",
+    "RegistrationStatus",
+    "Whole",
+    "answered",
+    "hex32",
+    "registration",
+]
 
 RegistrationStatus = Literal["pending", "registered", "refused"]
 
@@ -74,6 +84,17 @@ def registration(job: Job) -> dict[str, Any]:
         "reason_code": job.refusal,
         "reason_values": json.loads(job.refusal_values),
     }
+
+
+def answered(answer: BaseModel) -> Response:
+    """The answer 200 with a model, the bytes that FastAPI makes of the route's `response_model`.
+
+    Made where the route runs: FastAPI has the answer of what is no coroutine looked at in another thread, and waits.
+
+    Args:
+        answer: of the type that is the route's `response_model`.
+    """
+    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
 
 
 def hex32(text: str) -> str:

@@ -11,11 +11,13 @@ from fastapi.responses import StreamingResponse
 
 from archive_api.protection.headers import CONTENT_POLICY
 from ledger.cid import Cid
+from ledger.dag import BlobReader
 from ledger.entries import DocumentEntry
 from ledger.ports.blobs import BlobStore
 
 __all__ = ["CONTENT_RESPONSES", "content_response"]
 
+_AT_ONCE_BYTES: Final = 256 << 10
 _MEDIA_TYPE: Final = "application/octet-stream"
 _BYTES: Final[dict[str, Any]] = {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 CONTENT_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -50,16 +52,21 @@ def content_response(request: Request, store: BlobStore, entry: DocumentEntry, c
     found = _RANGE.fullmatch(request.headers.get("range", ""))
     wanted = _bounds(found, blob.size) if found and blob.size else None
     if wanted is None:
-        headers["Content-Length"] = str(blob.size)
-        return StreamingResponse(blob.iter_range(), media_type=_MEDIA_TYPE, headers=headers)
+        return _given(blob, 0, blob.size, status=200, headers=headers)
     first, last = wanted
     if first > last:
         headers["Content-Range"] = f"bytes */{blob.size}"
         return Response(status_code=416, headers=headers)
     headers["Content-Range"] = f"bytes {first}-{last}/{blob.size}"
-    headers["Content-Length"] = str(last - first + 1)
-    pieces = blob.iter_range(first, last - first + 1)
-    return StreamingResponse(pieces, status_code=206, media_type=_MEDIA_TYPE, headers=headers)
+    return _given(blob, first, last - first + 1, status=206, headers=headers)
+
+
+def _given(blob: BlobReader, first: int, length: int, *, status: int, headers: dict[str, str]) -> Response:
+    headers["Content-Length"] = str(length)
+    pieces = blob.iter_range(first, length)
+    if length <= _AT_ONCE_BYTES:  # of a stream each piece is fetched by another thread, which takes longer
+        return Response(b"".join(pieces), status_code=status, media_type=_MEDIA_TYPE, headers=headers)
+    return StreamingResponse(pieces, status_code=status, media_type=_MEDIA_TYPE, headers=headers)
 
 
 def _bounds(found: re.Match[str], size: int) -> tuple[int, int] | None:

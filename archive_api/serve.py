@@ -10,26 +10,29 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import gc
 import math
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import uvicorn
+from fastapi import FastAPI
 
 from archive_api.access_log.keeper import LogKeeper
 from archive_api.app import create_app
 from archive_api.bim.indexer import ModelIndexer
 from archive_api.composition import build_services
 from archive_api.engines import OutsideEngines, OutsideNode
-from archive_api.errors import ConflictError, MismatchError, TransportError
+from archive_api.errors import ConflictError, MismatchError
 from archive_api.health.probes import Probes
 from archive_api.home import ContractSite, Home, write_private
+from archive_api.listening import listen
 from archive_api.operation.gauges import ArchiveGauges
 from archive_api.operation.listener import operation_listener
 from archive_api.operation.observer import Observer
@@ -50,7 +53,20 @@ from ledger.log.keys import LogSigner
 from ledger.ports.chain import ChainIdentity
 from ledger.trust import ContractPin, LogPin, TrustFile
 
-__all__ = ["ServerAddress", "ensure_ledger", "locked_home", "run"]
+__all__ = [
+    "Beside",
+    "ServerAddress",
+    "duties",
+    "ensure_ledger",
+    "heeding_signals",
+    "locked_home",
+    "log_keepers",
+    "node_of",
+    "operated",
+    "run",
+    "run_beside",
+    "serve_requests",
+]
 
 _MAX_CONNECTIONS: Final = 1_000
 _MAX_HEAD_BYTES: Final = 65_536
@@ -89,10 +105,10 @@ def run(
     """
     stop = stop or threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(_signals(stop))
+        stack.enter_context(heeding_signals(stop))
         stack.enter_context(locked_home(home))
         engines = OutsideEngines()
-        node = _node(home, engines)
+        node = node_of(home, engines)
         stack.enter_context(node)
         home = ensure_ledger(home, node)
         settings = Settings.for_home(
@@ -107,55 +123,98 @@ def run(
         final_block = None if isinstance(node, OutsideNode) else node.final_block_number
         services = build_services(settings, final_block=final_block, traces=observer.traces)
         stack.callback(services.close)
-        metrics = stack.enter_context(_operated(services, observer, probes))
+        metrics = stack.enter_context(operated(services, observer, probes))
         app = create_app(settings, services, observer=observer, probes=probes)
-        listener = stack.enter_context(_listen(settings.host, settings.port))
-        worker = Worker(services, services.worker)
-        worker.start()
-        stack.callback(worker.stop)
-        keeper = LogKeeper(services)
-        keeper.start()
-        stack.callback(keeper.stop)
-        sequencer = Sequencer(services)
-        sequencer.start()
-        stack.callback(sequencer.stop)
-        stream_keeper = StreamKeeper(services)
-        stream_keeper.start()
-        stack.callback(stream_keeper.stop)
-        facts = FactKeeper(services, home.logs_dir)
-        facts.start()
-        stack.callback(facts.stop)
+        listener = stack.enter_context(listen(settings.host, settings.port))
+        run_beside(stack, Worker(services, services.worker), *log_keepers(services, home))
         sources = HttpSources.of(settings)
         stack.callback(sources.close)
-        watch = RevocationWatch(services, sources)
-        watch.start()
-        stack.callback(watch.stop)
-        collector = SealStatusCollector(services, sources)
-        collector.start()
-        stack.callback(collector.stop)
-        indexer = ModelIndexer(services)
-        indexer.start()
-        stack.callback(indexer.stop)
+        run_beside(stack, *duties(services, sources))
         api = f"http://{settings.host}:{listener.getsockname()[1]}"
         address = ServerAddress(api=api, rpc_url=node.rpc_url, metrics=metrics)
-        config = uvicorn.Config(
-            app,
-            http=guarded(trusted_proxies=settings.trusted_proxies),
-            limit_concurrency=_MAX_CONNECTIONS,
-            h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds),
-        )
-        server = _Server(config, stop=stop, probes=probes, on_ready=lambda: ready_callback(address))
-        server.run(sockets=[listener])
+        serve_requests(app, settings, listener, stop=stop, probes=probes, on_ready=lambda: ready_callback(address))
+
+
+class Beside(Protocol):
+    """What runs beside requests, in threads of its own."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def stop(self) -> None:
+        """End; returns once it has."""
+        ...
+
+
+def run_beside(stack: ExitStack, *parts: Beside) -> None:
+    """Start parts, and have the stack stop them in the opposite order."""
+    for part in parts:
+        part.start()
+        stack.callback(part.stop)
+
+
+def log_keepers(services: Services, home: Home) -> Sequence[Beside]:
+    """What runs where the logs are written."""
+    return (
+        LogKeeper(services),
+        Sequencer(services),
+        StreamKeeper(services),
+        FactKeeper(services, home.logs_dir),
+    )
+
+
+def duties(services: Services, sources: HttpSources) -> Sequence[Beside]:
+    """What one process does for all: asks issuers, collects statuses and timestamps, indexes models."""
+    return RevocationWatch(services, sources), SealStatusCollector(services, sources), ModelIndexer(services)
+
+
+def serve_requests(
+    app: FastAPI,
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    stop: threading.Event,
+    probes: Probes,
+    on_ready: Callable[[], None],
+) -> None:
+    """Answer requests until `stop` is set.
+
+    Args:
+        app: the application.
+        settings: what it was made with.
+        listener: where requests come in.
+        stop: set from another thread or by a signal.
+        probes: told when it ends.
+        on_ready: called once, when requests are answered.
+    """
+    config = uvicorn.Config(
+        app,
+        http=guarded(trusted_proxies=settings.trusted_proxies),
+        limit_concurrency=_MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="off",
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds),
+    )
+    _set_apart_what_stays()
+    _Server(config, stop=stop, probes=probes, on_ready=on_ready).run(sockets=[listener])
+
+
+def _set_apart_what_stays() -> None:
+    """Have the collector of cycles pass over what was made until now: modules, mappers and routes stay to the end.
+
+    Else each full collection looks at all of them, and every thread waits for a tenth of a second.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
-def _operated(services: Services, observer: Observer, probes: Probes) -> Iterator[str | None]:
+def operated(services: Services, observer: Observer, probes: Probes) -> Iterator[str | None]:
     """Show metrics and readiness beside the API; see `operation_listener`."""
     observer.registry.register(ArchiveGauges(services, probes))
 
@@ -170,16 +229,20 @@ def _operated(services: Services, observer: Observer, probes: Probes) -> Iterato
 
 
 @contextmanager
-def locked_home(home: Home) -> Iterator[None]:
-    """Hold a home's lock: one server a home.
+def locked_home(home: Home, *, beside_others: bool = False) -> Iterator[None]:
+    """Hold a home's lock: one server a home, or several processes of one server.
+
+    Args:
+        home: of the server.
+        beside_others: whether this is one of several processes (`archive_api.roles`).
 
     Raises:
-        ConflictError: another process holds it.
+        ConflictError: another process holds it, or one that does not hold it beside others.
     """
     home.server_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with home.lock_path.open("ab") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, (fcntl.LOCK_SH if beside_others else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
             raise ConflictError(
                 f"expected a home without a server, got {home.root} in use", code="home_in_use"
@@ -187,7 +250,7 @@ def locked_home(home: Home) -> Iterator[None]:
         yield
 
 
-def _node(home: Home, engines: OutsideEngines) -> EmbeddedNode | OutsideNode:
+def node_of(home: Home, engines: OutsideEngines) -> EmbeddedNode | OutsideNode:
     """The node of a home: the network's where the settings name one, else its own."""
     chain_id = home.config.chain_id
     if engines.rpc_url is None:
@@ -273,17 +336,7 @@ def _hex(value: bytes) -> str:
 
 
 @contextmanager
-def _listen(host: str, port: int) -> Iterator[socket.socket]:
-    try:
-        listener = socket.create_server((host, port), backlog=512)
-    except OSError as error:
-        raise TransportError(f"expected {host}:{port} to be free, got: {error.strerror}", code="port_in_use") from error
-    with listener:
-        yield listener
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
+def heeding_signals(stop: threading.Event) -> Iterator[None]:
     """Make SIGINT and SIGTERM an orderly end, from the first moment to the last."""
     if threading.current_thread() is not threading.main_thread():
         yield

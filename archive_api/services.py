@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 from fastapi import Depends, Request
 
 from archive_api.access.visibility import Visibility
-from archive_api.access_log.streams import AccessStream
+from archive_api.access_log.events import AccessLog
 from archive_api.bim.library import ModelLibrary
 from archive_api.db.engine import Database
 from archive_api.identity.challenges import Challenges
 from archive_api.identity.sessions import SessionStore
+from archive_api.log_link.client import LogLink
 from archive_api.operation.spans import NoTraces, Traces
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.pagination import Cursors
@@ -59,6 +60,7 @@ class Services:
         proofs: makes anchor proofs for evidence, or None.
         traces: record pieces of work, where the settings ask for it.
         seen: what the one who asks may know of; in the server's own work, everything.
+        log_link: to the process that writes the logs; None: this one does.
         on_close: gives back what is open.
     """
 
@@ -74,12 +76,13 @@ class Services:
     challenges: Challenges
     sessions: SessionStore
     oidc: OidcSignIn | None = None
-    access_log: AccessStream
+    access_log: AccessLog
     streams: Streams
     readers: DocumentReaders
     proofs: AnchorProofs | None = None
     traces: Traces = field(default_factory=NoTraces)
     seen: Visibility = field(default_factory=Visibility.everything)
+    log_link: LogLink | None = None
     on_close: tuple[Callable[[], None], ...] = ()
 
     def now(self) -> datetime:

@@ -92,6 +92,8 @@ class Settings(ProcessSettings):
         costly_per_second, costly_burst: of one address, of what reads or computes much: verification, evidence, search.
         sign_ins_per_minute, sign_ins_burst: sign-ins that fail, of one address.
         max_requests_at_once: of one address.
+        api_processes: how many processes answer requests of this home: each takes its part of what one address or
+            person may ask, since they count apart.
         idle_seconds, slowest_bytes_per_second: a body that waits longer or comes more slowly is refused.
         max_submission_bytes, max_submission_documents: of one submission.
         max_organisation_bytes, max_organisation_drafts: of what an organisation's people opened and nobody decided yet.
@@ -157,6 +159,7 @@ class Settings(ProcessSettings):
     sign_ins_per_minute: Annotated[float, Field(gt=0)] = 12.0
     sign_ins_burst: Annotated[int, Field(gt=0)] = 20
     max_requests_at_once: Annotated[int, Field(gt=0)] = 64
+    api_processes: Annotated[int, Field(gt=0, le=64)] = 1
     idle_seconds: Annotated[float, Field(gt=0)] = 30.0
     slowest_bytes_per_second: Annotated[int, Field(ge=0)] = 512
     max_submission_bytes: Annotated[int, Field(gt=0)] = 2 << 40
@@ -309,18 +312,28 @@ class Settings(ProcessSettings):
 
     @property
     def request_allowance(self) -> Allowance:
-        """What one address, or one person, may ask."""
-        return Allowance(per_second=self.requests_per_second, burst=self.requests_burst)
+        """What one address, or one person, may ask of this process."""
+        return self._part(self.requests_per_second, self.requests_burst)
 
     @property
     def costly_allowance(self) -> Allowance:
         """The same of what reads or computes much."""
-        return Allowance(per_second=self.costly_per_second, burst=self.costly_burst)
+        return self._part(self.costly_per_second, self.costly_burst)
 
     @property
     def sign_in_allowance(self) -> Allowance:
         """How many sign-ins of one address may fail."""
-        return Allowance(per_second=self.sign_ins_per_minute / 60, burst=self.sign_ins_burst)
+        return self._part(self.sign_ins_per_minute / 60, self.sign_ins_burst)
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many requests of one address this process answers at once."""
+        return max(1, self.max_requests_at_once // self.api_processes)
+
+    def _part(self, per_second: float, burst: int) -> Allowance:
+        """What of an allowance is this process's."""
+        count = self.api_processes
+        return Allowance(per_second=per_second / count, burst=max(1, burst // count))
 
     @classmethod
     def for_home(

@@ -5,9 +5,13 @@ is committed to the journal before it is sent. So whatever is repeated after a c
 or a simulation whose result nobody saw. What a step means for submissions is stored in the same transaction.
 
 One round:
- 1. every unfinished job, oldest first, as far as it gets without waiting for a block
+ 1. every unfinished job, oldest first, as far as it gets without waiting for a block. Where there are many, what is
+    under way is looked after together (`_check_together`), and new submissions are prepared, journalled and sent
+    together (`_prepare_together`): one question to the node and one transaction of the catalogue for all, the same
+    steps for each.
  2. a nonce that nobody holds any more and that others wait behind is filled
- 3. final jobs whose block the node does not show any more are watched back into (1)
+ 3. final jobs whose block the node does not show any more are watched back into (1): the newest at each new block,
+    and all of them where that has changed, and now and then
 """
 
 from __future__ import annotations
@@ -15,8 +19,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
@@ -26,13 +32,15 @@ from archive_api.outbox.calls import FILL_JOB, CallBuilder
 from archive_api.outbox.models import Job
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.outbox.repository import JobRepository, anchor_state
+from archive_api.outbox.repository import number as number_of
+from archive_api.outbox.together import FEW, MANY, GroupedChain, grouped
 from archive_api.services import Services
 from archive_api.submissions.models import Submission, SubmissionState
 from archive_api.submissions.repository import SubmissionRepository
 from ledger import anchoring
 from ledger.anchoring import Action, AnchorState, Observation, Phase
 from ledger.errors import LedgerError, PolicyError
-from ledger.ports.chain import BlockRef, SignedTransaction, SubmissionStatus
+from ledger.ports.chain import BlockRef, SignedTransaction, SubmissionStatus, TransactionReceipt
 
 __all__ = ["Worker"]
 
@@ -45,6 +53,9 @@ _WATCHED_JOBS = 256
 _DOUBT = timedelta(minutes=2)
 # So long a nonce is missing before it is filled: a node that is behind, or a job just being prepared, looks the same.
 _GAP_SECONDS = 2.0
+# So long a transaction that the node took is left to it before it is sent again.
+_RESEND_SECONDS = 10.0
+_UNDER_WAY = (Phase.BROADCAST, Phase.MINED, Phase.REVERTED)
 _RECORDED = {
     "submit": (SubmissionStatus.ANCHORED, SubmissionStatus.ACCEPTED, SubmissionStatus.RETURNED),
     "withdraw": (SubmissionStatus.WITHDRAWN,),
@@ -74,10 +85,13 @@ class Worker:
         self._services = services
         self._monitor = monitor
         self._stopping = threading.Event()
-        self._last_head = 0
+        self._last_head: BlockRef | None = None
         self._watch_at = 0.0
         self._gap: int | None = None
         self._gap_since = 0.0
+        self._checked: tuple[BlockRef, int] | None = None
+        self._sent_at: dict[int, float] = {}
+        self._is_behind = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -100,17 +114,32 @@ class Worker:
                 # Nothing is lost: the next round begins from what is stored.
                 self._monitor.failed(f"{type(error).__name__}: {error}")
                 _LOG.warning("round stopped: %s", self._monitor.last_error)
-            self._stopping.wait(self._services.settings.worker_poll_seconds)
+                self._is_behind = False
+            if not self._is_behind:
+                self._stopping.wait(self._services.settings.worker_poll_seconds)
 
     def round(self) -> None:
-        """Do one round.
+        """Do one round; where more wait than are prepared together, the next one is to follow at once.
 
         Raises:
             TransportError: the node could not be asked (`ledger.errors`), or the catalogue (`archive_api.errors`).
         """
         with self._services.database.reading() as session:
-            numbers = [job.id for job in JobRepository(session).unfinished() if job.id is not None]
-        for job_id in numbers:  # (1)
+            jobs = {job.id: job for job in JobRepository(session).unfinished() if job.id is not None}
+        looked_after: set[int] = set()
+        later: set[int] = set()
+        chain = grouped(self._services.chain)
+        if chain is not None and len(jobs) >= FEW:
+            with self._services.traces.span("worker jobs", {"yunshang.jobs": len(jobs)}):
+                looked_after |= self._check_together(chain, jobs)
+                queued = [job for job in jobs.values() if job.phase == Phase.QUEUED and job.kind == "submit"]
+                prepared = self._prepare_together(chain, queued[:MANY])
+                # What is under way is looked after between each so many and the next. Where these don't get on, the
+                # others don't wait for them.
+                later = {number_of(job.id) for job in queued[MANY:]} if prepared else set()
+                looked_after |= prepared | later
+        self._is_behind = bool(later)
+        for job_id in [one for one in jobs if one not in looked_after]:  # (1)
             if self._stopping.is_set():
                 return
             with self._services.traces.span("worker job", {"yunshang.job": job_id}):
@@ -118,6 +147,102 @@ class Worker:
         self._fill_gap()  # (2)
         self._watch()  # (3)
         self._monitor.finished()
+
+    def _check_together(self, chain: GroupedChain, jobs: Mapping[int, Job]) -> set[int]:
+        """Look for the receipts of what is under way; returns the jobs of which nothing more is to be done now.
+
+        Left to `_check` are those of which the node says something unexpected: their nonce is used and there is no
+        receipt, or they have waited for long.
+        """
+        under_way = {number: anchor_state(job) for number, job in jobs.items() if job.phase in _UNDER_WAY}
+        if len(under_way) < FEW:
+            return set()
+        head = self._services.chain.head()
+        # Before the receipts: a transaction mined in between would look like a nonce stolen from it.
+        next_nonce, final = self._services.chain.next_nonce(), self._services.chain.final_block_number()
+        now, is_news = time.monotonic(), (head, final) != self._checked
+        asked: dict[int, AnchorState] = {}
+        looked_after: set[int] = set()
+        for number, state in under_way.items():
+            is_waiting = state.phase is Phase.BROADCAST and state.nonce is not None and state.nonce >= next_nonce
+            if is_waiting and now - self._sent_at.get(number, 0.0) < _RESEND_SECONDS:
+                looked_after.add(number)
+            elif not is_waiting and not is_news and state.phase is not Phase.BROADCAST:
+                looked_after.add(number)  # no block came and none became final: no receipt says anything else
+            elif not is_waiting:
+                asked[number] = state
+        receipts = chain.receipts([state.transaction_hash or b"" for state in asked.values()])
+        found = []
+        for (number, state), receipt in zip(asked.items(), receipts, strict=True):
+            if receipt is not None:
+                found.append((number, state, _found(receipt, final)))
+                looked_after.add(number)
+        if len(self._store_together(found)) == len(found):
+            self._checked = head, final
+        self._sent_at = {number: at for number, at in self._sent_at.items() if number in jobs}
+        return looked_after
+
+    def _prepare_together(self, chain: GroupedChain, queued: Sequence[Job]) -> set[int]:
+        """Prepare, journal and send new submissions; returns the jobs of which nothing more is to be done now.
+
+        Left to `_prepare` is whatever is not plain: a job that had a transaction before, one whose submission is
+        recorded, one that the contract refuses.
+        """
+        if not queued:
+            return set()
+        with self._services.database.reading() as session:
+            repository = JobRepository(session)
+            room = anchoring.IN_FLIGHT_LIMIT - repository.count_in_flight()
+            known = repository.had_transactions([job.id for job in queued if job.id is not None])
+        recorded = chain.recorded_among([bytes.fromhex(job.subject[2:]) for job in queued])
+        plain = [job for job in queued if job.id not in known and bytes.fromhex(job.subject[2:]) not in recorded]
+        next_nonce = self._services.chain.next_nonce()
+        with self._services.database.reading() as session:
+            held = set(JobRepository(session).held_nonces(next_nonce))
+            chosen = plain[: max(0, room)]
+            calls = CallBuilder(session).submits(chosen)
+        free = (nonce for nonce in count(next_nonce) if nonce not in held)
+        signed = [
+            (number_of(job.id), anchor_state(job), _Seen(observation=_prepared(transaction), transaction=transaction))
+            for job, transaction in zip(chosen, chain.prepare_all(calls, free), strict=True)
+            if transaction is not None
+        ]
+        stored = self._store_together(signed)
+        sent = [(number, seen.transaction) for number, _, seen in signed[: len(stored)] if seen.transaction]
+        refusals = chain.broadcast_all([transaction.raw for _, transaction in sent]) if sent else []
+        outcomes: list[tuple[int, AnchorState, _Seen]] = []
+        for (number, _), state, refusal in zip(sent, stored, refusals, strict=True):
+            told = anchoring.Sent() if refusal is None else anchoring.NotTaken(refusal.code)
+            outcomes.append((number, state, _Seen(observation=told)))
+            self._sent_at[number] = time.monotonic()
+        self._store_together(outcomes)
+        return {number for number, _ in sent}
+
+    def _store_together(self, seen: Sequence[tuple[int, AnchorState, _Seen]]) -> list[AnchorState]:
+        """Store what came of a step for each of several jobs, in one transaction.
+
+        Returns:
+            The new states, as far as they were stored: it ends before a job that somebody changed meanwhile, or whose
+            nonce another worker took, so that no nonce is left out before those that are used.
+        """
+        stored: list[AnchorState] = []
+        if not seen:
+            return stored
+        with self._services.database.transaction() as session:
+            repository, effects = JobRepository(session), _Effects(session, self._services)
+            jobs = repository.several([number for number, _, _ in seen])
+            repository.look_up([what.transaction for _, _, what in seen if what.transaction is not None])
+            moved = [job.subject for job in jobs if job.kind == "submit"] if _ends_any(seen) else []
+            held = SubmissionRepository(session).standing_on(moved) if moved else []
+            for number, state, what in seen:
+                following = anchoring.step(state, what.observation)
+                if following.state != state and not self._write(
+                    repository, effects, number, state=state, seen=what, new=following.state
+                ):
+                    break
+                stored.append(following.state)
+            del jobs, held  # until here, so that each step finds its rows without asking for them
+        return stored
 
     def _advance(self, job_id: int) -> None:
         action: Action | None = None
@@ -168,8 +293,7 @@ class Worker:
         except PolicyError as error:
             refused = anchoring.Refused(error.code, values=error.values, in_flight=unsettled)
             return _Seen(observation=refused)
-        prepared = anchoring.Prepared(transaction.transaction_hash, transaction.nonce)
-        return _Seen(observation=prepared, transaction=transaction)
+        return _Seen(observation=_prepared(transaction), transaction=transaction)
 
     def _broadcast(self, transaction_hash: bytes) -> _Seen:
         with self._services.database.reading() as session:
@@ -187,12 +311,7 @@ class Worker:
         final = chain.final_block_number()
         receipt = chain.receipt(state.transaction_hash) if state.transaction_hash is not None else None
         if receipt is not None:
-            found = anchoring.Found(
-                anchoring.Block(receipt.block.number, receipt.block.block_hash),
-                succeeded=receipt.succeeded,
-                final_block_number=final,
-            )
-            return _Seen(observation=found, block=receipt.block, gas_used=receipt.gas_used)
+            return _found(receipt, final)
         recorded = self._recorded(job)
         if recorded is not None:
             return recorded
@@ -219,34 +338,49 @@ class Worker:
 
     def _store(self, job_id: int, state: AnchorState, seen: _Seen) -> Action:
         following = anchoring.step(state, seen.observation)
+        if isinstance(seen.observation, anchoring.Sent):
+            self._sent_at[job_id] = time.monotonic()
         if following.state == state and seen.transaction is None:
             return following.action
-        now = self._services.now()
         with self._services.database.transaction() as session:
-            jobs = JobRepository(session)
-            job = jobs.get(job_id)
-            if anchor_state(job) != state:
-                # Changed by a request meanwhile (a withdrawal, a seal made anew): look again.
-                return Action.WAIT
-            if seen.transaction is not None:
-                if jobs.is_nonce_taken(job, seen.transaction.nonce):
-                    return Action.WAIT  # by another worker, meanwhile: choose again
-                jobs.journal(job, seen.transaction, now=now)
-            if seen.taken_up is not None:
-                jobs.take_up(seen.taken_up)
-            if seen.block is not None:
-                job.block_time = seen.block.timestamp
-                job.gas_used = seen.gas_used if seen.gas_used is not None else job.gas_used
-            jobs.store(job, following.state, now=now)
-            _Effects(session, self._services).apply(job)
-        if following.state.phase != state.phase:
-            _LOG.info("job %d %s %s: %s", job_id, job.kind, job.subject, following.state.phase)
+            repository, effects = JobRepository(session), _Effects(session, self._services)
+            if not self._write(repository, effects, job_id, state=state, seen=seen, new=following.state):
+                return Action.WAIT  # look again, choose again
         return following.action
+
+    def _write(
+        self,
+        jobs: JobRepository,
+        effects: _Effects,
+        job_id: int,
+        *,
+        state: AnchorState,
+        seen: _Seen,
+        new: AnchorState,
+    ) -> bool:
+        """Write what came of a step; False: a request changed the job, or another worker took its nonce meanwhile."""
+        job, now = jobs.get(job_id), self._services.now()
+        if anchor_state(job) != state:
+            return False  # a withdrawal, a seal made anew
+        if seen.transaction is not None:
+            if jobs.is_nonce_taken(job, seen.transaction.nonce):
+                return False
+            jobs.journal(job, seen.transaction, now=now)
+        if seen.taken_up is not None:
+            jobs.take_up(seen.taken_up)
+        if seen.block is not None:
+            job.block_time = seen.block.timestamp
+            job.gas_used = seen.gas_used if seen.gas_used is not None else job.gas_used
+        jobs.store(job, new, now=now)
+        effects.apply(job, was=state.phase)
+        if new.phase != state.phase:
+            _LOG.info("job %d %s %s: %s", job.id, job.kind, job.subject, new.phase)
+        return True
 
     def _fill_gap(self) -> None:
         """Have a nonce used that keeps transactions from being mined: see `ledger.anchoring.nonce_gap`."""
         with self._services.database.reading() as session:
-            counts = JobRepository(session).count_by_phase()
+            counts = JobRepository(session).count_unfinished()
         gap = None
         # A job that waits to be prepared takes the lowest free nonce anyway.
         if counts.get(Phase.BROADCAST) and not counts.get(Phase.QUEUED):
@@ -265,17 +399,63 @@ class Worker:
         _LOG.warning("nonce %d is missing and others wait behind it: it will be filled", gap)
 
     def _watch(self) -> None:
-        head = self._services.chain.head().number
-        fell, self._last_head = head < self._last_head, head
-        if not fell and time.monotonic() < self._watch_at:
-            return
-        self._watch_at = time.monotonic() + _WATCH_SECONDS
+        head = self._services.chain.head()
+        is_new, self._last_head = head != self._last_head, head
+        is_due = time.monotonic() >= self._watch_at
+        if is_new and not is_due:
+            # A reorganisation that takes a block away takes away those after it: the newest job tells of all.
+            is_due = any(self._watch_job(job) for job in self._final_jobs(head, limit=1))
+        if is_due:
+            self._watch_at = time.monotonic() + _WATCH_SECONDS
+            for job in self._not_standing(self._final_jobs(head, limit=_WATCHED_JOBS)):
+                self._watch_job(job)
+
+    def _not_standing(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Those of some final jobs that the node does not show where they were, asked for all of them together."""
+        chain = grouped(self._services.chain)
+        if chain is None or len(jobs) < FEW:
+            return jobs
+        final = self._services.chain.final_block_number()
+        states = {number_of(job.id): anchor_state(job) for job in jobs}
+        sent = {number: state.transaction_hash for number, state in states.items() if state.transaction_hash}
+        receipts = dict(zip(sent, chain.receipts(list(sent.values())), strict=True))
+        return [
+            job for job in jobs if not _is_standing(states[number_of(job.id)], receipts.get(number_of(job.id)), final)
+        ]
+
+    def _final_jobs(self, head: BlockRef, *, limit: int) -> Sequence[Job]:
         with self._services.database.reading() as session:
-            jobs = JobRepository(session).final_above(head - _WATCHED_BLOCKS, limit=_WATCHED_JOBS)
-        for job in jobs:
-            if job.id is not None:
-                state = anchor_state(job)
-                self._store(job.id, state, self._check(job, state))
+            return JobRepository(session).final_above(head.number - _WATCHED_BLOCKS, limit=limit)
+
+    def _watch_job(self, job: Job) -> bool:
+        """Look whether a final job is where it was; returns whether it is not."""
+        state = anchor_state(job)
+        seen = self._check(job, state)
+        if job.id is None or anchoring.step(state, seen.observation).state == state:
+            return False
+        self._store(job.id, state, seen)
+        return True
+
+
+def _is_standing(state: AnchorState, receipt: TransactionReceipt | None, final_block_number: int) -> bool:
+    """Whether a final job's receipt says what its state says; without one it may still be recorded."""
+    if receipt is None or not receipt.succeeded or receipt.block.number > final_block_number:
+        return False
+    return anchoring.Block(receipt.block.number, receipt.block.block_hash) == state.block
+
+
+def _prepared(transaction: SignedTransaction) -> anchoring.Prepared:
+    return anchoring.Prepared(transaction.transaction_hash, transaction.nonce)
+
+
+def _ends_any(seen: Sequence[tuple[int, AnchorState, _Seen]]) -> bool:
+    return any(isinstance(what.observation, anchoring.Found) for _, _, what in seen)
+
+
+def _found(receipt: TransactionReceipt, final_block_number: int) -> _Seen:
+    block = anchoring.Block(receipt.block.number, receipt.block.block_hash)
+    found = anchoring.Found(block, succeeded=receipt.succeeded, final_block_number=final_block_number)
+    return _Seen(observation=found, block=receipt.block, gas_used=receipt.gas_used)
 
 
 class _Effects:
@@ -285,9 +465,11 @@ class _Effects:
         self._services = services
         self._submissions = SubmissionRepository(session)
 
-    def apply(self, job: Job) -> None:
-        """Move the submission's state."""
+    def apply(self, job: Job, *, was: Phase) -> None:
+        """Move the submission's state, where the job's former phase or the new one says something of it."""
         final = job.phase == Phase.FINAL
+        if not final and job.phase != Phase.REFUSED and was is not Phase.FINAL:
+            return
         if job.kind == "submit":
             submission = self._current(job.subject)
             if submission is None:
@@ -317,4 +499,3 @@ class _Effects:
         submission.state = state
         submission.state_reason = reason
         submission.updated_at = self._services.now()
-        self._submissions.add(submission)

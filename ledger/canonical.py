@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import orjson
 import rfc8785
 
 from ledger.errors import MalformedError
@@ -16,9 +17,11 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_SAFE_INTEGER",
     "canonical_bytes",
+    "canonical_plain",
     "canonical_record",
     "parse_canonical",
     "parse_json",
+    "parse_plain_record",
     "parse_record",
     "refuse_depth",
 ]
@@ -30,6 +33,7 @@ _MAX_PIECES = 200_000
 _PLAIN_LOW, _PLAIN_HIGH = 1e-4, 1e16
 _EXPONENT_FROM = 1e21  # below it ECMAScript writes whole numbers digit by digit
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NO_BRACKETS_OR_QUOTES = bytes(set(_NO_BRACKETS) - set(b'"'))
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 # Without floats and with ASCII member names (sorted alike in every encoding) the standard library
@@ -79,6 +83,48 @@ def canonical_record(value: Any) -> bytes:
         raise MalformedError(f"expected a canonical JSON value, got {error}") from error
 
 
+def canonical_plain(value: Any) -> bytes:
+    """Serialise canonically what needs no looking through: as `canonical_record`, in a tenth of the time.
+
+    Args:
+        value: of which `parse_plain_record` said that it is plain, a part of it, or made of such parts and ASCII names.
+
+    Returns:
+        UTF-8 bytes.
+    """
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def parse_plain_record(data: bytes) -> tuple[Any, bool]:
+    """Read somebody else's JSON as `parse_record`, and say whether it is plain: `canonical_plain` may write it.
+
+    Returns:
+        The value, and whether every member name in it is ASCII and every float one that ECMAScript and other writers
+        of shortest decimals write alike.
+
+    Raises:
+        MalformedError: as `parse_record`.
+    """
+    odd: list[str] = []
+
+    def number(text: str) -> float | int:
+        found = _number(text)
+        if type(found) is float and not _is_written_alike(found):
+            odd.append(text)
+        return found
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = _unique_members(pairs)
+        if not "".join(found).isascii():
+            odd.extend(found)
+        return found
+
+    # In ASCII only an escape can bring another character.
+    names_are_ascii = data.isascii() and b"\\u" not in data
+    value = _parse(data, number, _unique_members if names_are_ascii else members)
+    return value, not odd
+
+
 def parse_record(data: bytes) -> Any:
     """Read somebody else's JSON: as `parse_json`, with decimals, as float or, where whole, as int.
 
@@ -105,12 +151,16 @@ def parse_json(data: bytes) -> Any:
     return _parse(data, _refuse_number)
 
 
-def _parse(data: bytes, parse_float: Callable[[str], Any]) -> Any:
+def _parse(
+    data: bytes,
+    parse_float: Callable[[str], Any],
+    members: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
+) -> Any:
     refuse_depth(data)
     try:
         value = json.loads(
             data.decode("utf-8"),
-            object_pairs_hook=_unique_members,
+            object_pairs_hook=members or _unique_members,
             parse_float=parse_float,
             parse_int=_safe_integer,
             parse_constant=_refuse_number,
@@ -151,7 +201,7 @@ def refuse_depth(data: bytes) -> None:
     """
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return
-    brackets = left = _without_strings(data).translate(None, _NO_BRACKETS)
+    brackets = left = _brackets(data)
     for _ in range(MAX_DEPTH // 2):  # a round takes off two levels at most
         if not left:
             return
@@ -161,6 +211,16 @@ def refuse_depth(data: bytes) -> None:
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             raise MalformedError(f"expected JSON at most {MAX_DEPTH} deep, got more", code="too_deep")
+
+
+def _brackets(data: bytes) -> bytes:
+    """The brackets that are not in strings, in their order."""
+    if b"\\" not in data:
+        # Quotation marks begin and end strings in turn; those of a string without brackets are neighbours now.
+        rest = data.translate(None, _NO_BRACKETS_OR_QUOTES).replace(b'""', b"")
+        if b'"' not in rest:
+            return rest
+    return _without_strings(data).translate(None, _NO_BRACKETS)
 
 
 def _without_strings(data: bytes) -> bytes:
@@ -203,6 +263,11 @@ def _is_writable(number: float) -> bool:
     return math.isfinite(number) and not (number.is_integer() and MAX_SAFE_INTEGER < abs(number) < _EXPONENT_FROM)
 
 
+def _is_written_alike(number: float) -> bool:
+    """Whether ECMAScript and Python write a float alike. Whole ones are not: 5.0 is written 5."""
+    return _PLAIN_LOW <= abs(number) < _PLAIN_HIGH and not number.is_integer()
+
+
 def _refuse_number(text: str) -> NoReturn:
     raise MalformedError(f"expected an integer within ±(2^53−1), got {text[:40]}", code="number_out_of_range")
 
@@ -235,8 +300,7 @@ def _checked_ascii_names(value: Any, *, floats: bool = False) -> bool:
                 plain &= _checked_ascii_names(member, floats=floats)
         return plain
     if floats and kind is float and _is_writable(value):
-        # Whole ones too are left to the slower writer: 5.0 is written 5.
-        return _PLAIN_LOW <= abs(value) < _PLAIN_HIGH and not value.is_integer()
+        return _is_written_alike(value)
     if isinstance(value, str):  # a StrEnum
         return True
     raise MalformedError(f"expected a JSON value without floats, got {kind.__name__}")

@@ -287,7 +287,12 @@ class FileCid:
 
 
 def file_content(data: Buffer, on_block: BlockSink | None = None, *, profile: Profile = UNIXFS_V1_2025) -> FileContent:
-    """Return what a file held in memory comes to, passing its blocks to `on_block`."""
+    """Return what a file held in memory comes to, passing its blocks to `on_block`; they are not copied."""
+    if len(data) <= profile.chunk_bytes:
+        cid = Cid.of(data)
+        if on_block:
+            on_block(cid, data)
+        return FileContent(cid=cid, size=len(data), tree_bytes=len(data), sha256=cid.digest)
     hasher = FileCid(on_block, profile=profile)
     hasher.update(data)
     return hasher.finish()

@@ -37,7 +37,7 @@ _HEX = re.compile(r"[0-9a-f]*\Z")
 # 0x01, raw or dag-pb, 0x1220 fill 6.4 digits and 36 bytes 57.6: the last digit's two spare bits are zero.
 _CID = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
-_UTC = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
+_UTC = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z\Z")
 
 
 def _refuse(expected: str, value: object, where: str, *, code: str | None = None) -> MalformedError:
@@ -193,10 +193,12 @@ def calendar_date(value: Any, where: str) -> str:
 
 def utc_time(value: Any, where: str) -> datetime:
     """Read `YYYY-MM-DDTHH:MM:SSZ` as an aware UTC datetime or raise MalformedError."""
-    if not isinstance(value, str) or not _UTC.match(value):
+    parts = _UTC.match(value) if isinstance(value, str) else None
+    if parts is None:
         raise _refuse("a UTC time YYYY-MM-DDTHH:MM:SSZ", value, where)
+    year, month, day, hour, minute, second = map(int, parts.groups())
     try:
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
         raise _refuse("a UTC time of the calendar", value, where) from error
 

@@ -9,10 +9,21 @@ from io import RawIOBase
 from types import MappingProxyType
 from typing import BinaryIO, Final
 
-from ledger.cid import BlockSink, Buffer, Cid, FileCid, Tree, build_submission_tree, file_tree_bytes, parse_cid
+from ledger.cid import (
+    BlockSink,
+    Buffer,
+    Cid,
+    FileCid,
+    Tree,
+    build_submission_tree,
+    file_content,
+    file_tree_bytes,
+    parse_cid,
+)
 from ledger.entries import DocumentEntry
 from ledger.envelope import DataKey, DataKeys, Sink, open_stream, stored_entry, stored_size
-from ledger.errors import MismatchError, PolicyError
+from ledger.errors import MismatchError
+from ledger.sm3 import new_sm3
 
 __all__ = [
     "ContentMismatchError",
@@ -23,6 +34,7 @@ __all__ = [
     "Readable",
     "compare",
     "digest_stream",
+    "digest_whole",
     "open_and_digest",
     "submission_tree",
 ]
@@ -66,12 +78,12 @@ class FileDigester:
         on_block: takes the file's blocks, for instance `BlobStore.put_block`; without it nothing is buffered.
 
     Raises:
-        PolicyError: the OpenSSL behind Python has no SM3.
+        PolicyError: no library here has SM3 (code `no_sm3`).
     """
 
     def __init__(self, on_block: BlockSink | None = None) -> None:
         self._cid = FileCid(on_block)
-        self._sm3 = _sm3()
+        self._sm3 = new_sm3()
 
     def update(self, data: Buffer) -> None:
         """Take the next bytes."""
@@ -98,17 +110,30 @@ def digest_stream(source: Readable, path: str = "", *, on_block: BlockSink | Non
     return digester.finish(path)
 
 
+def digest_whole(data: Buffer, path: str = "", *, sm3: bytes, on_block: BlockSink | None = None) -> FileDigests:
+    """Compute the other digests of a file held in memory.
+
+    Args:
+        data: all of it.
+        path: what to call it.
+        sm3: its SM3, 32 bytes, computed together with those of others; not checked.
+        on_block: takes its blocks, which are not copied.
+    """
+    content = file_content(data, on_block)
+    return FileDigests(path, content.size, content.sha256, sm3, content.cid, content.tree_bytes)
+
+
 class EnvelopeDigester:
     """Computes what an encrypted document comes to: the plaintext's digests, and the CID of its envelope.
 
     Raises:
-        PolicyError: the OpenSSL behind Python has no SM3.
+        PolicyError: no library here has SM3 (code `no_sm3`).
     """
 
     def __init__(self) -> None:
         self._cid = FileCid(with_sha256=False)
         self._sha256 = hashlib.sha256()
-        self._sm3 = _sm3()
+        self._sm3 = new_sm3()
         self._size = 0
 
     def data(self, piece: Buffer) -> None:
@@ -151,13 +176,6 @@ def open_and_digest(source: Readable, key: DataKey, path: str = "", *, sink: Sin
 
     open_stream(source, key, take, on_envelope=digester.envelope)
     return digester.finish(path)
-
-
-def _sm3() -> hashlib._Hash:
-    try:
-        return hashlib.new("sm3")
-    except ValueError as e:
-        raise PolicyError("expected an OpenSSL with SM3, got one without", code="no_sm3") from e
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ These functions answer with values or a finding; none decides the whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ledger import fields
 from ledger.chain_proof.events import ExpectedEvent
@@ -29,6 +29,7 @@ __all__ = [
     "CLOCK_TOLERANCE",
     "CertificateWitness",
     "ChainWitness",
+    "GatheringWitness",
     "Observation",
     "SealCheck",
     "SealChecker",
@@ -130,6 +131,18 @@ class ChainWitness(CertificateWitness, Protocol):
 
     def submission(self, submission_id: bytes) -> RecordedSubmission | None:
         """Return a submission as recorded, or None."""
+        ...
+
+
+@runtime_checkable
+class GatheringWitness(Protocol):
+    """A witness that can be asked for everything about a bundle at once, which spares requests."""
+
+    def gathered(self, submission_id: bytes, certificate_ids: Collection[bytes]) -> ChainWitness:
+        """Return a witness of this submission and these certificates alone.
+
+        MUST ask the node at this call what it has, and MUST NOT remember an answer that another block may change.
+        """
         ...
 
 
@@ -286,11 +299,14 @@ def observe(witness: ChainWitness, bundle: EvidenceBundle, *, trust: TrustFile, 
     Returns:
         The observation where the record is the bundle's; else the finding that says why there is none.
     """
+    certificate_ids = {seal.certificate_id for seal in bundle.seals}
     try:
+        if isinstance(witness, GatheringWitness):
+            witness = witness.gathered(bundle.submission_id, certificate_ids)
         record = _recorded(witness, bundle, trust)
         if isinstance(record, Finding):
             return record
-        revoked = revocations(witness, (seal.certificate_id for seal in bundle.seals))
+        revoked = revocations(witness, certificate_ids)
     except MismatchError as error:
         return Finding.of("wrong_chain", str(error))
     except LedgerError as error:  # whatever a node answers, it is no answer about the bundle

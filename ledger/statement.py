@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
+from functools import lru_cache
 from typing import Any, ClassVar, Self, TypeAlias
 
 from ledger import fields
@@ -90,11 +91,21 @@ class LedgerDomain:
     @property
     def separator(self) -> bytes:
         """EIP-712 domain separator, 32 bytes."""
-        values = (DOMAIN_NAME, DOMAIN_VERSION, self.chain_id, self.verifying_contract)
-        return keccak256(
-            keccak256(_encode_type("EIP712Domain", _DOMAIN_TYPE))
-            + b"".join(_encode_value(kind, value) for (_, kind), value in zip(_DOMAIN_TYPE, values, strict=True))
-        )
+        return _separator(self)
+
+
+@lru_cache(maxsize=64)
+def _separator(domain: LedgerDomain) -> bytes:
+    values = (DOMAIN_NAME, DOMAIN_VERSION, domain.chain_id, domain.verifying_contract)
+    return keccak256(
+        _type_hash("EIP712Domain", _DOMAIN_TYPE)
+        + b"".join(_encode_value(kind, value) for (_, kind), value in zip(_DOMAIN_TYPE, values, strict=True))
+    )
+
+
+@lru_cache(maxsize=64)
+def _type_hash(name: str, members: tuple[tuple[str, str], ...]) -> bytes:
+    return keccak256(_encode_type(name, members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +131,7 @@ class _Struct:
     @property
     def struct_hash(self) -> bytes:
         """EIP-712 hashStruct, 32 bytes."""
-        return keccak256(
-            keccak256(_encode_type(self.primary_type, self.members))
-            + b"".join(
-                _encode_value(kind, value) for (_, kind), value in zip(self.members, self._values(), strict=True)
-            )
-        )
+        return _struct_hash(self)
 
     def payload(self, domain: LedgerDomain) -> bytes:
         """Return the sealed payload, 66 bytes: 0x1901 ‖ domain separator ‖ struct hash."""
@@ -147,6 +153,16 @@ class _Struct:
         """
         message = fields.members(value, [name for name, _ in cls.members], where)
         return cls(*(_read_value(kind, message[name], f"{where}.{name}") for name, kind in cls.members))
+
+
+@lru_cache(maxsize=256)  # a verification asks for the same statement's several times
+def _struct_hash(statement: _Struct) -> bytes:
+    return keccak256(
+        _type_hash(statement.primary_type, statement.members)
+        + b"".join(
+            _encode_value(kind, value) for (_, kind), value in zip(statement.members, statement._values(), strict=True)
+        )
+    )
 
 
 def _read_value(kind: str, value: Any, where: str) -> Any:

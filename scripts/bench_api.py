@@ -1,22 +1,24 @@
 #!/usr/bin/env python3
-"""Measure the API under many readers: 50 clients that read and verify at the same time, as people do.
+"""Measure the API under many readers: 50 clients that read and verify at the same time.
 
-Usage: bench_api.py [--seconds 120] [--clients 50] [--think-ms 1000]. A sample handover is made first, then a server
-of its own (node, worker, logs, as `yunshang up` has them) answers. Each client has a connection that it keeps, draws
-what it asks from the mix below, and looks at the answer for a second in the mean; with 0 it asks again at once, and
-the figure is of how long 50 requests wait for each other. What counts is what was answered after a quarter of the
-time, when caches are warm; an answer of another status than expected is an error. Memory is that of the server with
-its children: the median of the second quarter of the time beside that of the last. The last line is JSON. Exit 1: a
-figure was missed.
+Usage: bench_api.py [--seconds 120] [--clients 50] [--think-ms 1000] [--closed-seconds 20]. A sample handover is made
+first, then a server of its own (node, worker, logs, as `yunshang up` has them) answers. Each client has a connection
+that it keeps, draws what it asks from the mix below, and looks at the answer for a second in the mean, as people do.
+What counts is what was answered after a quarter of the time, when caches are warm; an answer of another status than
+expected is an error. Memory is that of the server with its children: the median of the second quarter of the time
+beside that of the last.
+
+Then the same clients ask again at once, without looking: a closed loop, in which a request waits for the 49 before it,
+so that its time says how many a second the server can answer (200 would be 250 ms). It is told and not judged.
+
+The last line is JSON. Exit 1: a figure was missed.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -25,82 +27,61 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from archive_api.cli.development import open_desk
 from archive_api.client import Connection
+from scripts.http_clients import Request, ask_all
 
 MAX_P99_MS = 250.0
 MAX_GROWTH = 1.05
 UNLIMITED = {"REQUESTS_PER_SECOND", "REQUESTS_BURST", "COSTLY_PER_SECOND", "COSTLY_BURST"}
 _ROOT = "/api/v1"
+_PARTS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One kind of request: how often of a hundred, and what."""
-
-    weight: int
-    name: str
-    method: str
-    path: str
-    body: bytes | None = None
-
-
-@dataclass(slots=True)
-class Seen:
-    """What the clients saw: seconds by kind, errors, and the kinds of all requests."""
-
-    waits: dict[str, list[float]] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
-
-
-def asks(submission: str, building: str, bundle: bytes, digest: str) -> list[Ask]:
-    """The mix: two thirds reading, one third verifying."""
-    return [
-        Ask(12, "search buildings", "GET", f"{_ROOT}/buildings?q=%E6%A5%BC"),
-        Ask(10, "building", "GET", f"{_ROOT}/buildings/{building}"),
-        Ask(12, "submission", "GET", f"{_ROOT}/submissions/{submission}"),
-        Ask(8, "receipt", "GET", f"{_ROOT}/receipts/{submission}"),
-        Ask(8, "search documents", "GET", f"{_ROOT}/documents?limit=20"),
-        Ask(8, "document", "GET", f"{_ROOT}/documents/{submission}/0"),
-        Ask(8, "content", "GET", f"{_ROOT}/submissions/{submission}/content/0"),
-        Ask(17, "verify digest", "POST", f"{_ROOT}/verification/digest", json.dumps({"sha256": digest}).encode()),
-        Ask(17, "verify bundle", "POST", f"{_ROOT}/verification/bundle", bundle),
+def asks(
+    address: tuple[str, int],
+    token: str,
+    *,
+    building: str,
+    submission: str,
+    bundles: Sequence[bytes],
+    digests: Sequence[str],
+) -> list[Request]:
+    """The mix: two thirds reading, one third verifying; of the submission's documents one like the other."""
+    reading = [
+        (12, "search buildings", f"{_ROOT}/buildings?q=%E6%A5%BC"),
+        (10, "building", f"{_ROOT}/buildings/{building}"),
+        (12, "submission", f"{_ROOT}/submissions/{submission}"),
+        (8, "receipt", f"{_ROOT}/receipts/{submission}"),
+        (8, "search documents", f"{_ROOT}/documents?limit=20"),
     ]
+    verifying = [("verify digest", "digest", [json.dumps({"sha256": one}).encode() for one in digests])]
+    verifying.append(("verify bundle", "bundle", list(bundles)))
+    host = f"{address[0]}:{address[1]}"
+    found = [Request(_PARTS * weight, name, _request("GET", path, host, token)) for weight, name, path in reading]
+    for part in range(_PARTS):
+        index = part % len(digests)
+        document = f"{_ROOT}/documents/{submission}/{index}"
+        content = f"{_ROOT}/submissions/{submission}/content/{index}"
+        found.append(Request(8, "document", _request("GET", document, host, token)))
+        found.append(Request(8, "content", _request("GET", content, host, token)))
+        for name, path, bodies in verifying:
+            body = bodies[part % len(bodies)]
+            found.append(Request(17, name, _request("POST", f"{_ROOT}/verification/{path}", host, token, body)))
+    return found
 
 
-def client(
-    address: str, token: str, mix: Sequence[Ask], seen: Seen, *, begun: float, seconds: float, think: float
-) -> None:
-    """One client, until the time is over."""
-    parts = urlsplit(address)
-    drawn = random.Random(threading.get_ident())  # a mix, no secret
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
-    headers = {"Authorization": f"Bearer {token}"}
-    weights = [ask.weight for ask in mix]
-    while (now := time.monotonic()) < begun + seconds:
-        (ask,) = drawn.choices(mix, weights)
-        seen.asked.append(ask.name)
-        told = headers | ({"Content-Type": "application/json"} if ask.body else {})
-        try:
-            connection.request(ask.method, ask.path, ask.body, told)
-            answer = connection.getresponse()
-            size = len(answer.read())
-            if answer.status != http.HTTPStatus.OK or not size:
-                seen.errors.append(f"{ask.name}: {answer.status}")
-        except (OSError, http.client.HTTPException) as error:
-            seen.errors.append(f"{ask.name}: {type(error).__name__}")
-            connection.close()
-        if now >= begun + seconds / 4:
-            seen.waits.setdefault(ask.name, []).append(time.monotonic() - now)
-        if think:
-            time.sleep(drawn.uniform(0, 2 * think))
-    connection.close()
+def _request(method: str, path: str, host: str, token: str, body: bytes | None = None) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n"
+    if body is not None:
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode("ascii") + b"\r\n" + (body or b"")
 
 
 def memory_bytes(pid: int) -> int:
@@ -159,33 +140,45 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         home = Path(folder) / "home"
         print("making a handover", flush=True)
         handover = made(home)
-        bundle = Path(handover["evidence"][0]).read_bytes()
-        with serving(home) as (pid, address):
-            connection = Connection(address, key=open_desk(home))
+        bundles = [Path(path).read_bytes() for path in handover["evidence"]]
+        with serving(home) as (pid, url):
+            connection = Connection(url, key=open_desk(home))
             submission = str(handover["submission"])
-            document = connection.get(f"/documents/{submission}/0")
+            documents = [connection.get(f"/documents/{submission}/{index}") for index in range(_PARTS)]
             building = connection.get(f"/submissions/{submission}")["building"]["building_key"]
-            token = connection._authorization()["Authorization"].removeprefix("Bearer ")
-            mix = asks(submission, building, bundle, document["entry"]["sha256"])
-            return asked(options, pid, address, token, mix)
+            parts = urlsplit(url)
+            address = (str(parts.hostname), int(parts.port or 0))
+            mix = asks(
+                address,
+                connection._authorization()["Authorization"].removeprefix("Bearer "),
+                building=building,
+                submission=submission,
+                bundles=bundles,
+                digests=[document["entry"]["sha256"] for document in documents],
+            )
+            figures = asked(options, pid, address, mix)
+            if options.closed_seconds:
+                figures["closed_loop"] = closed(options, pid, address, mix)
+            return figures
 
 
-def asked(options: argparse.Namespace, pid: int, address: str, token: str, mix: Sequence[Ask]) -> dict[str, Any]:
-    """Have the clients ask."""
-    seen, samples, stop = Seen(), list[tuple[float, int]](), threading.Event()
-    begun, spent = time.monotonic(), processor_seconds(pid)
-    how = {"begun": begun, "seconds": options.seconds, "think": options.think_ms / 1000}
-    clients = [
-        threading.Thread(target=client, args=(address, token, mix, seen), kwargs=how) for _ in range(options.clients)
-    ]
+def asked(options: argparse.Namespace, pid: int, address: tuple[str, int], mix: Sequence[Request]) -> dict[str, Any]:
+    """Have the clients ask as people do."""
+    samples, stop = list[tuple[float, int]](), threading.Event()
+    begun, spent, own = time.monotonic(), processor_seconds(pid), time.process_time()
     watcher = threading.Thread(target=watch, args=(pid, samples, stop))
-    for thread in (watcher, *clients):
-        thread.start()
-    for thread in clients:
-        thread.join()
+    watcher.start()
+    seen = ask_all(
+        address,
+        mix,
+        clients=options.clients,
+        seconds=options.seconds,
+        think_seconds=options.think_ms / 1000,
+        warm_seconds=options.seconds / 4,
+    )
     stop.set()
     watcher.join()
-    spent = processor_seconds(pid) - spent
+    spent, own = processor_seconds(pid) - spent, time.process_time() - own
     early = [size for at, size in samples if 0.25 <= (at - begun) / options.seconds < 0.5]
     late = [size for at, size in samples if (at - begun) / options.seconds >= 0.75]
     waits = sorted(wait for each in seen.waits.values() for wait in each)
@@ -198,14 +191,35 @@ def asked(options: argparse.Namespace, pid: int, address: str, token: str, mix: 
         "seconds": options.seconds,
         "think_ms": options.think_ms,
         "requests_per_second": len(waits) / (options.seconds * 0.75),
-        "server_cpu_ms_per_request": 1e3 * spent / max(1, len(seen.asked)),
+        "server_cpu_ms_per_request": 1e3 * spent / max(1, seen.asked),
+        "clients_cpu_ms_per_request": 1e3 * own / max(1, seen.asked),
         "errors": len(seen.errors),
         "first_errors": sorted(set(seen.errors))[:5],
         "p50_ms": 1e3 * waits[len(waits) // 2],
         "p99_ms": 1e3 * waits[int(len(waits) * 0.99)],
         "memory_bytes": int(statistics.median(late)) if late else 0,
         "memory_growth": statistics.median(late) / statistics.median(early) if early and late else 0.0,
+        "load": os.getloadavg()[0],
     }
+
+
+def closed(options: argparse.Namespace, pid: int, address: tuple[str, int], mix: Sequence[Request]) -> dict[str, Any]:
+    """Have the clients ask again at once."""
+    spent, seconds = processor_seconds(pid), options.closed_seconds
+    seen = ask_all(
+        address, mix, clients=options.clients, seconds=seconds, think_seconds=0.0, warm_seconds=seconds / 4, seed=2
+    )
+    spent = processor_seconds(pid) - spent
+    waits = sorted(wait for each in seen.waits.values() for wait in each)
+    figures = {
+        "requests_per_second": round(len(waits) / (seconds * 0.75), 1),
+        "server_cpu_ms_per_request": round(1e3 * spent / max(1, seen.asked), 2),
+        "p50_ms": round(1e3 * waits[len(waits) // 2], 1),
+        "p99_ms": round(1e3 * waits[int(len(waits) * 0.99)], 1),
+        "errors": len(seen.errors),
+    }
+    print(f"asking again at once: {figures}")
+    return figures
 
 
 def main() -> int:
@@ -215,6 +229,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--think-ms", type=float, default=1000.0, help="mean pause of a client between requests")
     parser.add_argument("--directory", help="where the home is; default: the system's temporary directory")
+    parser.add_argument("--closed-seconds", type=float, default=20.0, help="of the closed loop afterwards; 0: none")
     options = parser.parse_args()
     figures = measure(options)
     print(

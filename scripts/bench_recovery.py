@@ -1,8 +1,8 @@
 """What bringing an archive back costs: documents rebuilt in a second, and fsck beside `sha256sum` over the same bytes.
 
 The content is real, in the embedded store; the events are those that the contracts emit, told by a simulated reader.
-Every round runs both; medians count. A rebuild works on one core: it is judged by its processor time, so that other
-work on the machine does not count; elapsed time is told beside it. Exit code 1: a figure was missed.
+Every round runs both; medians count. A rebuild is judged by elapsed time, on a machine that does nothing else; the
+processor time that it took is told beside it. Exit code 1: a figure was missed.
 
     scripts/bench_recovery.py [--documents N] [--megabytes N]
 """
@@ -285,8 +285,8 @@ def main() -> int:
             made = [rebuilt(folder, store, told, trust, number) for number in range(ROUNDS)]
         rate = statistics.median(item["processor"] for item in made)
         elapsed = statistics.median(item["elapsed"] for item in made)
-        print(f"rebuild of {given.documents}: {rate:.0f} documents a second of processor time (asked: 2,000),")
-        print(f"  {elapsed:.0f} documents a second elapsed, at load {os.getloadavg()[0]:.1f}")
+        print(f"rebuild of {given.documents}: {elapsed:.0f} documents a second (asked: {MIN_DOCUMENTS_PER_SECOND}),")
+        print(f"  {rate:.0f} a second of processor time, at load {os.getloadavg()[0]:.1f}")
         home = home_of(folder / "home", trust)
         packs = home.blocks_dir / "packs"
         with BlockStore(home.blocks_dir) as store:
@@ -309,7 +309,7 @@ def main() -> int:
         print(f"fsck, two threads: {size / two / 1e6:.0f} MB/s, ratio {base / two:.2f} (asked: {MIN_RATIO})")
         print(f"backup: {times['backup_seconds']:.2f} s, the next one {times['second_backup_seconds']:.2f} s;", end=" ")
         print(f"restore: {times['restore_seconds']:.2f} s, of {times['backup_bytes'] / 1e6:.0f} MB")
-    met = rate >= MIN_DOCUMENTS_PER_SECOND and base / two >= MIN_RATIO
+    met = elapsed >= MIN_DOCUMENTS_PER_SECOND and base / two >= MIN_RATIO
     print(
         json.dumps(
             {

@@ -7,21 +7,38 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from asn1crypto import algos, cms, core, tsp
+from asn1crypto import tsp
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from signing import der
 from signing.errors import MalformedError
 from signing.status_issuing import StatusSigner
+from signing.timestamp_form import TST_INFO
 
-__all__ = ["TIMESTAMP_POLICY", "TimestampAuthority"]
+__all__ = ["TimestampAuthority"]
 
-#: The policy named in its tokens: "any", there is no practice statement behind a development authority.
-TIMESTAMP_POLICY = "2.5.29.32.0"
 # PKIFailureInfo as BIT STRING: badAlg is bit 0, badDataFormat bit 5.
 _BAD_ALGORITHM, _BAD_DATA_FORMAT = bytes.fromhex("03020780"), bytes.fromhex("03020204")
-_DIGESTS = {"sha256": 32, "sha384": 48, "sha512": 64}
+#: By name: the digest's length in bytes, and its AlgorithmIdentifier, DER.
+_DIGESTS: Mapping[str, tuple[int, bytes]] = MappingProxyType(
+    {
+        "sha256": (32, bytes.fromhex("300d06096086480165030402010500")),
+        "sha384": (48, bytes.fromhex("300d06096086480165030402020500")),
+        "sha512": (64, bytes.fromhex("300d06096086480165030402030500")),
+    }
+)
+# OBJECT IDENTIFIERs and AlgorithmIdentifier in DER. Source: RFC 5652 sections 5.1 and 11, RFC 5035, RFC 5758.
+_SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+_CONTENT_TYPE = bytes.fromhex("06092a864886f70d010903")
+_MESSAGE_DIGEST = bytes.fromhex("06092a864886f70d010904")
+_SIGNING_CERTIFICATE_V2 = bytes.fromhex("060b2a864886f70d010910022f")
+_ECDSA_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
+# anyPolicy, since no practice statement is behind a development authority. Source: RFC 5280 section 4.2.1.4.
+_POLICY = der.encode(der.OBJECT_IDENTIFIER, bytes.fromhex("551d2000"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +66,14 @@ class TimestampAuthority:
             nonce, wanted = parsed["nonce"].native, bool(parsed["cert_req"].native)
         except (ValueError, TypeError, KeyError):
             return _rejected(_BAD_DATA_FORMAT)
-        if _DIGESTS.get(algorithm) != len(digest):
+        if nonce is not None and nonce < 0:
+            return _rejected(_BAD_DATA_FORMAT)
+        if not _is_digest(algorithm, digest):
             return _rejected(_BAD_ALGORITHM)
         token = self.token(
             digest, algorithm=algorithm, time=time, serial_number=serial_number, nonce=nonce, certificate=wanted
         )
-        response = {"status": {"status": "granted"}, "time_stamp_token": cms.ContentInfo.load(token)}
-        return bytes(tsp.TimeStampResp(response).dump())
+        return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, der.encode_integer(0)), token)
 
     def token(
         self,
@@ -80,50 +98,54 @@ class TimestampAuthority:
         Raises:
             MalformedError: a digest of another length.
         """
-        if _DIGESTS.get(algorithm) != len(digest):
+        if not _is_digest(algorithm, digest):
             raise MalformedError(f"expected a digest of {algorithm}, got {len(digest)} bytes", where="timestamp")
-        info: dict[str, object] = {
-            "version": "v1",
-            "policy": TIMESTAMP_POLICY,
-            "message_imprint": {"hash_algorithm": {"algorithm": algorithm}, "hashed_message": digest},
-            "serial_number": serial_number,
-            "gen_time": time.replace(microsecond=0),
-        }
-        if nonce is not None:
-            info["nonce"] = nonce
-        content = tsp.TSTInfo(info).dump()
-        own = self.signer.asn1
-        bound = tsp.ESSCertIDv2({"cert_hash": hashlib.sha256(own.dump()).digest()})
-        attributes = cms.CMSAttributes(
-            [
-                {"type": "content_type", "values": ["tst_info"]},
-                {"type": "message_digest", "values": [hashlib.sha256(content).digest()]},
-                {"type": "signing_certificate_v2", "values": [tsp.SigningCertificateV2({"certs": [bound]})]},
-            ]
+        imprint = der.encode(der.SEQUENCE, _DIGESTS[algorithm][1], der.encode(der.OCTET_STRING, digest))
+        info = der.encode(
+            der.SEQUENCE,
+            der.encode_integer(1),
+            _POLICY,
+            imprint,
+            der.encode_integer(serial_number),
+            der.encode(der.GENERALIZED_TIME, f"{time.astimezone(datetime.UTC):%Y%m%d%H%M%SZ}".encode("ascii")),
+            b"" if nonce is None else der.encode_integer(nonce),
         )
-        sha256 = algos.DigestAlgorithm({"algorithm": "sha256"})
-        signer = cms.SignerInfo(
-            {
-                "version": "v1",
-                "sid": cms.SignerIdentifier(
-                    "issuer_and_serial_number",
-                    cms.IssuerAndSerialNumber({"issuer": own.issuer, "serial_number": own.serial_number}),
-                ),
-                "digest_algorithm": sha256,
-                "signed_attrs": attributes,
-                "signature_algorithm": algos.SignedDigestAlgorithm({"algorithm": "sha256_ecdsa"}),
-                "signature": self.signer.sign(attributes.dump()),
-            }
+        own, sha256 = self.signer.certificate, _DIGESTS["sha256"][1]
+        encoded = own.public_bytes(Encoding.DER)
+        bound = der.encode(der.SEQUENCE, der.encode(der.OCTET_STRING, hashlib.sha256(encoded).digest()))
+        signing_certificate = der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, bound))
+        attributes = [
+            _attribute(_CONTENT_TYPE, TST_INFO),
+            _attribute(_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, hashlib.sha256(info).digest())),
+            _attribute(_SIGNING_CERTIFICATE_V2, signing_certificate),
+        ]
+        attributes.sort()  # signed as a SET OF
+        signer = der.encode(
+            der.SEQUENCE,
+            der.encode_integer(1),
+            der.encode(der.SEQUENCE, own.issuer.public_bytes(), der.encode_integer(own.serial_number)),
+            sha256,
+            der.encode(0xA0, *attributes),
+            _ECDSA_SHA256,
+            der.encode(der.OCTET_STRING, self.signer.sign(der.encode(der.SET, *attributes))),
         )
-        signed: dict[str, object] = {
-            "version": "v3",
-            "digest_algorithms": [sha256],
-            "encap_content_info": {"content_type": "tst_info", "content": core.ParsableOctetString(content)},
-            "signer_infos": [signer],
-        }
-        if certificate:
-            signed["certificates"] = [own]
-        return bytes(cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)}).dump())
+        signed = der.encode(
+            der.SEQUENCE,
+            der.encode_integer(3),
+            der.encode(der.SET, sha256),
+            der.encode(der.SEQUENCE, TST_INFO, der.encode(0xA0, der.encode(der.OCTET_STRING, info))),
+            der.encode(0xA0, encoded) if certificate else b"",
+            der.encode(der.SET, signer),
+        )
+        return der.encode(der.SEQUENCE, _SIGNED_DATA, der.encode(0xA0, signed))
+
+
+def _is_digest(algorithm: str, digest: bytes) -> bool:
+    return algorithm in _DIGESTS and len(digest) == _DIGESTS[algorithm][0]
+
+
+def _attribute(kind: bytes, value: bytes) -> bytes:
+    return der.encode(der.SEQUENCE, kind, der.encode(der.SET, value))
 
 
 def _rejected(failure: bytes) -> bytes:

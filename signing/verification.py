@@ -50,6 +50,7 @@ __all__ = [
     "StatusEvidence",
     "check_cms",
     "check_seal",
+    "is_signed_by",
 ]
 
 #: How far a claimed signing time may lie after the proven time.
@@ -204,6 +205,25 @@ class _Judged:
 
     issuer: bytes = b""
     status_time: datetime.datetime | None = None
+
+
+def is_signed_by(
+    certificate: OrganisationCertificate, payload: bytes, signing_time: datetime.datetime, signature: bytes
+) -> bool:
+    """Whether a signature is that of a seal of this payload by this certificate's key; nothing else of it is judged.
+
+    Args:
+        certificate: of who is to have sealed.
+        payload: 66 bytes.
+        signing_time: aware UTC, whole seconds.
+        signature: r‖s, 64 bytes.
+
+    Raises:
+        MalformedError: a payload, time or signature of another form.
+    """
+    check_signature_form(signature)
+    attributes = signed_attributes(payload, signing_time, certificate.certificate_id)
+    return _check_signature(certificate, attributes, signature) is None
 
 
 def _check_signature(certificate: OrganisationCertificate, attributes: bytes, signature: bytes) -> _Finding:

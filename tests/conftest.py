@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # First, and before any test imports eth_account: it puts the recursion limit back that py_ecc raises for the whole
 # process, under which the parsers of hostile input would run in production too.
@@ -15,6 +16,10 @@ import ledger.adapters.evm  # noqa: F401
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, and so would every command they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes says how busy the machine is: `timeout` ends what hangs, figures come from `make bench`.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _USUAL_SECONDS = 900
 """What a test may take that says nothing else: `timeout` in pyproject.toml."""

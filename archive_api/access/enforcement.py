@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from archive_api.access.decision import Target, Verdict, decide
@@ -43,12 +44,13 @@ from archive_api.services import Services
 from ledger.errors import LedgerError
 from signing.errors import SigningError
 
-__all__ = ["Access", "Enforcement"]
+__all__ = ["Access", "Chosen", "Enforcement"]
 
 SIGN_IN_PAGE: Final = "/sign-in"
 _MAX_NAMING_BODY: Final = 1 << 20
 _MAX_SEARCH_CHARACTERS: Final = 2_000
 _REFUSALS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_NAMELESS: Final = frozenset({AccessScope.NONE, AccessScope.ANYWHERE})
 # What is done before its entry is written.
 _ACTS: Final = frozenset({Log.CHANGE, Log.ADMINISTER})
 
@@ -60,6 +62,7 @@ class Access:
     Attributes:
         rule: of its route.
         names: the parameters of its path.
+        router: that has its route, see `Found`.
         principal: who asks.
         seen: what they may know of.
         target: what they ask for.
@@ -69,6 +72,7 @@ class Access:
 
     rule: Rule
     names: Mapping[str, str]
+    router: BaseRoute | None = None
     principal: Principal = ANONYMOUS
     seen: Visibility = field(default_factory=lambda: Visibility(()))
     target: Target | None = None
@@ -96,7 +100,7 @@ class Enforcement:
         if not isinstance(found, Found):
             await (await _no_route(request, found))(scope, receive, send)
             return
-        access = Access(found.rule, found.names)
+        access = Access(found.rule, found.names, found.router)
         request.state.access = access
         recorder = _Recorder(request, access, send)
         try:
@@ -128,6 +132,28 @@ class Enforcement:
         return receive
 
 
+class Chosen:
+    """Hands a request to the router that the gate found its route in; those before it are not asked again.
+
+    Args:
+        app: what asks one router after the other, for what the gate found in none.
+        router: the application's own, by which routes make addresses of others.
+    """
+
+    def __init__(self, app: ASGIApp, router: Router) -> None:
+        self._app = app
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on."""
+        access: Access | None = scope.get("state", {}).get("access")
+        if access is None or access.router is None:
+            await self._app(scope, receive, send)
+            return
+        scope.setdefault("router", self._router)
+        await access.router.handle(scope, receive, send)
+
+
 def _is_signed(request: Request) -> bool:
     return "authorization" in request.headers or "cookie" in request.headers
 
@@ -138,8 +164,9 @@ def _decide(request: Request, access: Access, names: Mapping[str, str]) -> None:
     access.seen = Visibility.of(access.principal)
     rule = access.rule
     try:
-        with services.database.reading() as session:
-            access.target = TargetFinder(session, access.seen).find(rule, names)
+        if rule.scope not in _NAMELESS:
+            with services.database.reading() as session:
+                access.target = TargetFinder(session, access.seen).find(rule, names)
     except (MalformedError, KeyError) as error:
         # A name that cannot be one, or none in a body: those who may use the route at all are told what is wrong. A
         # name is refused here, since a route could read it as another one.

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount
 
 from archive_api.access.policy import POLICY, Rule
 
@@ -30,16 +30,21 @@ class PolicyGapError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The rule of a request and the parameters of its path."""
+    """The rule of a request, the parameters of its path, and the router among the application's that has its route.
+
+    No router: the route is the application's own.
+    """
 
     rule: Rule
     names: Mapping[str, str]
+    router: BaseRoute | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     pattern: re.Pattern[str]
     rules: Mapping[str, Rule]
+    router: BaseRoute | None
 
 
 class Gate:
@@ -59,7 +64,7 @@ class Gate:
         gaps: list[str] = []
         self.used: set[tuple[str, str]] = set()
         """Method and template of every line that has a route."""
-        for route in iter_route_contexts(app.routes):
+        for router, route in ((one, route) for one in app.routes for route in iter_route_contexts([one])):
             found: dict[str, Rule] = {}
             is_mount = isinstance(route.original_route, Mount)
             path = str(route.path if is_mount else route.path_format)
@@ -76,7 +81,8 @@ class Gate:
                 gaps.append(f"{path} (expected its first part without a parameter)")
             if is_mount and found:
                 found |= dict.fromkeys(_READING, found["GET"])
-            self._entries.setdefault(_feature(path), []).append(_Entry(route.path_regex, found))
+            entry = _Entry(route.path_regex, found, None if route.original_route is router else router)
+            self._entries.setdefault(_feature(path), []).append(entry)
         if gaps:
             raise PolicyGapError(f"expected a line of the policy table for every route, got none for {gaps}")
 
@@ -98,6 +104,6 @@ class Gate:
             rule = entry.rules.get(method)
             if rule is not None:
                 names: dict[str, Any] = matched.groupdict()
-                return Found(rule, names)
+                return Found(rule, names, entry.router)
             methods |= entry.rules.keys()
         return frozenset(methods)

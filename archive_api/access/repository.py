@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, Executable, bindparam, select
@@ -22,7 +23,7 @@ from archive_api.outbox.repository import number
 from archive_api.projects.models import Building, BuildingAlias, UnitProject
 from archive_api.projects.repository import ProjectRepository
 from archive_api.submissions.models import EntryRow, Submission, SubmissionState
-from archive_api.submissions.repository import SubmissionRepository
+from archive_api.submissions.repository import submission_name
 
 __all__ = ["GrantRepository", "TargetFinder", "is_cleared", "place_of", "seen_levels"]
 
@@ -120,6 +121,37 @@ _PLACES_NOW: Final = _members(_current())
 _PLACES_EVER: Final = _members(project_rosters())
 
 
+def _submission_of(column: str) -> Executable:
+    """A submission by one of its names, with the organisations on the roster that counts for it."""
+    return (
+        select(
+            col(Submission.id),
+            col(Submission.unit_project_id),
+            col(Submission.state),
+            col(UnitProject.unit_project_key),
+            col(RosterOrganisation.organisation_code),
+        )
+        .join(UnitProject, col(UnitProject.id) == col(Submission.unit_project_id))
+        .outerjoin(RosterOrganisation, col(RosterOrganisation.roster_id) == submission_roster_id())
+        .where(getattr(Submission, column) == bindparam(column))
+    )
+
+
+_SUBMISSIONS: Final = {column: _submission_of(column) for column in ("ref", "submission_id")}
+_LEVEL: Final = select(col(EntryRow.level)).where(
+    col(EntryRow.submission_pk) == bindparam("submission_pk"), col(EntryRow.leaf_index) == bindparam("leaf_index")
+)
+
+
+@lru_cache(256)
+def _building_queries(seen: Visibility) -> tuple[Executable, Executable]:
+    """A building (`building_key`) by its own key and by an alias of it, and whether somebody may know of it."""
+    query = select(col(Building.id), col(Building.building_key), seen.buildings().label("is_known"))
+    named = select(col(BuildingAlias.building_id)).where(col(BuildingAlias.alias_key) == bindparam("building_key"))
+    by_key = query.where(col(Building.building_key) == bindparam("building_key"))
+    return by_key, query.where(col(Building.id) == named.scalar_subquery())
+
+
 class TargetFinder:
     """Finds what requests name, in one session.
 
@@ -162,10 +194,9 @@ class TargetFinder:
                 return self._submission(rule.scope, names)
 
     def _building(self, building_key: str, members: Executable | None = None) -> Target | None:
-        query = select(col(Building.id), col(Building.building_key), self._seen.buildings().label("is_known"))
-        alias = select(col(BuildingAlias.building_id)).where(col(BuildingAlias.alias_key) == building_key)
-        row = self._session.execute(query.where(col(Building.building_key) == building_key)).one_or_none()
-        row = row or self._session.execute(query.where(col(Building.id) == alias.scalar_subquery())).one_or_none()
+        by_key, by_alias = _building_queries(self._seen)
+        connection, values = self._session.connection(), {"building_key": building_key}
+        row = connection.execute(by_key, values).one_or_none() or connection.execute(by_alias, values).one_or_none()
         if row is None:
             return None
         places = () if members is None else self._places(row.id, members)
@@ -197,34 +228,38 @@ class TargetFinder:
     def _submission(self, scope: Scope, names: Mapping[str, str]) -> Target | None:
         ref = names["ref"] if "ref" in names else hex32(names["submission_id"])
         try:
-            row = SubmissionRepository(self._session).get(ref)
+            column, value = submission_name(ref)
         except NotFoundError:
             return None
-        project = self._projects.unit_project_by_id(row.unit_project_id)
-        place = place_of(self._session, row)
+        # A row for each organisation on the roster, or one without any.
+        rows = self._session.connection().execute(_SUBMISSIONS[column], {column: value}).all()
+        if not rows:
+            return None
+        row = rows[0]
+        codes = frozenset(row.organisation_code for row in rows if row.organisation_code is not None)
+        place = Place(row.unit_project_id, codes)
         accepted = row.state == SubmissionState.ACCEPTED
         cleared = self._seen.levels(place, accepted=accepted)
-        is_known = self._seen.is_member(place) or (accepted and self._has_level(row, {"public"}))
+        is_known = self._seen.is_member(place) or (accepted and self._has_level(row.id, {"public"}))
         is_cleared = True
         if scope is Scope.DOCUMENT:
-            level = self._level(row, names["index"])
+            level = self._level(row.id, names["index"])
             is_cleared = level is not None and level in cleared
         elif scope is Scope.WHOLE_SUBMISSION:
-            is_cleared = not self._has_level(row, set(LEVELS) - cleared)
-        return Target(place=place, is_known=is_known, is_cleared=is_cleared, unit_project_key=project.unit_project_key)
+            is_cleared = not self._has_level(row.id, set(LEVELS) - cleared)
+        return Target(place=place, is_known=is_known, is_cleared=is_cleared, unit_project_key=row.unit_project_key)
 
-    def _has_level(self, row: Submission, levels: set[str]) -> bool:
+    def _has_level(self, submission_pk: int, levels: set[str]) -> bool:
         if not levels:
             return False
         query = select(col(EntryRow.id)).where(
-            col(EntryRow.submission_pk) == row.id, col(EntryRow.level).in_(sorted(levels))
+            col(EntryRow.submission_pk) == submission_pk, col(EntryRow.level).in_(sorted(levels))
         )
         return self._session.scalar(query.limit(1)) is not None
 
-    def _level(self, row: Submission, index: str) -> str | None:
+    def _level(self, submission_pk: int, index: str) -> str | None:
         if len(index) > _MAX_INDEX_DIGITS or not (index.isascii() and index.isdecimal()) or index != str(int(index)):
             return None  # `+3`, `3.0` or `03` is no document, whatever a route would read in it
-        query = select(col(EntryRow.level)).where(
-            col(EntryRow.submission_pk) == row.id, col(EntryRow.leaf_index) == int(index)
-        )
-        return self._session.scalar(query)
+        values = {"submission_pk": submission_pk, "leaf_index": int(index)}
+        level: str | None = self._session.connection().execute(_LEVEL, values).scalar()
+        return level

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from archive_api.streams.reading import LogView
+from ledger.log.checkpoint import Checkpoint
 from ledger.log.promise import Promise
 
-__all__ = ["ACCESS_STREAM", "PROMISE_HEADER", "AccessEvent", "AccessLog", "Outcome", "Promise"]
+__all__ = ["ACCESS_STREAM", "PROMISE_HEADER", "AccessEvent", "AccessLog", "Outcome", "Promise", "PublishedLog"]
 
 ACCESS_STREAM = "access"
 PROMISE_HEADER = "Yunshang-Access-Promise"
@@ -62,8 +64,47 @@ class AccessEvent:
     detail: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
 
+class PublishedLog(LogView, Protocol):
+    """A log as far as it is published, and the wish that it be published up to now."""
+
+    def publish(self) -> Checkpoint:
+        """Wait until a checkpoint covers everything that was appended before the call.
+
+        Raises:
+            TransportError: none came in time.
+        """
+        ...
+
+
 class AccessLog(Protocol):
-    """Records accesses, from any thread."""
+    """Records accesses, from any thread: here, or in the process that writes the log."""
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        ...
+
+    @property
+    def writer(self) -> PublishedLog:
+        """The log itself, for reading."""
+        ...
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log cannot be written, taken over or anchored at present; None: it can."""
+        ...
+
+    def drain(self) -> int:
+        """Have the clear text of new entries taken over into the catalogue; returns of how many.
+
+        Raises:
+            TransportError: it was not; it stays in the journal.
+        """
+        ...
+
+    def close(self) -> None:
+        """Write what is waiting, and let go of everything."""
+        ...
 
     def submit(self, event: AccessEvent) -> Future[Promise]:
         """Queue an event; the future is done once the entry is durable.

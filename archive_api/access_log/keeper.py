@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from archive_api.access_log.audit import HEARTBEAT_SECONDS
 from archive_api.access_log.events import AccessEvent, Outcome
+from archive_api.access_log.streams import AccessStream
 from archive_api.errors import ApiError
 from archive_api.services import Services
 from archive_api.streams.anchoring import HeadAnchoring
@@ -21,14 +22,17 @@ _POLL_SECONDS = 0.5
 
 
 class LogKeeper:
-    """One thread.
+    """One thread, in the process that writes the log.
 
     Args:
         services: the server's.
     """
 
     def __init__(self, services: Services) -> None:
+        if not isinstance(services.access_log, AccessStream):
+            raise TypeError("expected the process that writes the access log, got another")
         self._services = services
+        self._log = services.access_log
         self._anchoring = HeadAnchoring(services, keep_tiles=True)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -52,7 +56,7 @@ class LogKeeper:
             MismatchError: the log is not the one whose head is anchored.
             TransportError: chain or catalogue could not be asked.
         """
-        access_log = self._services.access_log
+        access_log = self._log
         access_log.drain()
         if self._anchoring.is_idle(access_log.writer, seconds=HEARTBEAT_SECONDS):
             access_log.record(AccessEvent("log.heartbeat", Outcome.GRANTED))
@@ -68,19 +72,19 @@ class LogKeeper:
         Returns:
             Whether a job was written.
         """
-        return self._anchoring.tick(self._services.access_log.writer, now=now)
+        return self._anchoring.tick(self._log.writer, now=now)
 
     def _run(self) -> None:
         while not self._stopping.wait(_POLL_SECONDS):
             try:
                 self.round()
-                self._services.access_log.keeping_error = None
+                self._log.keeping_error = None
             except (LedgerError, ApiError, SQLAlchemyError) as error:
                 self._report(error)
 
     def _report(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
-        if text != self._services.access_log.keeping_error:  # once, not twice a second
+        if text != self._log.keeping_error:  # once, not twice a second
             level = logging.CRITICAL if isinstance(error, MismatchError) else logging.WARNING
             _LOG.log(level, "log keeper: %s", text)
-        self._services.access_log.keeping_error = text
+        self._log.keeping_error = text

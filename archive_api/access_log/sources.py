@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlmodel import col, func, select
 
 from archive_api.access_log.models import ClearRow
-from archive_api.access_log.streams import ClearNote
+from archive_api.access_log.prepared import ClearNote
 from archive_api.client.connection import Connection
 from archive_api.client.errors import ProblemError
 from archive_api.db.engine import Database

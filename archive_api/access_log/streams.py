@@ -4,70 +4,36 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-import secrets
 import threading
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import func, insert
 from sqlmodel import select
 
-from archive_api.access_log.events import ACCESS_STREAM, AccessEvent, Outcome
+from archive_api.access_log.events import ACCESS_STREAM, AccessEvent
 from archive_api.access_log.models import ClearRow
+from archive_api.access_log.prepared import ClearNote, PreparedAccess
 from archive_api.db.engine import Database
-from archive_api.errors import ApiError, MalformedError, TransportError
+from archive_api.errors import ApiError, TransportError
 from archive_api.streams.keys import ARCHIVE
 from ledger.adapters.log_files import LogFiles
 from ledger.adapters.log_writer import LogWriter
 from ledger.adapters.signed_log import Cosign
-from ledger.canonical import canonical_bytes
-from ledger.log.access import SALT_BYTES, AccessEntry, ClearText, clear_commitment
+from ledger.log.access import AccessEntry
 from ledger.log.keys import LogSigner
 from ledger.log.promise import Promise
 from ledger.log.tiles import ENTRIES, TILE_WIDTH, Tile, parse_entries
 from ledger.ports.chain import Clock
-from ledger.ports.log import LogRecord, LogStore
+from ledger.ports.log import LogStore
 from ledger.trust import TrustFile
 
-__all__ = ["AccessStream", "ClearNote", "open_access_stream"]
+__all__ = ["AccessStream", "open_access_stream"]
 
 _LOG = logging.getLogger(__name__)
-_ACTION: Final = re.compile(r"[a-z0-9_.]{1,64}\Z")
-_ID_LIMIT: Final = 256
-_TEXT_LIMIT: Final = 4096
-_DETAIL_LIMIT: Final = 48 << 10
-_TIME_BYTES: Final = 8
 _ROWS: Final = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class ClearNote:
-    """What the journal keeps of an entry until the catalogue has it.
-
-    Attributes:
-        salt: 32 bytes.
-        time: unix seconds.
-        clear: canonical JSON.
-    """
-
-    salt: bytes
-    time: int
-    clear: bytes
-
-    def to_bytes(self) -> bytes:
-        """Return salt, time as 8 bytes, clear text."""
-        return self.salt + self.time.to_bytes(_TIME_BYTES, "big") + self.clear
-
-    @classmethod
-    def parse(cls, data: bytes) -> ClearNote:
-        """Read what `to_bytes` wrote."""
-        middle = SALT_BYTES + _TIME_BYTES
-        return cls(data[:SALT_BYTES], int.from_bytes(data[SALT_BYTES:middle], "big"), data[middle:])
 
 
 class AccessStream:
@@ -106,30 +72,15 @@ class AccessStream:
 
     def submit(self, event: AccessEvent) -> Future[Promise]:
         """Queue an event; see `AccessLog.submit`."""
-        _check(event)
-        clear = ClearText(event.subject, _bounded(event.source), _bounded(event.search)).canonical()
-        if len(clear) > _DETAIL_LIMIT:
-            raise MalformedError(f"expected a subject of at most {_DETAIL_LIMIT} bytes, got {len(clear)}")
-        salt = secrets.token_bytes(SALT_BYTES)
-        personal = clear_commitment(salt, clear)
+        return self.submit_prepared(PreparedAccess.of(event))
 
-        def make(time: datetime) -> LogRecord:
-            entry = AccessEntry(
-                time,
-                action=event.action,
-                outcome=event.outcome.value,
-                personal=personal,
-                object_kind=event.object_kind,
-                object_id=_identifier(event.object_id),
-                unit_project_key=event.unit_project_key,
-                method=event.method,
-                route=event.route,
-                status=event.status,
-                detail=event.detail,
-            )
-            return LogRecord(entry.canonical(), ClearNote(salt, int(time.timestamp()), clear).to_bytes())
+    def submit_prepared(self, access: PreparedAccess) -> Future[Promise]:
+        """Queue an event that was made ready here or in another process.
 
-        return self.writer.submit(make)
+        Raises:
+            TransportError: the log is closed or can no longer write.
+        """
+        return self.writer.submit(access.record)
 
     def record(self, event: AccessEvent) -> Promise:
         """Record an event and wait; see `AccessLog.record`."""
@@ -231,25 +182,3 @@ def _row(index: int, data: bytes) -> dict[str, object]:
         "salt": note.salt.hex(),
         "clear": note.clear.decode(),
     }
-
-
-def _check(event: AccessEvent) -> None:
-    if not _ACTION.match(event.action) or not isinstance(event.outcome, Outcome):
-        raise MalformedError("expected an action of a-z, 0-9, _ and dots, and an outcome, got others")
-    if len(canonical_bytes(event.detail)) > _DETAIL_LIMIT:
-        raise MalformedError(f"expected a detail of at most {_DETAIL_LIMIT} bytes, got more")
-    for text in (event.object_kind, event.unit_project_key, event.method, event.route):
-        if text is not None and len(text) > _ID_LIMIT:
-            raise MalformedError(f"expected at most {_ID_LIMIT} characters, got {len(text)}")
-
-
-def _identifier(text: str | None) -> str | None:
-    """An id out of a request: one that is no id, being too long, must not keep the refusal from being recorded."""
-    if text is None:
-        return None
-    data = text.encode("utf-8", "backslashreplace")
-    return data.decode() if len(text) <= _ID_LIMIT else f"sha256:{sha256(data).hexdigest()}"
-
-
-def _bounded(text: str | None) -> str | None:
-    return text if text is None else text[:_TEXT_LIMIT].encode("utf-8", "backslashreplace").decode()

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +37,7 @@ __all__ = ["ModelLibrary", "StoredModel", "model_key", "staged_key"]
 
 _VERSION: Final = FORMAT.rpartition("/")[2]
 _PIECE_BYTES: Final = 1 << 20
+_LEFT_SECONDS: Final = 86_400  # nothing is worked on for so long
 _COMPARING_SECONDS: Final = 60  # how long a comparison waits for the one before it
 
 
@@ -82,16 +85,20 @@ class ModelLibrary:
         folder: made if missing.
         store: where the models are.
         processes: that read them.
+        is_shared: whether other processes keep things there too: what they work on is left alone.
     """
 
-    def __init__(self, folder: Path, store: BlobStore, processes: ModelProcesses) -> None:
+    def __init__(self, folder: Path, store: BlobStore, processes: ModelProcesses, *, is_shared: bool = False) -> None:
         self._folder = folder
         self._store = store
         self._processes = processes
         self._lock = threading.Lock()
         self._comparing = threading.Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        horizon = time.time() - _LEFT_SECONDS
         for left_behind in folder.glob(".*"):  # by a process that was killed
+            if is_shared and _changed_at(left_behind) > horizon:
+                continue
             if left_behind.is_dir():
                 shutil.rmtree(left_behind, ignore_errors=True)
             else:
@@ -176,8 +183,10 @@ class ModelLibrary:
             return one.common_global_ids(self._existing(other_key))
 
     def _keep(self, path: Path, document: dict[str, Any]) -> None:
+        aside = path.with_name(f".{path.name}.{os.getpid()}")  # another process may find out the same
         with self._lock:
-            write_private(path, json.dumps(document).encode())
+            write_private(aside, json.dumps(document).encode())
+            aside.rename(path)
 
     def _existing(self, key: str) -> Path:
         path = self._index_path(key)
@@ -199,6 +208,13 @@ class ModelLibrary:
             with self._store.open(model.cid) as source, path.open("wb") as target:
                 shutil.copyfileobj(source, target, _PIECE_BYTES)
             yield path
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # its owner has done with it
+        return time.time()
 
 
 @contextlib.contextmanager

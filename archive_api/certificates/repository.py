@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -14,6 +15,12 @@ from archive_api.errors import NotFoundError
 from archive_api.outbox.models import Job
 
 __all__ = ["CertificateRepository"]
+
+
+# Built once, since building a query takes longer than asking it.
+_ALL_OF: Final = select(CertificateRow).where(
+    col(CertificateRow.certificate_id).in_(bindparam("certificate_ids", expanding=True))
+)
 
 
 class CertificateRepository:
@@ -51,6 +58,19 @@ class CertificateRepository:
     def der(self, certificate_id: str) -> bytes:
         """A certificate's DER."""
         return base64.b64decode(self.get(certificate_id).der)
+
+    def all_of(self, certificate_ids: Collection[str]) -> dict[str, CertificateRow]:
+        """Certificates by their hex ids, in one query.
+
+        Raises:
+            NotFoundError: one is not there.
+        """
+        wanted = {"certificate_ids": sorted(set(certificate_ids))}
+        found = {row.certificate_id: row for row in self._session.exec(_ALL_OF, params=wanted)}
+        for certificate_id in certificate_ids:
+            if certificate_id not in found:
+                raise NotFoundError(f"expected a certificate, got none with id {certificate_id[:80]}")
+        return found
 
     def by_issuer_and_serial(self, issuer: str, serial: str) -> CertificateRow | None:
         """The certificate with this issuer (hex of the Name's DER) and serial number (hex)."""

@@ -31,7 +31,7 @@ from archive_api.cli.options import (
 from archive_api.cli.output import Output
 from archive_api.cli.review import Review, load_trust, review, show_review, stated
 from archive_api.cli.sealing import seal_payload
-from archive_api.client import ArchiveClient
+from archive_api.client import ArchiveClient, ProblemError
 from ledger.errors import MismatchError
 from ledger.ports.chain import LedgerReader
 from ledger.statement import (
@@ -157,6 +157,8 @@ def accept_submission(
 ) -> dict[str, Any]:
     """Seal acceptance and anchor attestation of a reviewed submission and hand them over.
 
+    What was accepted under the same number before is answered as it is.
+
     Raises:
         CommandError: the archive's own node does not have the submission.
         MismatchError: the chain recorded other documents or other seals than those reviewed.
@@ -164,7 +166,14 @@ def accept_submission(
     attestation = attest(client, ref, checked.submission_id, checked.domain, store=store, chain=chain)
     acceptance = Acceptance(checked.submission_id, accession_number)
     seal = seal_payload(acceptance.payload(checked.domain), store)
-    return client.accept(ref, accession_number, seal=seal, attestation=attestation)
+    try:
+        return client.accept(ref, accession_number, seal=seal, attestation=attestation)
+    except ProblemError as error:
+        # Handed over before, by a run that did not live to see the answer.
+        decision = client.submission(ref)["decision"] if error.code == "decision_exists" else None
+        if decision is None or (decision["kind"], decision["accession_number"]) != ("accepted", accession_number):
+            raise
+        return dict(decision)
 
 
 def return_submission(

@@ -21,6 +21,7 @@ from archive_api.cli.failures import COULD_NOT_CHECK, FAILED, OK, USAGE, Command
 from archive_api.cli.home_buildings import HomeBuildings
 from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOption, TrustOption
 from archive_api.cli.output import Output
+from archive_api.cli.recovery import catalogue_url
 from archive_api.cli.review import load_trust
 from archive_api.db.engine import Database
 from archive_api.home import load_home
@@ -137,8 +138,8 @@ def verify(
 ) -> None:
     """核验日志：没有条目被删除、修改或插入。Prove that no entry was removed, altered or inserted.
 
-    Reads the files and the catalogue of a home, or with `--api` the archive's API as an auditor. Exit code: 0 passed,
-    1 changed, 2 could not check everything.
+    Reads the files and the catalogue of a home (its own, or that which `YUNSHANG_DATABASE_URL` names), or with `--api`
+    the archive's API as an auditor. Exit code: 0 passed, 1 changed, 2 could not check everything.
 
     Examples:
 
@@ -276,7 +277,7 @@ def _audit(given: _Given, output: Output) -> tuple[AuditReport, bytes | None]:
             home = load_home(given.home)
             source = open_home_log(home.logs_dir if is_access else home.logs_dir / given.owner, given.stream)
             if is_access:
-                database = stack.enter_context(closing(Database(f"sqlite:///{home.database_path}")))
+                database = stack.enter_context(closing(Database(catalogue_url(home))))
                 clear = ClearTexts(database, source)
         anchored = _anchored(given, origin, output)  # before the checkpoint, which is then never older than they are
         note = source.checkpoint()

@@ -21,8 +21,9 @@ from archive_api.cli.development import development_passphrase, open_authority
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
 from archive_api.errors import TransportError
+from archive_api.listening import listen
 
-__all__ = ["app", "authority_beside"]
+__all__ = ["app", "authority_beside", "stated_authority"]
 
 app = typer.Typer(help="开发用证书机构的服务。Services of the development CA: CRL, OCSP, timestamps.")
 
@@ -96,18 +97,24 @@ def _follow(parent: int, server: object) -> None:
 
 def _listen(home: Path, port: int | None) -> socket.socket:
     wanted = _stated_port(home) if port is None else port
-    try:
-        return socket.create_server((_HOST, wanted))
-    except OSError as error:
-        raise TransportError(
-            f"expected {_HOST}:{wanted} to be free, got: {error.strerror}", code="port_in_use"
-        ) from error
+    return listen(_HOST, wanted)
 
 
 def _stated_port(home: Path) -> int:
     """The port that the CA's certificates name, or 0."""
     url = open_authority(home).status_url
     return 0 if url is None else urlsplit(url).port or 0
+
+
+def stated_authority(home: Path) -> str | None:
+    """Where the services of a home's development CA are, by its certificates; None: it has none.
+
+    Somebody else has to run them: `yunshang authority serve`.
+    """
+    if not (home / "ca" / "root.p12").exists():
+        return None
+    port = _stated_port(home)
+    return f"http://{_HOST}:{port}" if port else None
 
 
 @contextmanager

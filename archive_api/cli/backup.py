@@ -12,6 +12,7 @@ import typer
 from archive_api.cli.failures import FAILED, USAGE, CommandError
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
+from archive_api.cli.recovery import outside_catalogue
 from archive_api.home import load_home
 from archive_api.recovery.repository import BackupRepository
 from ledger.errors import LedgerError
@@ -42,7 +43,8 @@ def create(
 ) -> None:
     """在线备份：密钥、链、日志、目录、内容。Back up keys, chain, logs, catalogue and content; the server may run.
 
-    What did not change since the point before is neither read nor written again. The folder holds the server's secrets
+    What did not change since the point before is neither read nor written again. A catalogue on PostgreSQL
+    (`YUNSHANG_DATABASE_URL`) is dumped by pg_dump. The folder holds the server's secrets
     and personal data: keep it as the home itself.
 
     Examples:
@@ -56,7 +58,9 @@ def create(
     output = Output(as_json)
     while True:
         repository = BackupRepository(folder)
-        point = Backup(home=load_home(home), repository=repository, with_desk=with_desk).run()
+        point = Backup(
+            home=load_home(home), repository=repository, database_url=outside_catalogue(), with_desk=with_desk
+        ).run()
         output.say(
             f"已备份 {point.name}：新增 {point.new_bytes / _MIB:.1f} MiB，{point.seconds:.2f} 秒",
             f"read {point.read_bytes / _MIB:.1f} of {point.size / _MIB:.1f} MiB, {len(point.files)} files",
@@ -151,7 +155,8 @@ def restore(
 ) -> None:
     """由备份恢复档案馆目录，可指定时间点。Restore a home, to the newest point or the newest not after a time.
 
-    The home must not exist. Nothing is shown under its name before everything is there and fits together.
+    The home must not exist. Nothing is shown under its name before everything is there and fits together. A catalogue
+    that was on PostgreSQL goes into the empty database that `YUNSHANG_DATABASE_URL` names, by pg_restore.
 
     Examples:
 
@@ -162,7 +167,8 @@ def restore(
     from archive_api.recovery.restore import restore as bring_back
 
     output = Output(as_json)
-    report = bring_back(BackupRepository(folder), home, at=None if at is None else _moment(at))
+    moment = None if at is None else _moment(at)
+    report = bring_back(BackupRepository(folder), home, at=moment, database_url=outside_catalogue())
     output.say(
         f"已恢复到 {report.point.describe()['time']}：{report.point.size / _MIB:.1f} MiB，{report.seconds:.2f} 秒",
         f"restored {report.point.name}; next: yunshang fsck --home {home}, then yunshang up",

@@ -15,6 +15,7 @@ import typer
 from archive_api.cli.cast import BUILDING
 from archive_api.cli.companion import Companion, companion_server
 from archive_api.cli.context import connect
+from archive_api.cli.development import desk_path, passphrase_path
 from archive_api.cli.digests import digest_folder
 from archive_api.cli.failures import CommandError
 from archive_api.cli.handover import HandOver, last_submission
@@ -81,6 +82,10 @@ def demo(
         output.result(result)
         if no_serve:
             return
+        output.note(
+            f"登录网页：密钥文件 {desk_path(home)} ，口令在 {passphrase_path(home)}",
+            "sign in to the pages with this key file; its passphrase is in the other",
+        )
         output.note(f"服务地址 {server.api} ，按 Ctrl-C 停止", "serving; Ctrl-C stops")
         try:
             server.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from archive_api.errors import ConflictError, NotFoundError
 from archive_api.home import Home, init_home
+from ledger.adapters.processes import free_port
 from ledger.identifiers import validate_uscc
 from signing.authority import DevelopmentAuthority, generate_key, write_private_file
 from signing.certificates import OrganisationCertificate
@@ -33,6 +33,7 @@ __all__ = [
     "open_authority",
     "open_desk",
     "open_key",
+    "passphrase_path",
 ]
 
 _ROOT_NAME = "云上城建档案开发用根证书"
@@ -61,9 +62,14 @@ def key_path(root: Path, code: str) -> Path:
     return root / "keys" / f"{code}.p12"
 
 
+def passphrase_path(root: Path) -> Path:
+    """Where a home keeps the passphrase of its development keys."""
+    return root / "keys" / "passphrase"
+
+
 def development_passphrase(root: Path) -> str:
     """The passphrase of a home's development keys, drawn the first time."""
-    path = root / "keys" / "passphrase"
+    path = passphrase_path(root)
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private_file(path, f"{secrets.token_urlsafe(24)}\n".encode("ascii"))
@@ -91,16 +97,10 @@ def open_authority(root: Path, *, create: bool = False, name: str = _ROOT_NAME) 
         name,
         not_before=now - 2 * _BACKDATE,
         not_after=now + datetime.timedelta(days=_ROOT_DAYS),
-        status_url=f"http://127.0.0.1:{_free_port()}",
+        status_url=f"http://127.0.0.1:{free_port('127.0.0.1')}",
     )
     authority.save(directory, development_passphrase(root))
     return authority
-
-
-def _free_port() -> int:
-    """A port to name in certificates, free at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def issue_key(root: Path, *, code: str, name: str, days: int = _CERTIFICATE_DAYS, force: bool = False) -> IssuedKey:

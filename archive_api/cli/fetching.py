@@ -17,6 +17,7 @@ from archive_api.cli.options import DEFAULT_HOME, ApiOption, HomeOption, JsonOpt
 from archive_api.cli.output import Output
 from archive_api.client import ArchiveClient
 from archive_api.client.encryption import open_keys
+from ledger.cli.beside import beside
 from ledger.entries import DocumentEntry
 from ledger.envelope import DataKey, EntryEncryption, data_key
 from ledger.ingest import ContentMismatchError, FileDigests, compare, digest_stream, open_and_digest
@@ -89,7 +90,7 @@ def fetch_document(client: ArchiveClient, submission: str, index: int, out: Path
     key = None
     if encryption is not None:
         key = data_key(entry, encryption, open_keys(client, submission, [entry], keys()))
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part = beside(out, "part")
     try:
         with open(part, "xb+", opener=lambda path, flags: os.open(path, flags, 0o600)) as target:
             found = _download(lambda goal: client.content(submission, index, goal), target, entry.path, key)

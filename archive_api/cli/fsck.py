@@ -12,7 +12,15 @@ from archive_api.cli.decryption import EncryptionKeyOption, EncryptionPassphrase
 from archive_api.cli.failures import COULD_NOT_CHECK, FAILED, OK, USAGE, CommandError
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
-from archive_api.cli.recovery import archive_keys, chain_of, content_of, trust_of
+from archive_api.cli.recovery import (
+    archive_keys,
+    catalogue_url,
+    chain_of,
+    content_of,
+    has_copies,
+    outside_catalogue,
+    trust_of,
+)
 from archive_api.cli.running import running_server
 from archive_api.home import Home, load_home
 from ledger.errors import NotFoundError, TransportError
@@ -73,7 +81,7 @@ def fsck(
     """
     output = Output(as_json)
     place = load_home(home)
-    if repair and replica is None:
+    if repair and replica is None and not has_copies(place):
         raise CommandError(
             "--repair 须与 --replica 同用", "expected --replica with --repair, got none", code="usage", exit_code=USAGE
         )
@@ -118,8 +126,8 @@ def _checked(
     except (TransportError, NotFoundError) as error:
         output.warn("无法连接节点：不能与链核对", str(error))
     store, blocks = stack.enter_context(content_of(home, read_only=not repair))
-    has_catalogue = home.database_path.exists()
-    database = stack.enter_context(closing(Database(f"sqlite:///{home.database_path}"))) if has_catalogue else None
+    has_catalogue = outside_catalogue() is not None or home.database_path.exists()
+    database = stack.enter_context(closing(Database(catalogue_url(home)))) if has_catalogue else None
     total = sum(path.stat().st_size for path in home.blocks_dir.glob("packs/*.pack"))
     advance = stack.enter_context(output.progress("核查内容块", "checking blocks, bytes", total))
     report = Fsck(

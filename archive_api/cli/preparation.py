@@ -40,6 +40,7 @@ from archive_api.client.models import Models
 from archive_api.errors import ConflictError, MalformedError, MismatchError, NotFoundError
 from ledger.bim.models import ModelFacts, is_model_path, model_entry
 from ledger.bim.stages import CHANGE_MEDIA_TYPE
+from ledger.cli.beside import beside, put_in_place
 from ledger.entries import DocumentEntry, ModelEntry
 from ledger.envelope import DataKeys
 from ledger.ingest import FileDigests, digest_stream
@@ -239,7 +240,7 @@ def write_preparation(folder: Path, preparation: Preparation, *, replace: bool =
         "models": [model.to_json() for model in preparation.models],
         "generated": sorted(preparation.generated),
     }
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    temporary = beside(folder, "new")
     try:
         temporary.mkdir(mode=0o700, parents=True)
         for path, made in preparation.generated.items():
@@ -253,9 +254,7 @@ def write_preparation(folder: Path, preparation: Preparation, *, replace: bool =
             stream.flush()
             os.fsync(stream.fileno())
         write_json(temporary / "preparation.json", document)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+        put_in_place(temporary, folder)
     except OSError as e:
         raise OSError(e.errno, e.strerror, str(folder)) from e
     finally:

@@ -12,7 +12,7 @@ import typer
 from archive_api.cli.decryption import EncryptionKeyOption, EncryptionPassphraseOption
 from archive_api.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from archive_api.cli.output import Output
-from archive_api.cli.recovery import archive_keys, chain_of, content_of, trust_of
+from archive_api.cli.recovery import archive_keys, catalogue_url, chain_of, content_of, trust_of
 from archive_api.home import Home, load_home
 
 __all__ = ["rebuild"]
@@ -27,7 +27,10 @@ RpcOption = Annotated[
 def rebuild(
     *,
     database: Annotated[
-        str | None, typer.Option("--database", help="空的目录数据库，默认 HOME 的 SQLite URL of an empty catalogue.")
+        str | None,
+        typer.Option(
+            "--database", help="空的目录数据库，默认服务所用者 URL of an empty catalogue; default: the server's."
+        ),
     ] = None,
     encryption_key: EncryptionKeyOption = None,
     encryption_passphrase_file: EncryptionPassphraseOption = None,
@@ -53,7 +56,7 @@ def rebuild(
     """
     output = Output(as_json)
     place = load_home(home)
-    url = database or f"sqlite:///{place.database_path}"
+    url = database or catalogue_url(place)
     document = _rebuilt(
         place, url, output, rpc=rpc, to_block=to_block, keys=(encryption_key, encryption_passphrase_file)
     )

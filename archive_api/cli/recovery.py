@@ -11,14 +11,15 @@ from archive_api.cli.chain import open_reader
 from archive_api.cli.context import read_passphrase
 from archive_api.cli.decryption import encryption_key_path, open_encryption_key
 from archive_api.cli.running import running_server
-from archive_api.errors import NotFoundError
+from archive_api.engines import OutsideEngines
+from archive_api.errors import NotFoundError, PolicyError
 from archive_api.home import Home
 from ledger.ports.blobs import BlobStore
 from ledger.ports.chain import LedgerReader
 from ledger.trust import TrustFile
 from signing.encryption_keys import EncryptionKey, Pkcs12EncryptionKey
 
-__all__ = ["archive_keys", "chain_of", "content_of", "trust_of"]
+__all__ = ["archive_keys", "catalogue_url", "chain_of", "content_of", "has_copies", "outside_catalogue", "trust_of"]
 
 _DUMPS: Final = "state-*.dump"
 
@@ -39,9 +40,29 @@ def trust_of(home: Home) -> TrustFile:
         ) from error
 
 
+def catalogue_url(home: Home) -> str:
+    """SQLAlchemy URL of a home's catalogue: the environment's `YUNSHANG_DATABASE_URL`, else SQLite in the home."""
+    return OutsideEngines().database_url or f"sqlite:///{home.database_path}"
+
+
+def outside_catalogue() -> str | None:
+    """SQLAlchemy URL of a catalogue on PostgreSQL, where the environment names one; None: it is in the home.
+
+    Raises:
+        PolicyError: another engine is named (code `catalogue_elsewhere`).
+    """
+    url = OutsideEngines().database_url
+    if url is not None and not url.startswith("postgresql"):
+        raise PolicyError(
+            "expected YUNSHANG_DATABASE_URL of a PostgreSQL database or none, got another", code="catalogue_elsewhere"
+        )
+    return url
+
+
 @contextmanager
 def chain_of(home: Home, trust: TrustFile, rpc: str | None) -> Iterator[LedgerReader]:
-    """The chain of a home: behind `rpc`, that of the server that runs on it, or started here from its last dump.
+    """The chain of a home: behind `rpc` or the environment's `YUNSHANG_RPC_URL`, that of the server that runs on it, or
+    started here from its last dump.
 
     Raises:
         MismatchError: another chain, or other code behind the addresses.
@@ -50,6 +71,7 @@ def chain_of(home: Home, trust: TrustFile, rpc: str | None) -> Iterator[LedgerRe
     """
     from ledger.adapters.anvil import EmbeddedNode
 
+    rpc = rpc or OutsideEngines().rpc_url
     if rpc is not None or running_server(home.root) is not None:
         with _closing(open_reader(home.root, rpc, trust)) as reader:
             yield reader
@@ -98,6 +120,13 @@ def content_of(home: Home, *, read_only: bool) -> Iterator[tuple[BlobStore, Path
         return
     with BlockStore(home.blocks_dir, read_only=read_only) as store:
         yield store, home.blocks_dir
+
+
+def has_copies(home: Home) -> bool:
+    """Whether several IPFS nodes keep the content, so that one can be mended from another."""
+    from archive_api.settings import Settings
+
+    return len(Settings.for_home(home, rpc_url="http://127.0.0.1").ipfs_addresses) > 1
 
 
 def archive_keys(home: Home, given: Sequence[Path] | None, passphrase_file: Path | None) -> Sequence[EncryptionKey]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from archive_api.cli.preparation import Preparation, build_preparation, default_
 from archive_api.cli.review import load_trust
 from archive_api.cli.sending import send_preparation
 from archive_api.client.encryption import Recipient
+from ledger.cli.beside import beside
 from ledger.entries import STAGES
 from ledger.manifest import RELATION_KINDS
 from ledger.types import ROLES, UnitProject
@@ -120,7 +120,7 @@ def prepare(
     rules = LevelRules.parse(level or [])
     copies = parse_copies(desensitised or [])
     # Envelopes can be large: they are written where they will stay, beside the folder.
-    envelopes = target.resolve().with_name(f".{target.name}.{os.getpid()}.sealed")
+    envelopes = beside(target.resolve(), "sealed")
     with tempfile.TemporaryDirectory(prefix="yunshang-") as scratch, _private_folder(envelopes):
         levels = LevelSealing(rules, envelopes)
         digests = digest_folder(folder, output, rename=rename, sealing=levels.sealing)

@@ -19,6 +19,9 @@ from archive_api.errors import MalformedError, StorageFullError, TransportError
 __all__ = ["Database", "alembic_config"]
 
 _BEGIN = "yunshang_begin"
+_CONNECTIONS = 15
+"""To PostgreSQL, at most. All are kept, since each new one costs both sides more than a capture's statements; the one
+used last is taken first, since it has the statements prepared."""
 _TURN_KEY = 0x79757773  # of PostgreSQL's advisory locks: the one writer's turn, given back with the transaction
 _TURN = text("SELECT set_config('lock_timeout', :timeout, true), pg_advisory_xact_lock(:key)")
 # The last two: 32 MiB of pages in memory, and the log written back every 32 MiB instead of every 4.
@@ -40,10 +43,11 @@ class Database:
 
     def __init__(self, url: str, *, busy_timeout_seconds: float = 30.0) -> None:
         self.url = url
-        arguments: dict[str, Any] = {}
         if url.startswith("sqlite"):
-            arguments = {"check_same_thread": False, "timeout": busy_timeout_seconds}
-        self.engine = create_engine(url, connect_args=arguments)
+            arguments: dict[str, Any] = {"check_same_thread": False, "timeout": busy_timeout_seconds}
+            self.engine = create_engine(url, connect_args=arguments)
+        else:
+            self.engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=0, pool_use_lifo=True)
         if self.engine.dialect.name == "sqlite":
             _prepare_sqlite(self.engine)
         self._turn_milliseconds = f"{busy_timeout_seconds * 1000:.0f}ms"
@@ -51,6 +55,9 @@ class Database:
         if self.is_postgresql:  # whose usual transactions see each commit beside them
             options["isolation_level"] = "REPEATABLE READ"
         self._reader = self.engine.execution_options(**options)
+        self._asker = self._reader
+        if self.is_postgresql:
+            self._asker = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._turn: AbstractContextManager[None] = (
             _Turn(busy_timeout_seconds) if self.engine.dialect.name == "sqlite" else nullcontext()
@@ -96,6 +103,12 @@ class Database:
         """A session over one snapshot, for queries only; what it changes is thrown away."""
         with _translated(), Session(self._reader, expire_on_commit=False) as session:
             session.connection()
+            yield session
+
+    @contextmanager
+    def asking(self) -> Iterator[Session]:
+        """A session for queries that need no common snapshot: PostgreSQL begins and ends no transaction around them."""
+        with _translated(), Session(self._asker, expire_on_commit=False) as session:
             yield session
 
     def migrate(self) -> None:

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement
+from typing import Final
+
+from sqlalchemy import ColumnElement, bindparam
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from archive_api.decisions.models import AttestationRow, DecisionRow
 from archive_api.errors import NotFoundError
+from archive_api.outbox.models import Job
 from archive_api.submissions.models import Submission
 
 __all__ = ["DecisionRepository"]
+
+
+# Built once, since building a query takes longer than asking it.
+_DECISION: Final = select(DecisionRow).where(col(DecisionRow.submission_id) == bindparam("submission_id"))
+_WITH_JOB: Final = (
+    select_columns(DecisionRow, Job)
+    .join(Job, col(Job.id) == col(DecisionRow.job_id))
+    .where(col(DecisionRow.submission_id) == bindparam("submission_id"))
+)
+_NEWEST_ATTESTATION: Final = (
+    select(AttestationRow)
+    .where(col(AttestationRow.submission_id) == bindparam("submission_id"))
+    .order_by(col(AttestationRow.id).desc())
+    .limit(1)
+)
 
 
 class DecisionRepository:
@@ -31,7 +50,12 @@ class DecisionRepository:
 
     def find(self, submission_id: str) -> DecisionRow | None:
         """The decision on a submission, or None."""
-        return self._session.exec(select(DecisionRow).where(DecisionRow.submission_id == submission_id)).one_or_none()
+        return self._session.exec(_DECISION, params={"submission_id": submission_id}).one_or_none()
+
+    def find_with_job(self, submission_id: str) -> tuple[DecisionRow, Job] | None:
+        """The same with the job that records it on chain, in one query."""
+        found = self._session.execute(_WITH_JOB, {"submission_id": submission_id}).one_or_none()
+        return None if found is None else (found[0], found[1])
 
     def get(self, submission_id: str) -> DecisionRow:
         """The decision on a submission.
@@ -56,9 +80,4 @@ class DecisionRepository:
 
     def newest_attestation(self, submission_id: str) -> AttestationRow | None:
         """The attestation that counts."""
-        query = (
-            select(AttestationRow)
-            .where(AttestationRow.submission_id == submission_id)
-            .order_by(col(AttestationRow.id).desc())
-        )
-        return self._session.exec(query.limit(1)).one_or_none()
+        return self._session.exec(_NEWEST_ATTESTATION, params={"submission_id": submission_id}).one_or_none()

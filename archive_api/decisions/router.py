@@ -18,7 +18,7 @@ from archive_api.decisions.schemas import (
     ReturnIn,
 )
 from archive_api.decisions.service import DecisionService
-from archive_api.http import KeyPath, hex32
+from archive_api.http import KeyPath, answered, hex32
 from archive_api.idempotency import CreationDep
 from archive_api.pagination import CursorQuery, LimitQuery, Page
 from archive_api.services import ServicesDep
@@ -63,9 +63,9 @@ def router() -> APIRouter:
             return page.map(DecisionService(session, services).show_receipt)
 
     @routes.get("/receipts/{submission_id}", response_model=ReceiptOut)
-    def show_receipt(submission_id: KeyPath, services: ServicesDep) -> ReceiptOut:
+    def show_receipt(submission_id: KeyPath, services: ServicesDep) -> Response:
         """The receipt of an accepted submission."""
         with services.database.reading() as session:
-            return DecisionService(session, services).receipt(hex32(submission_id))
+            return answered(DecisionService(session, services).receipt(hex32(submission_id)))
 
     return routes

@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from archive_api.documents.repository import DocumentRepository
 from archive_api.documents.service import DocumentOut, DocumentService
-from archive_api.http import KeyPath
+from archive_api.http import KeyPath, answered
 from archive_api.pagination import CursorQuery, LimitQuery, Page
 from archive_api.ranges import CONTENT_RESPONSES, content_response
 from archive_api.services import ServicesDep
@@ -34,20 +34,20 @@ def router() -> APIRouter:
         building_key: Annotated[str | None, Query()] = None,
         limit: LimitQuery = 50,
         cursor: CursorQuery = None,
-    ) -> Page[DocumentOut]:
+    ) -> Response:
         """Documents of recorded submissions, newest first."""
         with services.database.reading() as session:
             query = DocumentRepository(session).search(services.seen, sha256=sha256, text=q, building_key=building_key)
             page = services.cursors.page(
                 session, query, key=col(EntryRow.id).desc(), scope="documents", limit=limit, cursor=cursor
             )
-            return page.map(DocumentService(session, services).show)
+            return answered(page.map(DocumentService(session, services).show))
 
     @routes.get("/documents/{submission_id}/{index}", response_model=DocumentOut)
-    def show(submission_id: KeyPath, index: IndexPath, services: ServicesDep) -> DocumentOut:
+    def show(submission_id: KeyPath, index: IndexPath, services: ServicesDep) -> Response:
         """One document."""
         with services.database.reading() as session:
-            return DocumentService(session, services).document(submission_id, index)
+            return answered(DocumentService(session, services).document(submission_id, index))
 
     @routes.get(
         "/documents/{submission_id}/{index}/content", response_class=StreamingResponse, responses=CONTENT_RESPONSES

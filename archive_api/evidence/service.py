@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -16,13 +17,12 @@ from archive_api.documents.service import recorded_entry
 from archive_api.errors import ConflictError
 from archive_api.http import hex32
 from archive_api.outbox.repository import JobRepository
-from archive_api.projects.repository import ProjectRepository
 from archive_api.seal_status.repository import SealStatusRepository
 from archive_api.seals import core_seal
 from archive_api.services import Services
 from archive_api.submissions.models import EntryRow
 from archive_api.submissions.repository import SubmissionRepository
-from archive_api.submissions.sealed import SealedHandover
+from archive_api.submissions.sealed import SealedHandover, read_entry
 from ledger.anchoring import Phase
 from ledger.bim.element import ElementProof
 from ledger.bim.item import ElementItem
@@ -32,7 +32,7 @@ from ledger.entries import DocumentEntry
 from ledger.evidence import AcceptanceItem, AnchorAttestation, EvidenceBundle
 from ledger.merkle import AuditPath, MerkleTree, inclusion_proof
 from ledger.statement import SubmissionStatement
-from ledger.types import BuildingIdentifier, Role, Roster, Seal, UnitProject
+from ledger.types import BuildingIdentifier, Role, Roster, UnitProject
 
 __all__ = ["EvidenceService"]
 
@@ -75,7 +75,6 @@ class EvidenceService:
     def __init__(self, session: Session, services: Services) -> None:
         self._session = session
         self._services = services
-        self._projects = ProjectRepository(session)
         self._submissions = SubmissionRepository(session)
         self._certificates = CertificateRepository(session)
         self._decisions = DecisionRepository(session)
@@ -117,26 +116,25 @@ class EvidenceService:
                 yield row, self._build(submission_id, row).to_bytes()
 
     def _build(self, submission_id: str, row: EntryRow) -> EvidenceBundle:
-        statement = self._submissions.statement(submission_id)
-        submission = self._submissions.by_row(statement.submission_pk)
-        unit_project = self._projects.unit_project_by_id(submission.unit_project_id)
-        building = self._projects.building_by_id(unit_project.building_id)
-        roster_row = self._projects.roster_by_id(statement.roster_id)
+        handover = self._submissions.handover(submission_id)
+        statement, building = handover.statement, handover.building
         seals = [core_seal(seal, Role(seal.role)) for seal in self._submissions.seals(submission_id)]
-        parties = [self._certificates.get(seal.certificate_id.hex()) for seal in seals]
-        statuses, timestamp = SealStatusRepository(self._session).evidence(submission_id, parties)
         acceptance, anchor = self._acceptance(submission_id), self._attestation(submission_id)
         archive_seals = [item.seal for item in (acceptance, anchor) if item is not None]
-        tree = _TREES.get(statement.documents_root, lambda: self._submissions.leaf_hashes(submission))
+        sealed_by = [seal.certificate_id.hex() for seal in (*seals, *archive_seals)]
+        certificates = self._certificates.all_of(sealed_by)
+        parties = [certificates[one] for one in sealed_by[: len(seals)]]
+        statuses, timestamp = SealStatusRepository(self._session).evidence(submission_id, parties)
+        tree = _TREES.get(statement.documents_root, lambda: self._submissions.leaf_hashes(handover.submission))
         return EvidenceBundle.build(
-            DocumentEntry.from_json(parse_canonical(row.entry.encode())),
+            read_entry(row.entry.encode()),
             tree.proof(row.leaf_index),
             domain=self._services.trust.domain,
             statement=SubmissionStatement.from_json(parse_canonical(statement.message.encode())),
-            unit_project=UnitProject(BuildingIdentifier(building.scheme, building.value), unit_project.code),
-            roster=Roster.from_json(parse_canonical(roster_row.roster.encode())),
+            unit_project=UnitProject(BuildingIdentifier(building.scheme, building.value), handover.unit_project.code),
+            roster=Roster.from_json(parse_canonical(handover.roster.roster.encode())),
             seals=seals,
-            certificates=[self._der(seal) for seal in [*seals, *archive_seals]],
+            certificates=[base64.b64decode(row.der) for row in certificates.values()],
             statuses=statuses,
             timestamp=timestamp,
             acceptance=acceptance,
@@ -170,14 +168,12 @@ class EvidenceService:
         with self._services.models.index(model_key(document.sha256.hex(), document.path)) as index:
             return ElementItem(models[place], path, ElementProof.build(index, global_id))
 
-    def _der(self, seal: Seal) -> bytes:
-        return self._certificates.der(seal.certificate_id.hex())
-
     def _acceptance(self, submission_id: str) -> AcceptanceItem | None:
-        row = self._decisions.find(submission_id)
-        if row is None or row.kind != "accepted" or row.accession_number is None:
+        found = self._decisions.find_with_job(submission_id)
+        if found is None:
             return None
-        if self._jobs.get(row.job_id).phase not in (Phase.MINED, Phase.FINAL):
+        row, job = found
+        if row.kind != "accepted" or row.accession_number is None or job.phase not in (Phase.MINED, Phase.FINAL):
             return None
         return AcceptanceItem(row.accession_number, core_seal(row, None))
 

@@ -161,6 +161,8 @@ def _disk(services: Services) -> dict[str, Any]:
 
 def _worker(services: Services) -> dict[str, Any]:
     status = services.worker
+    if status.is_elsewhere:
+        return {"elsewhere": True}
     if not status.is_alive:
         raise TransportError("expected a running worker, got none", code="worker_stopped")
     if status.is_stuck:
@@ -169,6 +171,8 @@ def _worker(services: Services) -> dict[str, Any]:
 
 
 def _streams(services: Services) -> dict[str, Any]:
+    if services.log_link is not None:
+        return {"open": services.log_link.streams().open_streams}
     streams = services.streams
     ended = [thread.name for thread in streams.threads if not thread.is_alive()]
     if ended:

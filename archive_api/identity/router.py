@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlmodel import col
 
 from archive_api.access.dependencies import note
-from archive_api.guards import require_json
+from archive_api.guards import JSON_ONLY
 from archive_api.idempotency import CreationDep
 from archive_api.identity.dependencies import MaybeSignedInDep, SignedInDep
 from archive_api.identity.models import PersonRow
@@ -58,7 +58,7 @@ def router() -> APIRouter:
 
 
 def _sign_in(routes: APIRouter) -> None:
-    @routes.post("/sign-in/challenges", response_model=ChallengeOut, dependencies=[Depends(require_json)])
+    @routes.post("/sign-in/challenges", response_model=ChallengeOut, dependencies=[JSON_ONLY])
     def draw_challenge(body: ChallengeIn, request: Request, services: ServicesDep) -> ChallengeOut:
         """Draw a challenge for a certificate; nothing is stored, and nothing told about whose it is."""
         challenge = SignInService(services).challenge(body.certificate_id)
@@ -69,7 +69,7 @@ def _sign_in(routes: APIRouter) -> None:
             expires_at=challenge.expires_at,
         )
 
-    @routes.post("/sessions", status_code=201, response_model=OpenSessionOut, dependencies=[Depends(require_json)])
+    @routes.post("/sessions", status_code=201, response_model=OpenSessionOut, dependencies=[JSON_ONLY])
     def open_session(body: SessionIn, request: Request, response: Response, services: ServicesDep) -> OpenSessionOut:
         """Sign in with a signed challenge."""
         origins = server_origins(services.settings, request.scope)
@@ -146,7 +146,7 @@ def _persons(routes: APIRouter) -> None:
         with services.database.reading() as session:
             return PersonService(session, services).show(PersonRepository(session).get(person_id))
 
-    @routes.patch("/persons/{person_id}", response_model=PersonOut, dependencies=[Depends(require_json)])
+    @routes.patch("/persons/{person_id}", response_model=PersonOut, dependencies=[JSON_ONLY])
     def change_person(
         request: Request,
         person_id: PersonPath,

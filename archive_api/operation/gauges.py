@@ -61,7 +61,9 @@ class ArchiveGauges(Collector):
         parts = self._probes.ask(self._services)
         yield from self._parts(parts)
         yield from self._chain(parts["chain"])
-        groups = {"logs": self._logs, "store": self._store, "disk": self._disk}
+        groups = {"store": self._store, "disk": self._disk}
+        if self._services.log_link is None:  # how far the logs are is known where they are written
+            groups["logs"] = self._logs
         if parts["database"].ready:
             groups["backlog"] = self._backlog
         failed = GaugeMetricFamily("yunshang_collect_failed", "What could not be found out.", labels=("group",))
@@ -82,6 +84,8 @@ class ArchiveGauges(Collector):
         yield ready
         yield _gauge("yunshang_ready", "1: requests should be sent here.", int(self._probes.ready(parts)))
         worker = self._services.worker
+        if worker.is_elsewhere:
+            return
         rounds = CounterMetricFamily("yunshang_worker_rounds", "Rounds of the worker that came to their end.")
         rounds.add_metric((), worker.rounds)
         yield rounds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from enum import StrEnum
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -10,9 +11,17 @@ from pydantic import Field, field_validator
 
 from archive_api.protection.secrets import ServerSettings
 
-__all__ = ["ProcessSettings", "split_address"]
+__all__ = ["ProcessSettings", "Role", "split_address"]
 
 _MAX_PORT: Final = 65_535
+
+
+class Role(StrEnum):
+    """What one of several processes of a home is for; see `archive_api.roles`."""
+
+    API = "api"
+    WORKER = "worker"
+    LOGS = "logs"
 
 
 class ProcessSettings(ServerSettings):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from hashlib import sha256
+from typing import Protocol
 
 from sqlmodel import Session
 
@@ -12,7 +13,7 @@ from archive_api.decisions.repository import DecisionRepository
 from archive_api.outbox.models import Job
 from archive_api.projects.repository import ProjectRepository
 from archive_api.seal_status.revocations import RELAY_JOB, relay_call
-from archive_api.seals import core_seal
+from archive_api.seals import SealColumns, core_seal
 from archive_api.streams.anchoring import ANCHOR_JOB, append_checkpoint
 from archive_api.submissions.repository import SubmissionRepository
 from ledger.canonical import parse_canonical
@@ -25,6 +26,11 @@ __all__ = ["FILL_JOB", "CallBuilder"]
 
 FILL_JOB = "fill_nonce"
 """A transaction that does nothing, under a nonce that others wait behind; its subject is that nonce."""
+
+
+class _SealOfRole(SealColumns, Protocol):
+    @property
+    def role(self) -> str: ...
 
 
 class CallBuilder:
@@ -59,6 +65,15 @@ class CallBuilder:
             return relay_call(self._session, job)
         return self._builders[job.kind](job.subject)
 
+    def submits(self, jobs: Collection[Job]) -> Sequence[calls.LedgerCall]:
+        """The calls of several jobs that submit, in the same order; asks for all of their rows at once."""
+        subjects = [job.subject for job in jobs]
+        seals = self._submissions.seals_among(subjects)
+        held = self._submissions.standing_on(subjects)
+        built = [self._submit_with(subject, seals.get(subject, ())) for subject in subjects]
+        del held  # until here, so that each finds its statement without asking for it
+        return built
+
     def _register_certificate(self, subject: str) -> calls.LedgerCall:
         return calls.RegisterCertificate(self._certificates.der(subject))
 
@@ -91,7 +106,10 @@ class CallBuilder:
         return SubmissionStatement.from_json(parse_canonical(message.encode()))
 
     def _submit(self, subject: str) -> calls.LedgerCall:
-        seals = tuple(core_seal(row, Role(row.role)) for row in self._submissions.seals(subject))
+        return self._submit_with(subject, self._submissions.seals(subject))
+
+    def _submit_with(self, subject: str, rows: Sequence[_SealOfRole]) -> calls.Submit:
+        seals = tuple(core_seal(row, Role(row.role)) for row in rows)
         return calls.Submit(self._statement(subject), seals)
 
     def _withdraw(self, subject: str) -> calls.LedgerCall:

@@ -19,12 +19,14 @@ class WorkerMonitor:
         failures: rounds in a row that could not finish.
         last_error: why the last round could not finish, or None.
         thread: the worker's, once it runs.
+        is_elsewhere: other processes have workers, and this one has none.
     """
 
     rounds: int = 0
     failures: int = 0
     last_error: str | None = None
     thread: threading.Thread | None = field(default=None, repr=False)
+    is_elsewhere: bool = False
 
     def finished(self) -> None:
         """A round came to its end."""

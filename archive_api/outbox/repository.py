@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import func
@@ -17,6 +17,7 @@ from ledger.ports.chain import SignedTransaction
 __all__ = ["IN_FLIGHT", "JobRepository", "anchor_state", "number"]
 
 IN_FLIGHT = (Phase.SIGNED, Phase.BROADCAST)
+_IN_BLOCK = (Phase.MINED, Phase.FINAL)
 _UNFINISHED = (Phase.QUEUED, Phase.SIGNED, Phase.BROADCAST, Phase.MINED, Phase.REVERTED)
 
 
@@ -25,6 +26,23 @@ class JobRepository:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._journalled: dict[str, JournalRow | None] = {}
+        self._holders: dict[int, set[int]] = {}
+        # A session lets go of rows that nobody holds, and asks for them again.
+        self._added: list[Job] = session.info.setdefault(f"{__name__} added", [])
+
+    def look_up(self, transactions: Collection[SignedTransaction]) -> None:
+        """Ask at once what `is_nonce_taken` and `journal` would ask for each of several transactions."""
+        if not transactions:
+            return
+        hashes, nonces = ({_hex(one.transaction_hash) for one in transactions}, {one.nonce for one in transactions})
+        self._journalled = dict.fromkeys(hashes)
+        for row in self._session.exec(select(JournalRow).where(col(JournalRow.transaction_hash).in_(hashes))):
+            self._journalled[row.transaction_hash] = row
+        self._holders = {nonce: set() for nonce in nonces}
+        holding = (col(JournalRow.nonce).in_(nonces), col(JournalRow.given_up).is_(False))
+        for nonce, job_id in self._session.exec(select(JournalRow.nonce, JournalRow.job_id).where(*holding)):
+            self._holders[nonce].add(job_id)
 
     def add(self, kind: str, subject: str, *, now: datetime) -> int:
         """Write a job into the outbox, in the caller's transaction.
@@ -40,11 +58,22 @@ class JobRepository:
         job = Job(kind=kind, subject=subject, created_at=now, updated_at=now)
         self._session.add(job)
         self._session.flush()
+        self._added.append(job)
         return number(job.id)
 
     def get(self, job_id: int) -> Job:
         """A job by its number."""
         return self._session.get_one(Job, job_id)
+
+    def several(self, job_ids: Collection[int]) -> Sequence[Job]:
+        """Jobs by their numbers, in one query; while they are held, `get` asks for none of them again."""
+        return self._session.exec(select(Job).where(col(Job.id).in_(job_ids))).all()
+
+    def block_times(self, job_ids: Collection[int]) -> dict[int, int]:
+        """Unix seconds of the blocks that some jobs are in, by their numbers; those in no block are left out."""
+        query = select(Job.id, Job.block_time).where(col(Job.id).in_(job_ids), col(Job.phase).in_(_IN_BLOCK))
+        rows = self._session.exec(query)
+        return {job_id: time for job_id, time in rows if job_id is not None and time is not None}
 
     def unfinished(self) -> Sequence[Job]:
         """Jobs that are neither final nor refused, oldest first."""
@@ -73,11 +102,6 @@ class JobRepository:
         """How many jobs are signed or broadcast."""
         return self._session.exec(select(func.count()).select_from(Job).where(col(Job.phase).in_(IN_FLIGHT))).one()
 
-    def count_by_phase(self) -> dict[str, int]:
-        """How many jobs are in each phase."""
-        rows = self._session.exec(select(Job.phase, func.count()).group_by(Job.phase)).all()
-        return dict(rows)
-
     def count_unfinished(self) -> dict[str, int]:
         """How many jobs are in each phase that is neither final nor refused: as cheap as they are few."""
         query = select(Job.phase, func.count()).where(col(Job.phase).in_(_UNFINISHED)).group_by(Job.phase)
@@ -103,11 +127,15 @@ class JobRepository:
                 raw=_hex(transaction.raw),
                 created_at=now,
             )
+            self._journalled[text] = row
+        if transaction.nonce in self._holders:
+            self._holders[transaction.nonce].add(number(job.id))
         self._session.add(row)
-        self._session.flush()
 
     def is_nonce_taken(self, job: Job, nonce: int) -> bool:
         """Whether another job's transaction holds a nonce: two workers may have chosen it at once."""
+        if nonce in self._holders:
+            return bool(self._holders[nonce] - {number(job.id)})
         query = select(func.count()).select_from(JournalRow)
         taken = (JournalRow.nonce == nonce, col(JournalRow.given_up).is_(False), JournalRow.job_id != job.id)
         return self._session.exec(query.where(*taken)).one() > 0
@@ -116,6 +144,11 @@ class JobRepository:
         """Transactions of a job that it does not stand on any more, the newest first."""
         query = select(JournalRow).where(JournalRow.job_id == job.id, col(JournalRow.given_up))
         return self._session.exec(query.order_by(col(JournalRow.id).desc())).all()
+
+    def had_transactions(self, job_ids: Collection[int]) -> set[int]:
+        """Which of some jobs have a transaction in the journal, given up or not."""
+        query = select(JournalRow.job_id).where(col(JournalRow.job_id).in_(job_ids))
+        return set(self._session.exec(query))
 
     def take_up(self, transaction_hash: bytes) -> None:
         """Stand on a transaction again that was given up."""
@@ -136,6 +169,8 @@ class JobRepository:
         return bytes.fromhex(row.raw[2:])
 
     def _row(self, transaction_hash: str) -> JournalRow | None:
+        if transaction_hash in self._journalled:
+            return self._journalled[transaction_hash]
         query = select(JournalRow).where(JournalRow.transaction_hash == transaction_hash)
         return self._session.exec(query).one_or_none()
 
@@ -158,7 +193,6 @@ class JobRepository:
         job.attempts = state.attempts
         job.updated_at = now
         self._session.add(job)
-        self._session.flush()
 
 
 def anchor_state(job: Job) -> AnchorState:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, bindparam, func, or_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -16,6 +17,15 @@ from archive_api.projects.models import Building, BuildingAlias, RosterRow, Unit
 from ledger.anchoring import Phase
 
 __all__ = ["ProjectRepository"]
+
+
+# Built once, since building a query takes longer than asking it.
+_BUILDING: Final = select(Building).where(col(Building.building_key) == bindparam("building_key"))
+_ALIASES: Final = (
+    select(BuildingAlias)
+    .where(col(BuildingAlias.building_id) == bindparam("building_id"))
+    .order_by(col(BuildingAlias.id))
+)
 
 
 class ProjectRepository:
@@ -60,7 +70,7 @@ class ProjectRepository:
 
     def find_building(self, key: str) -> Building | None:
         """The same, or None."""
-        row = self._session.exec(select(Building).where(Building.building_key == key)).one_or_none()
+        row = self._session.exec(_BUILDING, params={"building_key": key}).one_or_none()
         if row is not None:
             return row
         alias = self._session.exec(select(BuildingAlias).where(BuildingAlias.alias_key == key)).one_or_none()
@@ -72,8 +82,7 @@ class ProjectRepository:
 
     def aliases(self, building: Building) -> Sequence[BuildingAlias]:
         """A building's aliases, oldest first."""
-        query = select(BuildingAlias).where(BuildingAlias.building_id == building.id)
-        return self._session.exec(query.order_by(col(BuildingAlias.id))).all()
+        return self._session.exec(_ALIASES, params={"building_id": building.id}).all()
 
     def alias(self, alias_key: str) -> BuildingAlias:
         """An alias by its key (0x-hex)."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from sqlmodel import col
 
-from archive_api.http import KeyPath, hex32
+from archive_api.http import KeyPath, answered, hex32
 from archive_api.idempotency import CreationDep
 from archive_api.pagination import CursorQuery, LimitQuery, Page
 from archive_api.projects.models import Building, RosterRow, UnitProject
@@ -43,20 +43,20 @@ def router() -> APIRouter:
         q: Annotated[str | None, Query(max_length=200, description="Part of a name or identifier.")] = None,
         limit: LimitQuery = 50,
         cursor: CursorQuery = None,
-    ) -> Page[BuildingOut]:
+    ) -> Response:
         """Buildings, newest first."""
         with services.database.reading() as session:
             query = ProjectRepository(session).buildings(q, services.seen.buildings())
             page = services.cursors.page(
                 session, query, key=col(Building.id).desc(), scope="buildings", limit=limit, cursor=cursor
             )
-            return page.map(ProjectService(session, services).show_building)
+            return answered(page.map(ProjectService(session, services).show_building))
 
     @routes.get("/buildings/{building_key}", response_model=BuildingOut)
-    def show_building(building_key: KeyPath, services: ServicesDep) -> BuildingOut:
+    def show_building(building_key: KeyPath, services: ServicesDep) -> Response:
         """One building by its key or the key of an alias."""
         with services.database.reading() as session:
-            return ProjectService(session, services).building(hex32(building_key))
+            return answered(ProjectService(session, services).building(hex32(building_key)))
 
     @routes.post("/buildings/{building_key}/aliases", status_code=201, response_model=AliasOut)
     def add_alias(building_key: KeyPath, body: AliasIn, services: ServicesDep, creation: CreationDep) -> Response:

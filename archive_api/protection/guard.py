@@ -22,6 +22,7 @@ from archive_api.problems import problem_response
 from archive_api.protection.addresses import source_address, without_forwarding
 from archive_api.protection.rates import Allowance, RateLimiter, admit, network_of
 from archive_api.settings import Settings
+from archive_api.supply.exceptions import EPCIS_ROOT
 
 __all__ = ["Guard", "admit_person"]
 
@@ -65,8 +66,9 @@ class Guard:
         if self._settings.is_https:
             scope["scheme"] = "https"
         if status := _too_large(scope):  # (2)
-            # The address is not quoted: it may be what is too large.
-            quoted = Request({**scope, "path": "", "raw_path": b""})
+            # The address is not quoted: it may be what is too large. The root of the EPCIS routes is, for their types.
+            root = EPCIS_ROOT.match(scope["path"])
+            quoted = Request({**scope, "path": root[0] if root else "", "raw_path": b""})
             answer = problem_response(quoted, status, "header_too_large", "expected a smaller head of a request")
             await answer(scope, receive, send)
             return
@@ -87,7 +89,7 @@ class Guard:
         path, settings = scope["path"], self._settings
         if path.startswith(_UNCOUNTED):
             return 0.0
-        if self._under_way[network] >= settings.max_requests_at_once:
+        if self._under_way[network] >= settings.requests_at_once:
             return 1.0
         wanted: list[tuple[str, Allowance]] = [(f"all {network}", settings.request_allowance)]
         if _COSTLY.fullmatch(path):

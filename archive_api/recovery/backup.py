@@ -3,7 +3,7 @@
  1. keys and configuration; the chain's newest dump: what a restored catalogue knows beyond it is sent again from the
     journal of transactions
  2. logs of what parties report: what the catalogue knows beyond them is entered again, entry for entry the same
- 3. the catalogue, by SQLite's backup API: one snapshot, without keeping any writer waiting
+ 3. the catalogue, by SQLite's backup API or PostgreSQL's pg_dump: one snapshot, without keeping any writer waiting
  4. logs of the server's own: of entries newer than the snapshot the clear text is added
  5. content: the store's index, then its packs as far as that index goes. Everything the catalogue names was durable
     before it was named
@@ -27,17 +27,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import text
+
 from archive_api.access_log.events import ACCESS_STREAM
-from archive_api.access_log.streams import ClearNote
+from archive_api.access_log.prepared import ClearNote
+from archive_api.db.engine import Database
 from archive_api.errors import NotFoundError, StorageFullError
 from archive_api.home import Home
+from archive_api.recovery.catalogue_dump import dump_catalogue
 from archive_api.recovery.repository import BackupPoint, BackupRepository, StoredFile, point_name
 from archive_api.streams.keys import SERVER_STREAMS
 from ledger.adapters.log_files import LogFiles
 from ledger.errors import NotFoundError as NoLogError
 from ledger.errors import TransportError
 
-__all__ = ["CLEAR_TAIL", "Backup"]
+__all__ = ["CATALOGUE_DUMP", "CLEAR_TAIL", "Backup"]
+
+CATALOGUE_DUMP: Final = "server/catalogue.dump"
+"""The catalogue of a home that has it on PostgreSQL, as pg_dump's custom format."""
 
 CLEAR_TAIL: Final = "server/clear-tail.json"
 """Clear text of accesses newer than the catalogue's snapshot: `[index, time, salt, clear, erased_by]` of each."""
@@ -45,7 +52,10 @@ _DATABASE_CHUNK: Final = 64 << 10
 _KEPT_FILES: Final = ("config.json", "trust.json", "server/relay.key", "server/log.key", "server/secret")
 _DESK_FOLDERS: Final = ("ca", "keys")
 _TRIES: Final = 5
-_CLEAR_QUERY: Final = "SELECT entry_index, time, salt, clear, erased_by FROM access_clear WHERE entry_index > ?"
+_CLEAR_QUERY: Final = text(
+    "SELECT entry_index, time, salt, clear, erased_by FROM access_clear WHERE entry_index > :last"
+)
+_NEWEST_CLEAR: Final = text("SELECT max(entry_index) FROM access_clear")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +65,7 @@ class Backup:
     Attributes:
         home: it may be served meanwhile.
         repository: where to.
+        database_url: SQLAlchemy URL of its catalogue on PostgreSQL; None: in the home, on SQLite.
         with_desk: the development keys too.
         now: tells the time.
         progress: called with numbers of bytes.
@@ -62,6 +73,7 @@ class Backup:
 
     home: Home
     repository: BackupRepository
+    database_url: str | None = None
     with_desk: bool = False
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     progress: Callable[[int], None] = field(default=lambda count: None)
@@ -151,6 +163,9 @@ class Backup:
                 self._whole(f"server/logs/{folder}/{path.relative_to(root)}", path, unchanged=True)
 
     def _catalogue(self) -> int:
+        """The snapshot; returns the newest access whose clear text is in it, as far as that is known."""
+        if self.database_url is not None:
+            return self._dumped(self.database_url)
         with tempfile.TemporaryDirectory(prefix=".snapshot-", dir=self.repository.folder) as name:
             snapshot = Path(name) / "archive.db"
             _copy_database(self.home.database_path, snapshot)
@@ -158,6 +173,17 @@ class Backup:
                 last = database.execute("SELECT max(entry_index) FROM access_clear").fetchone()[0]
             with snapshot.open("rb") as file:
                 self._take(self.repository.add("server/archive.db", file, chunk_bytes=_DATABASE_CHUNK))
+        return -1 if last is None else int(last)
+
+    def _dumped(self, url: str) -> int:
+        # Before the dump: what comes between is in the tail as well as in the dump, and taken once.
+        with closing(Database(url)) as database, database.reading() as session:
+            last = session.connection().scalar(_NEWEST_CLEAR)
+        with tempfile.TemporaryDirectory(prefix=".snapshot-", dir=self.repository.folder) as name:
+            snapshot = Path(name) / "catalogue.dump"
+            dump_catalogue(url, snapshot)
+            with snapshot.open("rb") as file:
+                self._take(self.repository.add(CATALOGUE_DUMP, file, chunk_bytes=_DATABASE_CHUNK))
         return -1 if last is None else int(last)
 
     def _clear_tail(self, last: int) -> None:
@@ -171,8 +197,9 @@ class Backup:
             parsed = ClearNote.parse(note)
             if index > last:
                 rows[index] = [index, parsed.time, parsed.salt.hex(), parsed.clear.decode(), None]
-        with closing(_read_only(self.home.database_path)) as database:
-            for row in database.execute(_CLEAR_QUERY, (last,)):
+        url = self.database_url or f"sqlite:///{self.home.database_path}"
+        with closing(Database(url)) as database, database.reading() as session:
+            for row in session.connection().execute(_CLEAR_QUERY, {"last": last}):
                 rows[row[0]] = list(row)
         data = json.dumps([rows[index] for index in sorted(rows)], ensure_ascii=False).encode()
         self._take(self.repository.add(CLEAR_TAIL, io.BytesIO(data)))

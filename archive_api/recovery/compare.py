@@ -145,7 +145,12 @@ def _named(naming: _Naming, table: Table, name: str, value: Any) -> Any:
     return value
 
 
-UNDECLARED: Final = {("supply_mentions", "stream_id"): "streams", ("supply_mentions", "event_id"): "supply_events"}
+UNDECLARED: Final = {
+    ("supply_events", "capture_pk"): "captures",
+    ("supply_events", "stream_id"): "streams",
+    ("supply_mentions", "stream_id"): "streams",
+    ("supply_mentions", "event_id"): "supply_events",
+}
 """Row numbers of other tables that are no foreign keys."""
 
 

@@ -1,6 +1,7 @@
 """Reads everything of an archive again, says what is wrong and where, and mends what a replica still has.
 
- 1. every block of the store against its CID; the bytes of a replica tell which of them are wrong
+ 1. every block of the store against its CID; the bytes of a replica tell which of them are wrong. Where several nodes
+    keep the content, every copy of each
  2. from what the chain names down to the last block: what is missing, and whose it is
  3. what a replica has is put back
  4. every log against its heads, its tiles and the clear text beside it
@@ -22,6 +23,7 @@ from typing import Any, Final
 from archive_api.db.engine import Database
 from archive_api.errors import ApiError
 from archive_api.recovery.catalogue_check import CatalogueCheck
+from archive_api.recovery.copies_check import CopiesCheck, differing_ranges
 from archive_api.recovery.findings import Found, Wrong
 from archive_api.recovery.log_check import LogCheck
 from archive_api.recovery.logs import LogSite, RestoredLogs, heads_by_origin, log_sites
@@ -37,14 +39,13 @@ from ledger.cid import CODEC_DAG_PB, CODEC_RAW, Cid, parse_cid
 from ledger.errors import LedgerError, TransportError
 from ledger.log.keys import LogSigner
 from ledger.log.server_entries import FINDINGS_LIMIT, FixityEntry
-from ledger.ports.blobs import BlobStore
+from ledger.ports.blobs import BlobStore, ReplicatedStore
 from ledger.ports.chain import BlockRef, Clock, LedgerEvent, LedgerReader
 from ledger.trust import TrustFile
 from signing.encryption_keys import EncryptionKey
 
 __all__ = ["Fsck", "FsckReport"]
 
-_RANGES_SHOWN: Final = 8
 _WHERE: Final = 300
 
 Progress = Callable[[str, int], None]
@@ -141,6 +142,7 @@ class _Checking:
         self._rows: int | None = None
         self._differences: int | None = None
         self._possession = Possession(None)
+        self._nowhere: frozenset[bytes] | None = None  # None: what is wrong is so in the one copy there is
 
     def run(self) -> FsckReport:
         self._timed("chain", self._ask_the_chain)
@@ -184,6 +186,9 @@ class _Checking:
 
     def _check_blocks(self) -> None:
         fsck = self._fsck
+        if isinstance(fsck.store, ReplicatedStore):
+            self._check_copies(fsck.store)
+            return
         if fsck.blocks is None:
             self._read_blocks()
             return
@@ -194,6 +199,19 @@ class _Checking:
             progress=lambda count: fsck.progress("blocks", count),
         ):
             self._found.wrong.append(self._block_wrong(problem))
+
+    def _check_copies(self, store: ReplicatedStore) -> None:
+        fsck = self._fsck
+
+        def on_block(digest: bytes, block: memoryview) -> None:
+            self._possession.take(digest, block)
+            fsck.progress("blocks", len(block))
+
+        check = CopiesCheck(store, replica=fsck.replica, on_block=on_block)
+        check.check(self._found)
+        if fsck.mends:
+            check.mend(self._found)
+        self._nowhere = frozenset(cid.digest for cid in check.nowhere)
 
     def _read_blocks(self) -> None:
         for cid in self._fsck.store.cids():
@@ -232,6 +250,10 @@ class _Checking:
         else:
             store.put_block(cid, good)
             store.flush()
+            try:
+                store.get_block(cid)  # what is there already may not be written again
+            except LedgerError:
+                return False
         self._possession.take(cid.digest, memoryview(good))
         return True
 
@@ -240,18 +262,18 @@ class _Checking:
     def _check_content(self) -> None:
         if self._events is None:
             return
-        damaged = {
-            item.cid: position
-            for position, item in enumerate(self._found.wrong)
-            if item.part == "blocks" and not item.mended and item.cid is not None
-        }
-        reaching = Reaching(self._fsck.store, frozenset(_digest(cid) for cid in damaged))
+        places: dict[bytes, list[int]] = {}
+        for position, item in enumerate(self._found.wrong):
+            if item.part == "blocks" and not item.mended and item.cid is not None:
+                places.setdefault(_digest(item.cid), []).append(position)
+        unreadable = frozenset(places) if self._nowhere is None else self._nowhere
+        reaching = Reaching(self._fsck.store, unreadable, named=frozenset(places))
         for root in anchored_roots(self._events):
             for wrong in self._walk(reaching, root):
                 self._found.wrong.append(wrong)
-        for cid, position in damaged.items():
-            owner = reaching.owners.get(_digest(cid))
-            if owner is not None:
+        for digest, positions in places.items():
+            owner = reaching.owners.get(digest)
+            for position in positions if owner is not None else ():
                 item = self._found.wrong[position]
                 self._found.wrong[position] = item._replace(where=f"{item.where} = {owner}")
 
@@ -387,14 +409,4 @@ def _differing(folder: Path, problem: BlockProblem, good: bytes) -> str:
     with (folder / "packs" / f"{problem.pack:08d}.pack").open("rb") as file:
         file.seek(problem.offset)
         actual = file.read(problem.length)
-    ranges: list[list[int]] = []
-    for place, (expected, met) in enumerate(zip(good, actual, strict=False)):
-        if expected == met:
-            continue
-        if ranges and ranges[-1][1] == place - 1:
-            ranges[-1][1] = place
-        else:
-            ranges.append([place, place])
-    shown = [f"{problem.offset + first}-{problem.offset + last}" for first, last in ranges[:_RANGES_SHOWN]]
-    more = f" and {len(ranges) - _RANGES_SHOWN} more ranges" if len(ranges) > _RANGES_SHOWN else ""
-    return f"wrong bytes of the pack: {', '.join(shown)}{more}"
+    return f"wrong bytes of the pack: {differing_ranges(good, actual, offset=problem.offset)}"

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import load_only
 from sqlmodel import col, select
 
 from archive_api.errors import ApiError, NotFoundError
@@ -181,6 +182,8 @@ class FactKeeper:
     def _new(self, table: KeptTable) -> list[Fact]:
         query = table.ready(select(table.model, table.subject) if table.has_column else select(table.model))
         if table.has_column:
+            # Some have columns of many KB beside these.
+            query = query.options(load_only(*[getattr(table.model, name) for name in table.columns]))
             kept = select(KeptFactRow.subject).where(
                 KeptFactRow.kind == table.kind, col(KeptFactRow.subject) == table.subject
             )

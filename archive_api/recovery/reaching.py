@@ -45,11 +45,13 @@ class Reaching:
 
     Args:
         store: the content.
-        damaged: digests of blocks that the check of blocks found damaged.
+        damaged: digests of blocks that the check of blocks found damaged: they are not read again.
+        named: digests of blocks whose owners are wanted too.
     """
 
-    def __init__(self, store: BlobStore, damaged: frozenset[bytes]) -> None:
+    def __init__(self, store: BlobStore, damaged: frozenset[bytes], *, named: frozenset[bytes] = frozenset()) -> None:
         self._store = store
+        self._named = named
         self._damaged = damaged
         self._seen: set[bytes] = set()
         self.owners: dict[bytes, str] = {}
@@ -68,6 +70,8 @@ class Reaching:
             self._seen.add(cid.digest)
             progress(1)
             place = f"{root.what}/{path}" if path else root.what
+            if cid.digest in self._named:
+                self.owners[cid.digest] = place
             if cid.digest in self._damaged:
                 self.owners[cid.digest] = place
                 continue

@@ -1,6 +1,6 @@
 """A home out of a backup: written beside its place, made consistent, and shown whole.
 
-1. every file of the point, each chunk compared with its name
+1. every file of the point, each chunk compared with its name; a catalogue on PostgreSQL goes into an empty database
 2. logs of what parties report are brought to where the catalogue knows them: the entries follow from its rows, so
    that they are the very ones that were there
 3. the clear text of accesses that the log has and the catalogue's snapshot doesn't; what is beyond the log is dropped
@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -21,13 +20,15 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from sqlalchemy import Connection, text
 from sqlmodel import col, select
 
 from archive_api.access_log.events import ACCESS_STREAM
 from archive_api.db.engine import Database
-from archive_api.errors import ConflictError, MalformedError, MismatchError
+from archive_api.errors import ConflictError, MalformedError, MismatchError, PolicyError
 from archive_api.home import Home, load_home
-from archive_api.recovery.backup import CLEAR_TAIL
+from archive_api.recovery.backup import CATALOGUE_DUMP, CLEAR_TAIL
+from archive_api.recovery.catalogue_dump import load_catalogue, require_empty
 from archive_api.recovery.repository import BackupPoint, BackupRepository
 from archive_api.streams.models import CaptureRow, StreamRow
 from archive_api.streams.sequencer import capture_entries, stream_key
@@ -42,12 +43,15 @@ from ledger.ports.log import LogRecord
 __all__ = ["RestoreReport", "restore"]
 
 _BATCH: Final = 4096
-_ADD_CLEAR: Final = (
-    "INSERT OR IGNORE INTO access_clear (entry_index, time, person_id, salt, clear, erased_by) VALUES (?,?,?,?,?,?)"
+_NEWEST: Final = text("SELECT max(entry_index) FROM access_clear")
+_DROP_CLEAR: Final = text("DELETE FROM access_clear WHERE entry_index >= :size")
+_ADD_CLEAR: Final = text(
+    "INSERT INTO access_clear (entry_index, time, person_id, salt, clear, erased_by)"
+    " VALUES (:index, :time, :person, :salt, :clear, :erased_by) ON CONFLICT (entry_index) DO NOTHING"
 )
-_ERASE: Final = (
-    "UPDATE access_clear SET salt = NULL, clear = NULL, person_id = NULL, erased_by = ?"
-    " WHERE entry_index BETWEEN ? AND ? AND erased_by IS NULL"
+_ERASE: Final = text(
+    "UPDATE access_clear SET salt = NULL, clear = NULL, person_id = NULL, erased_by = :by"
+    " WHERE entry_index BETWEEN :first AND :last AND erased_by IS NULL"
 )
 
 
@@ -83,6 +87,7 @@ def restore(
     target: Path,
     *,
     at: datetime | None = None,
+    database_url: str | None = None,
     progress: Callable[[int], None] = lambda count: None,
 ) -> RestoreReport:
     """Restore a home.
@@ -91,11 +96,14 @@ def restore(
         repository: the backups.
         target: where the home is to be; an empty folder or none.
         at: the newest point not after this time; None: the newest.
+        database_url: SQLAlchemy URL of an empty database on PostgreSQL, for a point that has its catalogue from there.
         progress: called with numbers of bytes.
 
     Raises:
-        ConflictError: something is there already (code `home_exists`).
+        ConflictError: something is there already (code `home_exists`, `catalogue_exists`).
         NotFoundError: no such point, or a chunk is missing.
+        PolicyError: the point's catalogue is of another engine than the one named (code `catalogue_elsewhere`).
+        TransportError: the catalogue could not be loaded.
         MismatchError: a chunk is damaged, or what was restored doesn't fit together.
         OSError: the disk refused; nothing is there under the target's name.
     """
@@ -103,17 +111,39 @@ def restore(
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConflictError(f"expected no home at {target}, got something there", code="home_exists")
     point = repository.newest(at)
+    _require_engine(point, database_url)
     making = target.with_name(f"{target.name}.restoring")
     shutil.rmtree(making, ignore_errors=True)
     _write(repository, point, making, progress)  # (1)
     home = load_home(making)
-    entries = _continue_logs(home)  # (2)
-    clear = _add_clear_text(home)  # (3)
+    if database_url is not None:
+        dump = making / CATALOGUE_DUMP
+        load_catalogue(database_url, dump)
+        dump.unlink()
+    with closing(Database(database_url or f"sqlite:///{home.database_path}")) as catalogue:
+        entries = _continue_logs(home, catalogue)  # (2)
+        clear = _add_clear_text(home, catalogue)  # (3)
     if target.exists():
         target.rmdir()
     making.rename(target)  # (4)
     sync_directory(target.resolve().parent)
     return RestoreReport(point=point, seconds=time.monotonic() - started, entries=entries, clear_texts=clear)
+
+
+def _require_engine(point: BackupPoint, database_url: str | None) -> None:
+    has_dump = any(file.path == CATALOGUE_DUMP for file in point.files)
+    if has_dump and database_url is None:
+        raise PolicyError(
+            "expected YUNSHANG_DATABASE_URL of an empty PostgreSQL database, got none: the point has its catalogue so",
+            code="catalogue_elsewhere",
+        )
+    if database_url is not None and not has_dump:
+        raise PolicyError(
+            "expected a point with a catalogue of PostgreSQL, got one with SQLite: unset YUNSHANG_DATABASE_URL",
+            code="catalogue_elsewhere",
+        )
+    if database_url is not None:
+        require_empty(database_url)
 
 
 def _write(repository: BackupRepository, point: BackupPoint, root: Path, progress: Callable[[int], None]) -> None:
@@ -141,22 +171,19 @@ def _write(repository: BackupRepository, point: BackupPoint, root: Path, progres
         sync_directory(folder)
 
 
-def _continue_logs(home: Home) -> int:
+def _continue_logs(home: Home, catalogue: Database) -> int:
     signer = LogSigner.from_seed(home.log_key())
     added = 0
-    with closing(Database(f"sqlite:///{home.database_path}")) as database:
-        with database.reading() as session:
-            streams = session.exec(select(StreamRow)).all()
-        for stream in streams:
-            key = stream_key(stream)
-            query = select(CaptureRow).where(
-                CaptureRow.stream_id == stream.id, col(CaptureRow.first_index).is_not(None)
-            )
-            with database.reading() as session:
-                captures = session.exec(query.order_by(col(CaptureRow.first_index))).all()
-            if captures:
-                with closing(LogFiles(home.logs_dir / key.owner / key.name.value)) as store:
-                    added += _continue(SignedLog(store, stream.origin, signer=signer), captures)
+    with catalogue.reading() as session:
+        streams = session.exec(select(StreamRow)).all()
+    for stream in streams:
+        key = stream_key(stream)
+        query = select(CaptureRow).where(CaptureRow.stream_id == stream.id, col(CaptureRow.first_index).is_not(None))
+        with catalogue.reading() as session:
+            captures = session.exec(query.order_by(col(CaptureRow.first_index))).all()
+        if captures:
+            with closing(LogFiles(home.logs_dir / key.owner / key.name.value)) as store:
+                added += _continue(SignedLog(store, stream.origin, signer=signer), captures)
     return added
 
 
@@ -172,33 +199,35 @@ def _continue(log: SignedLog, captures: Any) -> int:
                 f"expected captures without a gap from entry {size} of {log.origin} on, got one at {place}",
                 code="log_rolled_back",
             )
-        size = log.append([LogRecord(entry.canonical()) for entry in entries]).size
+        size = log.append([LogRecord(entry) for entry in entries]).size
     if log.is_behind:
         log.publish()
     return size - first
 
 
-def _add_clear_text(home: Home) -> int:
+def _add_clear_text(home: Home, catalogue: Database) -> int:
     path = home.root / CLEAR_TAIL
     rows = json.loads(path.read_bytes()) if path.exists() else []
     log = LogFiles(home.logs_dir / ACCESS_STREAM, read_only=True)
     size = log.head().size
-    with closing(sqlite3.connect(home.database_path)) as database:
-        last = database.execute("SELECT max(entry_index) FROM access_clear").fetchone()[0]
-        database.execute("DELETE FROM access_clear WHERE entry_index >= ?", (size,))
+    with catalogue.transaction() as session:
+        connection = session.connection()
+        last = connection.scalar(_NEWEST)
+        connection.execute(_DROP_CLEAR, {"size": size})
         taken = 0
         for index, moment, salt, clear, erased_by in rows:
             if index < size:
                 person = None if clear is None else (json.loads(clear)["subject"] or {}).get("person_id")
                 known = person if isinstance(person, str) else None
-                taken += database.execute(_ADD_CLEAR, (index, moment, known, salt, clear, erased_by)).rowcount
-        _erase_again(database, log, first=0 if last is None else last + 1, size=size)
-        database.commit()
+                values = {"index": index, "time": moment, "person": known}
+                values |= {"salt": salt, "clear": clear, "erased_by": erased_by}
+                taken += connection.execute(_ADD_CLEAR, values).rowcount
+        _erase_again(connection, log, first=0 if last is None else last + 1, size=size)
     path.unlink(missing_ok=True)
     return taken
 
 
-def _erase_again(database: sqlite3.Connection, log: LogFiles, *, first: int, size: int) -> None:
+def _erase_again(connection: Connection, log: LogFiles, *, first: int, size: int) -> None:
     """What was erased between the snapshot and the log's copy must not come back."""
     for start in range(min(first, size), size, _BATCH):
         end = min(start + _BATCH, size)
@@ -206,4 +235,4 @@ def _erase_again(database: sqlite3.Connection, log: LogFiles, *, first: int, siz
             entry = AccessEntry.parse(data)
             if entry.action == ERASE_ACTION:
                 for one, other in entry.detail["erased"]:
-                    database.execute(_ERASE, (index, one, other))
+                    connection.execute(_ERASE, {"by": index, "first": one, "last": other})

@@ -16,7 +16,8 @@ import base64
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,13 +28,11 @@ from archive_api.errors import ApiError, TransportError
 from archive_api.outbox.repository import JobRepository
 from archive_api.seal_status.models import CertificateStatusRow, Occasion, TimestampRow
 from archive_api.seal_status.reporters import proved_captures
-from archive_api.seal_status.repository import SealStatusRepository
+from archive_api.seal_status.repository import SealStatusRepository, Unsettled
 from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.seal_status.sources import StatusSources
 from archive_api.services import Services
-from archive_api.submissions.models import SealRow, StatementRow
-from archive_api.submissions.repository import SubmissionRepository
-from ledger.anchoring import Phase
+from archive_api.submissions.repository import StoredSeal, SubmissionRepository
 from ledger.errors import LedgerError
 from ledger.types import ROLES
 from signing.certificates import OrganisationCertificate, parse_certificate
@@ -51,7 +50,27 @@ _REFRESH_POLL_SECONDS = 60.0
 _REPORTERS_POLL_SECONDS = 5.0
 _BATCH = 200
 _REFRESHED = 50
+_CERTIFICATES = 1_000
 _OVER_SECONDS = 86_400
+# What was frozen so long before the oldest that is not settled may still be on its way into the catalogue.
+_OVERLAP = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the catalogue says of the statements of a round.
+
+    Args:
+        seals: by submission id, in role order.
+        certificates: of the seals, by id.
+        stamps: the times that timestamps prove, by submission id.
+        blocks: the times of blocks with an anchor, by job.
+    """
+
+    seals: Mapping[str, Sequence[StoredSeal]]
+    certificates: Mapping[str, OrganisationCertificate]
+    stamps: Mapping[str, datetime]
+    blocks: Mapping[int | None, datetime]
 
 
 class SealStatusCollector:
@@ -69,9 +88,12 @@ class SealStatusCollector:
         self._thread: threading.Thread | None = None
         self._delays: dict[str, tuple[float, float]] = {}
         self._refresh_at = 0.0
+        self._since = services.now()
         self._offset = 0
         self._reporters_at = 0.0
         self._settled_heads: set[int] = set()
+        self._certificates: dict[str, OrganisationCertificate] = {}
+        self._newest: dict[str, datetime | None] = {}
 
     def start(self) -> None:
         """Start the thread."""
@@ -95,61 +117,96 @@ class SealStatusCollector:
 
     def round(self) -> None:
         """Do what can be done now for every statement that is not settled, then look for statuses grown old."""
-        with self._services.database.reading() as session:
-            statements = SealStatusRepository(session).unsettled(limit=_BATCH, offset=self._offset)
-        # What waits for an authority that is away must not keep the rest from its turn.
-        self._offset = self._offset + _BATCH if len(statements) == _BATCH else 0
-        for statement in statements:
-            if self._stopping.is_set():
-                return
-            if self._is_settled(statement):
-                with self._services.database.transaction() as session:
-                    SealStatusRepository(session).settle(statement.submission_id, now=self._services.now())
-        if time.monotonic() >= self._refresh_at:
+        self._newest.clear()
+        is_refreshing = time.monotonic() >= self._refresh_at
+        if is_refreshing:
             self._refresh_at = time.monotonic() + _REFRESH_POLL_SECONDS
+        self._collect(is_looking_back=is_refreshing)
+        if is_refreshing:
             self._refresh()
         if time.monotonic() >= self._reporters_at:
             self._reporters_at = time.monotonic() + _REPORTERS_POLL_SECONDS
             self._reporters()
 
-    def _is_settled(self, statement: StatementRow) -> bool:
-        """Take the next steps for a statement; whether nothing remains."""
+    def _collect(self, *, is_looking_back: bool) -> None:
+        with self._services.database.reading() as session:
+            repository = SealStatusRepository(session)
+            if is_looking_back:
+                self._since = (repository.oldest_unsettled() or self._services.now()) - _OVERLAP
+            statements = repository.unsettled(self._since, limit=_BATCH, offset=self._offset)
+            known = self._known(session, statements)
+        # What waits for an authority that is away must not keep the rest from its turn.
+        self._offset = self._offset + _BATCH if len(statements) == _BATCH else 0
+        stamps: list[TimestampRow] = []
+        settled: list[str] = []
+        try:
+            for statement in statements:
+                if self._stopping.is_set():
+                    return
+                if self._is_settled(statement, known, stamps):
+                    settled.append(statement.submission_id)
+        finally:
+            if stamps or settled:
+                self._store(stamps, settled, known)
+
+    def _store(self, stamps: Sequence[TimestampRow], settled: Sequence[str], known: _Known) -> None:
+        with self._services.database.transaction() as session:
+            repository = SealStatusRepository(session)
+            current = SubmissionRepository(session).seals_among([row.submission_id for row in stamps])
+            # A party may have sealed again meanwhile.
+            standing = [
+                row
+                for row in stamps
+                if [seal.signature for seal in current.get(row.submission_id, ())]
+                == [seal.signature for seal in known.seals[row.submission_id]]
+            ]
+            repository.add_timestamps(standing)
+            repository.settle(settled, now=self._services.now())
+
+    def _known(self, session: Session, statements: Sequence[Unsettled]) -> _Known:
+        """What the catalogue says of some statements, each kind of row in one query."""
+        identifiers = [statement.submission_id for statement in statements]
+        times = JobRepository(session).block_times([row.job_id for row in statements if row.job_id is not None])
+        seals = SubmissionRepository(session).seals_among(identifiers)
+        return _Known(
+            seals=seals,
+            certificates={
+                seal.certificate_id: self._certificate(session, seal) for each in seals.values() for seal in each
+            },
+            stamps=SealStatusRepository(session).timestamps(identifiers),
+            blocks={job_id: datetime.fromtimestamp(time, UTC) for job_id, time in times.items()},
+        )
+
+    def _is_settled(self, statement: Unsettled, known: _Known, stamps: list[TimestampRow]) -> bool:
+        """Take the next steps for a statement, adding its timestamp if it got one; whether nothing remains."""
         if statement.void_reason is not None:
             return True
-        with self._services.database.reading() as session:
-            seals = SubmissionRepository(session).seals(statement.submission_id)
-            certificates = {seal.certificate_id: _certificate(session, seal) for seal in seals}
+        seals = known.seals[statement.submission_id]
         lacking = [
             seal
             for seal in seals
-            if not self._has_status(certificates[seal.certificate_id], seal.created_at, Occasion.SEALING)  # (1)
+            if not self._has_status(known.certificates[seal.certificate_id], seal.created_at, Occasion.SEALING)  # (1)
         ]
-        block = self._block_time(statement)
+        block = known.blocks.get(statement.job_id)
         if len(seals) < len(ROLES):
             return self._is_over(statement, block)
-        stamp = self._stamp(statement.submission_id, seals)  # (2)
+        stamp = known.stamps.get(statement.submission_id)
+        if stamp is None and (taken := self._stamp(statement.submission_id, seals)) is not None:  # (2)
+            stamps.append(taken)
+            stamp = taken.proven_time
         # Neither is waited for. The later one counts: a verifier may believe the block alone.
         proven = max((one for one in (block, stamp) if one is not None), default=None)
         if proven is None:
             return self._is_over(statement, block)
         lacking_proof = [
-            certificate
-            for certificate in certificates.values()
-            if not self._has_status(certificate, proven, Occasion.PROVEN)  # (3)
+            seal
+            for seal in seals
+            if not self._has_status(known.certificates[seal.certificate_id], proven, Occasion.PROVEN)  # (3)
         ]
         is_proved = block is not None and not (stamp is None and self._wants_stamp)
         return not lacking and not lacking_proof and (is_proved or self._is_over(statement, block))
 
-    def _block_time(self, statement: StatementRow) -> datetime | None:
-        if statement.job_id is None:
-            return None
-        with self._services.database.reading() as session:
-            job = JobRepository(session).get(statement.job_id)
-        if job.block_time is None or job.phase not in (Phase.MINED, Phase.FINAL):
-            return None
-        return datetime.fromtimestamp(job.block_time, UTC)
-
-    def _is_over(self, statement: StatementRow, block: datetime | None) -> bool:
+    def _is_over(self, statement: Unsettled, block: datetime | None) -> bool:
         """Whether a statement that is not recorded never will be."""
         return block is None and self._services.now().timestamp() > statement.seal_by + _OVER_SECONDS
 
@@ -157,11 +214,8 @@ class SealStatusCollector:
     def _wants_stamp(self) -> bool:
         return self._sources.stamps and bool(self._services.trust.timestamp_authorities)
 
-    def _stamp(self, submission_id: str, seals: Sequence[SealRow]) -> datetime | None:
-        with self._services.database.reading() as session:
-            known = SealStatusRepository(session).timestamp(submission_id)
-        if known is not None:
-            return known.proven_time
+    def _stamp(self, submission_id: str, seals: Sequence[StoredSeal]) -> TimestampRow | None:
+        """A timestamp over a statement's seals, not stored yet; None: none is wanted, or none can be had now."""
         if not self._wants_stamp or not self._is_due(submission_id):
             return None
         by_role = {seal.role: base64.b64decode(seal.signature) for seal in seals}
@@ -172,35 +226,43 @@ class SealStatusCollector:
         except (TransportError, SigningError) as error:
             self._put_off(submission_id, f"timestamp of {submission_id}: {error}")
             return None
-        row = TimestampRow(
+        self._delays.pop(submission_id, None)
+        return TimestampRow(
             submission_id=submission_id,
             token=base64.b64encode(token).decode("ascii"),
             proven_time=stamp.time,
             created_at=self._services.now(),
         )
-        with self._services.database.transaction() as session:
-            SealStatusRepository(session).add_timestamp(row)
-        self._delays.pop(submission_id, None)
-        return stamp.time
 
     def _has_status(self, certificate: OrganisationCertificate, wanted: datetime, occasion: Occasion) -> bool:
         """Whether there is a status of a time or later, or none can be had; asks for one if need be."""
+        identifier = certificate.certificate_id.hex()
+        if self._is_known(identifier, wanted):
+            return True
         issuer = self._issuer(certificate)
         if issuer is None or not names_status(certificate):
             return True
-        identifier = certificate.certificate_id.hex()
-        with self._services.database.reading() as session:
-            newest = SealStatusRepository(session).latest(identifier)
-        if newest is not None and newest.this_update >= wanted.replace(microsecond=0):
-            return True
         if self._services.now() > certificate.not_after:  # what comes now would say nothing
             return True
-        return self._take(certificate, issuer, occasion) and self._has_status_now(identifier, wanted)
+        return self._take(certificate, issuer, occasion) and self._is_known(identifier, wanted)
 
-    def _has_status_now(self, identifier: str, wanted: datetime) -> bool:
-        with self._services.database.reading() as session:
-            newest = SealStatusRepository(session).latest(identifier)
-        return newest is not None and newest.this_update >= wanted.replace(microsecond=0)
+    def _is_known(self, identifier: str, wanted: datetime) -> bool:
+        """Whether the catalogue has a status of a time or later; it is asked once a round for each certificate."""
+        if identifier not in self._newest:
+            with self._services.database.reading() as session:
+                row = SealStatusRepository(session).latest(identifier)
+            self._newest[identifier] = None if row is None else row.this_update
+        newest = self._newest[identifier]
+        return newest is not None and newest >= wanted.replace(microsecond=0)
+
+    def _certificate(self, session: Session, seal: StoredSeal) -> OrganisationCertificate:
+        """The certificate of a seal, read once: its id is the digest of its bytes."""
+        if seal.certificate_id not in self._certificates:
+            if len(self._certificates) >= _CERTIFICATES:
+                self._certificates.clear()
+            der = CertificateRepository(session).der(seal.certificate_id)
+            self._certificates[seal.certificate_id] = parse_certificate(der)
+        return self._certificates[seal.certificate_id]
 
     def _take(self, certificate: OrganisationCertificate, issuer: bytes, occasion: Occasion) -> bool:
         """Ask the issuer; whether it gave a status that can be believed and is new."""
@@ -225,6 +287,7 @@ class SealStatusCollector:
         with self._services.database.transaction() as session:
             is_new = SealStatusRepository(session).add_status(row)
             IssuerRevocations(session).keep(identifier, status, data, now=row.created_at)
+        self._newest.pop(identifier, None)
         if not is_new:
             self._put_off(identifier, f"status of certificate {identifier}: nothing newer than {status.this_update}")
             return False
@@ -267,7 +330,3 @@ class SealStatusCollector:
         delay = min(2 * self._delays.get(subject, (0.0, _FIRST_DELAY_SECONDS / 2))[1], _LONGEST_DELAY_SECONDS)
         self._delays[subject] = (time.monotonic() + delay, delay)
         _LOG.log(logging.WARNING if delay >= _LONGEST_DELAY_SECONDS / 8 else logging.INFO, "later: %s", why)
-
-
-def _certificate(session: Session, seal: SealRow) -> OrganisationCertificate:
-    return parse_certificate(CertificateRepository(session).der(seal.certificate_id))

@@ -3,18 +3,77 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Final, NamedTuple
 
-from sqlalchemy import exists, func
+from sqlalchemy import bindparam, exists, func
+from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from archive_api.certificates.models import CertificateRow
 from archive_api.seal_status.models import CertificateStatusRow, Occasion, SettledStatementRow, TimestampRow
 from archive_api.submissions.models import SealRow, StatementRow
 from ledger.seal_status import RevocationStatus
 
-__all__ = ["SealStatusRepository"]
+__all__ = ["SealStatusRepository", "Unsettled"]
+
+_IS_SETTLED = exists().where(col(SettledStatementRow.submission_id) == col(StatementRow.submission_id))
+_IS_SEALED = exists().where(col(SealRow.submission_id) == col(StatementRow.submission_id))
+
+
+def _all_before_expiry() -> SelectOfScalar[CertificateStatusRow]:
+    other = aliased(CertificateStatusRow)
+    newest = (
+        select(func.max(other.this_update))
+        .where(
+            other.certificate_id == CertificateStatusRow.certificate_id,
+            col(other.this_update) <= CertificateRow.not_after,
+        )
+        .correlate(CertificateStatusRow, CertificateRow)
+        .scalar_subquery()
+    )
+    return (
+        select(CertificateStatusRow)
+        .join(CertificateRow, col(CertificateRow.certificate_id) == CertificateStatusRow.certificate_id)
+        .where(
+            col(CertificateStatusRow.certificate_id).in_(bindparam("certificate_ids", expanding=True)),
+            col(CertificateStatusRow.this_update) == newest,
+        )
+        .order_by(col(CertificateStatusRow.id).desc())
+    )
+
+
+# Built once, since building them takes longer than asking them.
+_ALL_BEFORE_EXPIRY: Final = _all_before_expiry()
+_TIMESTAMP: Final = select(TimestampRow).where(col(TimestampRow.submission_id) == bindparam("submission_id"))
+
+
+class Unsettled(NamedTuple):
+    """What of a statement says whether something remains to be collected for it.
+
+    Attributes:
+        submission_id: 0x-hex, 32 bytes.
+        job_id: of the job that anchors it, once there are five seals.
+        void_reason: why it counts no more, or None.
+        seal_by: unix seconds; nothing is recorded after it.
+    """
+
+    submission_id: str
+    job_id: int | None
+    void_reason: str | None
+    seal_by: int
+
+
+_UNSETTLED: Final = (
+    select_columns(*(getattr(StatementRow, name) for name in Unsettled._fields))
+    .where(col(StatementRow.created_at) >= bindparam("since"), ~_IS_SETTLED, _IS_SEALED)
+    .order_by(col(StatementRow.created_at))
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
 
 
 class SealStatusRepository:
@@ -23,18 +82,23 @@ class SealStatusRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def unsettled(self, *, limit: int, offset: int = 0) -> Sequence[StatementRow]:
-        """Statements with at least one seal for which something may remain to be collected, oldest first."""
-        settled = exists().where(col(SettledStatementRow.submission_id) == col(StatementRow.submission_id))
-        sealed = exists().where(col(SealRow.submission_id) == col(StatementRow.submission_id))
-        query = (
-            select(StatementRow)
-            .where(~settled, sealed)
-            .order_by(col(StatementRow.created_at))
-            .limit(limit)
-            .offset(offset)
-        )
-        return self._session.exec(query).all()
+    def unsettled(self, since: datetime, *, limit: int, offset: int = 0) -> Sequence[Unsettled]:
+        """Statements with at least one seal for which something may remain to be collected, oldest first.
+
+        Args:
+            since: of statements frozen earlier nothing remains: `oldest_unsettled`. So it costs what the newest cost,
+                however many there are.
+            limit: how many at most.
+            offset: how many of them to pass over.
+        """
+        rows = self._session.execute(_UNSETTLED, {"since": since, "limit": limit, "offset": offset})
+        return [Unsettled._make(row) for row in rows]
+
+    def oldest_unsettled(self) -> datetime | None:
+        """When the oldest statement was frozen for which something remains, or still may come to; looks at all."""
+        may_be_sealed = col(StatementRow.void_reason).is_(None)
+        query = select(func.min(StatementRow.created_at)).where(~_IS_SETTLED, _IS_SEALED | may_be_sealed)
+        return self._session.exec(query).one()
 
     def latest(self, certificate_id: str) -> CertificateStatusRow | None:
         """The newest status of a certificate (hex id), or None."""
@@ -48,7 +112,12 @@ class SealStatusRepository:
 
     def timestamp(self, submission_id: str) -> TimestampRow | None:
         """The timestamp over a statement's seals, or None."""
-        return self._session.get(TimestampRow, submission_id)
+        return self._session.exec(_TIMESTAMP, params={"submission_id": submission_id}).one_or_none()
+
+    def timestamps(self, submission_ids: Collection[str]) -> Mapping[str, datetime]:
+        """The times that the timestamps of some statements prove, by the statements' 0x ids."""
+        query = select(TimestampRow.submission_id, TimestampRow.proven_time)
+        return dict(self._session.exec(query.where(col(TimestampRow.submission_id).in_(submission_ids))).all())
 
     def evidence(
         self, submission_id: str, certificates: Iterable[CertificateRow]
@@ -60,10 +129,8 @@ class SealStatusRepository:
             certificates: of the parties' seals.
         """
         by_data: dict[tuple[str, str], list[bytes]] = {}
-        for certificate in {row.certificate_id: row for row in certificates}.values():
-            row = self._before_expiry(certificate)
-            if row is not None:
-                by_data.setdefault((row.method, row.data), []).append(bytes.fromhex(row.certificate_id))
+        for row in self._all_before_expiry({row.certificate_id for row in certificates}):
+            by_data.setdefault((row.method, row.data), []).append(bytes.fromhex(row.certificate_id))
         statuses = [
             RevocationStatus(tuple(sorted(ids)), method, base64.b64decode(data))
             for (method, data), ids in by_data.items()
@@ -77,6 +144,11 @@ class SealStatusRepository:
         if row is None:
             return None
         return RevocationStatus((bytes.fromhex(row.certificate_id),), row.method, base64.b64decode(row.data))
+
+    def _all_before_expiry(self, certificate_ids: Collection[str]) -> Iterable[CertificateStatusRow]:
+        """The newest status of each certificate before its expiry, in one query."""
+        found = self._session.exec(_ALL_BEFORE_EXPIRY, params={"certificate_ids": sorted(certificate_ids)})
+        return {row.certificate_id: row for row in found}.values()  # of two at once, the first
 
     def _before_expiry(self, certificate: CertificateRow) -> CertificateStatusRow | None:
         query = (
@@ -115,15 +187,17 @@ class SealStatusRepository:
         self._session.flush()
         return True
 
-    def add_timestamp(self, row: TimestampRow) -> None:
-        """Keep a timestamp, unless there is one."""
-        if self.timestamp(row.submission_id) is None:
-            self._session.add(row)
+    def add_timestamps(self, rows: Collection[TimestampRow]) -> None:
+        """Keep timestamps, except over statements that have one."""
+        known = self.timestamps([row.submission_id for row in rows])
+        self._session.add_all([row for row in rows if row.submission_id not in known])
 
-    def settle(self, submission_id: str, *, now: datetime) -> None:
-        """Say that nothing remains to be collected for a statement."""
-        if self._session.get(SettledStatementRow, submission_id) is None:
-            self._session.add(SettledStatementRow(submission_id=submission_id, created_at=now))
+    def settle(self, submission_ids: Collection[str], *, now: datetime) -> None:
+        """Say that nothing remains to be collected for these statements."""
+        query = select(SettledStatementRow.submission_id)
+        known = set(self._session.exec(query.where(col(SettledStatementRow.submission_id).in_(submission_ids))))
+        rows = [SettledStatementRow(submission_id=one, created_at=now) for one in submission_ids if one not in known]
+        self._session.add_all(rows)
 
     def grown_old(self, before: datetime, *, now: datetime, limit: int) -> Sequence[CertificateRow]:
         """Certificates with seals, not expired nor known as revoked, whose newest status is older than a time."""

@@ -119,7 +119,7 @@ class Captures:
         certificate = parse_certificate(der)
         payload = statement.payload(domain)
         known = fields.prefixed_hex(capture_id(payload))
-        with self._services.database.reading() as session:
+        with self._services.database.asking() as session:  # each refuses by itself
             if key.building_key is not None and key not in self._services.streams.numbers:
                 own = ProjectRepository(session).building(key.building_key).building_key
                 if own != key.building_key:  # an alias would make a second stream of one building

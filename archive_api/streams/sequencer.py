@@ -40,7 +40,7 @@ __all__ = ["Sequencer", "capture_entries", "capture_entry", "stream_key"]
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 2.0
-_GATHER_SECONDS: Final = 0.25
+_GATHER_SECONDS: Final = 0.15
 _GROUP_CAPTURES: Final = 256
 _GROUP_RECORDS: Final = 20_000
 _PUBLISHERS: Final = 4
@@ -51,30 +51,25 @@ def stream_key(row: StreamRow) -> StreamKey:
     return StreamKey(StreamName(row.name), row.building_key)
 
 
-def capture_entries(row: CaptureRow, moment: datetime) -> list[RecordEntry]:
-    """The entries of a capture, all of one time.
+def capture_entries(row: CaptureRow, moment: datetime) -> list[bytes]:
+    """The bytes of a capture's entries, all of one time.
 
     Args:
         row: the capture's.
         moment: aware UTC, whole seconds.
     """
-    digests, capture = bytes.fromhex(row.record_sha256s), bytes.fromhex(row.capture_id[2:])
-    return [
-        RecordEntry(
-            moment,
-            capture=capture,
-            capture_cid=row.content_cid,
-            record_index=index,
-            record_sha256=digests[32 * index : 32 * index + 32],
-            record_id=record_id,
-            reporter=row.reporter,
-        )
-        for index, record_id in enumerate(json.loads(row.record_ids))
-    ]
+    return RecordEntry.canonical_of(
+        moment,
+        capture=bytes.fromhex(row.capture_id[2:]),
+        capture_cid=row.content_cid,
+        record_ids=json.loads(row.record_ids),
+        sha256s=row.record_sha256s,
+        reporter=row.reporter,
+    )
 
 
 def capture_entry(row: CaptureRow, moment: datetime, record_index: int) -> RecordEntry:
-    """One of `capture_entries`."""
+    """One of `capture_entries`, read."""
     begin = 64 * record_index
     return RecordEntry(
         moment,
@@ -83,18 +78,6 @@ def capture_entry(row: CaptureRow, moment: datetime, record_index: int) -> Recor
         record_index=record_index,
         record_sha256=bytes.fromhex(row.record_sha256s[begin : begin + 64]),
         record_id=json.loads(row.record_ids)[record_index],
-        reporter=row.reporter,
-    )
-
-
-def _entry_bytes(row: CaptureRow, moment: datetime) -> list[bytes]:
-    """What `capture_entries` would be written as."""
-    return RecordEntry.canonical_of(
-        moment,
-        capture=bytes.fromhex(row.capture_id[2:]),
-        capture_cid=row.content_cid,
-        record_ids=json.loads(row.record_ids),
-        sha256s=row.record_sha256s,
         reporter=row.reporter,
     )
 
@@ -158,21 +141,27 @@ class Sequencer:
         Raises:
             TransportError: the catalogue could not be asked.
         """
-        self._recover()
         added = 0
-        while found := sum(self._quietly(row) for row in self._waiting()):
+        while found := self._group_of_each():
             added += found
-            self._publish_due(at_once=False)
         self._publish_due(at_once=publish)
+        return added
+
+    def _group_of_each(self) -> int:
+        """Place a group of what waits in each stream, and publish what is due; returns how many entries were added."""
+        self._recover()
+        added = sum(self._quietly(row) for row in self._waiting())
+        self._publish_due(at_once=False)
         return added
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._streams.waiting.clear()  # before looking: what comes meanwhile sets it again
             try:
-                if self.round():
-                    # Captures that come meanwhile share the next round's syncs and statements.
+                if self._group_of_each():
+                    # Captures that come meanwhile share the next group's syncs and statements.
                     self._stopping.wait(_GATHER_SECONDS)
+                    continue
             except (LedgerError, ApiError, SQLAlchemyError) as error:
                 # Nothing is lost: the next round begins from what is stored.
                 _LOG.warning("sequencer: %s: %s", type(error).__name__, error)
@@ -217,7 +206,7 @@ class Sequencer:
             first = stream.log.store.head().size
             for capture in group:
                 places.append(_Place(capture.id, first + len(records), moment))
-                records += map(LogRecord, _entry_bytes(capture, moment))
+                records += map(LogRecord, capture_entries(capture, moment))
             stream.log.append(records)
             self._tell(places)
             return added + len(records)
@@ -297,7 +286,7 @@ class Sequencer:
                 code="catalogue_behind_log",
                 where=row.origin,
             )
-        expected = [entry.canonical() for entry in capture_entries(capture, head.time)]
+        expected = capture_entries(capture, head.time)
         there = [entry.canonical() for entry in entries_between(store, first, min(size, first + len(expected)))]
         if there != expected[: len(there)]:
             raise MismatchError(

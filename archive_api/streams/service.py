@@ -194,10 +194,8 @@ def promises(services: Services, session: Session, row: CaptureRow, *, first: in
     origin = session.get_one(StreamRow, row.stream_id).origin
     signer = services.streams.signer
     items = [
-        Promise.sign(
-            signer, origin, place + entry.record_index, leaf_hash=leaf_hash(entry.canonical()), time=moment
-        ).to_text()
-        for entry in capture_entries(row, moment)[first : first + limit]
+        Promise.sign(signer, origin, place + index, leaf_hash=leaf_hash(entry), time=moment).to_text()
+        for index, entry in enumerate(capture_entries(row, moment)[first : first + limit], first)
     ]
     return PromisesOut(capture_id=row.capture_id, first_index=place, items=items)
 

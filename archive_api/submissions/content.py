@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import shutil
 import tarfile
@@ -17,6 +16,7 @@ from archive_api.submissions.drafts import require_draft
 from archive_api.submissions.models import EntryRow, Submission
 from archive_api.submissions.repository import EntryKey, SubmissionRepository, content_key
 from ledger.cid import BlockSink, FileCid, FileContent
+from ledger.sm3 import new_sm3
 
 __all__ = ["ContentReceiver", "UploadTarget", "compare_content", "digest_content", "require_room"]
 
@@ -179,7 +179,7 @@ def digest_content(entry: EntryRow, file: BinaryIO, sink: BlockSink | None) -> t
     """
     is_plain = entry.key_commitment is None
     hasher = FileCid(sink, with_sha256=is_plain)
-    sm3 = hashlib.new("sm3")
+    sm3 = new_sm3()
     while piece := file.read(_PIECE_BYTES):
         hasher.update(piece)
         if is_plain:  # else the digests are those of the plaintext, which no server sees

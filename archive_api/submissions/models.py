@@ -112,7 +112,7 @@ class StatementRow(SQLModel, table=True):
     seal_by: int = Field(sa_type=BigInteger)
     void_reason: str | None = Field(default=None, max_length=40)
     job_id: int | None = Field(default=None, foreign_key="jobs.id")
-    created_at: datetime
+    created_at: datetime = Field(index=True)
 
 
 class SealRow(SQLModel, table=True):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlmodel import Session
 
 from archive_api.access.repository import place_of, seen_levels
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.http import registration
 from archive_api.outbox.models import Job
-from archive_api.outbox.repository import JobRepository
-from archive_api.projects.models import RosterRow
+from archive_api.outbox.repository import JobRepository, number
+from archive_api.projects.models import RosterRow, UnitProject
 from archive_api.projects.repository import ProjectRepository
 from archive_api.seals import signing_text
 from archive_api.services import Services
@@ -55,18 +53,19 @@ class SubmissionPresenter:
 
     def show(self, row: Submission) -> SubmissionOut:
         """A submission as it is answered."""
-        unit_project = self._projects.unit_project_by_id(row.unit_project_id)
-        building = self._projects.building_by_id(unit_project.building_id)
-        statement = self._submissions.current_statement(row)
-        seen = self._services.seen
-        sequence, previous = self._submissions.next_place(row.unit_project_id, seen.submissions())
         counts, is_member = self._counts(row)
-        message: dict[str, Any] = {}
-        if statement is not None:
+        statement: StatementRow | None = None
+        if row.submission_id is not None:
+            handover = self._submissions.handover(row.submission_id)
+            statement, unit_project, building = handover.statement, handover.unit_project, handover.building
+            roster_row, sequence = handover.roster, statement.sequence
             message = parse_json(statement.message.encode())
-            sequence = statement.sequence
             previous = None if int(message["previous"], 16) == 0 else message["previous"]
-        roster_row = self._roster(row, statement)
+        else:
+            unit_project = self._projects.unit_project_by_id(row.unit_project_id)
+            building = self._projects.building_by_id(unit_project.building_id)
+            roster_row = self._roster(unit_project)
+            sequence, previous = self._submissions.next_place(row.unit_project_id, self._services.seen.submissions())
         roster = Roster.from_json(parse_json(roster_row.roster.encode()))
         seals = self._submissions.seals(statement.submission_id) if statement else []
         given = {seal.role for seal in seals}
@@ -126,23 +125,23 @@ class SubmissionPresenter:
         is_member = self._services.seen.is_member(place_of(self._session, row))
         return self._submissions.counts(row, levels), is_member
 
-    def _roster(self, row: Submission, statement: StatementRow | None) -> RosterRow:
-        if statement is not None:
-            return self._projects.roster_by_id(statement.roster_id)
-        roster = self._projects.current_roster(self._projects.unit_project_by_id(row.unit_project_id))
+    def _roster(self, unit_project: UnitProject) -> RosterRow:
+        roster = self._projects.current_roster(unit_project)
         if roster is None:
             # Every version was refused by the contract since the draft was opened: show the last one asked for.
-            roster = self._projects.newest_roster(row.unit_project_id)
+            roster = self._projects.newest_roster(number(unit_project.id))
         return roster
 
     def _decision(self, statement: StatementRow | None) -> DecisionRef | None:
-        decision = self._decisions.find(statement.submission_id) if statement else None
-        if decision is None:
+        found = self._decisions.find_with_job(statement.submission_id) if statement else None
+        if found is None:
             return None
-        status = registration(self._jobs.get(decision.job_id))
+        decision, job = found
+        status = registration(job)
         return DecisionRef(
             kind=decision.kind,
             status=status["status"],
+            signing_time=signing_text(decision),
             accession_number=decision.accession_number,
             transaction=status["transaction"],
             block_number=status["block_number"],

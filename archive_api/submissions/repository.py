@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, true, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, true, update
 from sqlalchemy import select as select_columns
 from sqlmodel import Session, SQLModel, col, select
 
 from archive_api.access.clearance import LEVELS
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
-from archive_api.projects.models import Building, UnitProject
+from archive_api.projects.models import Building, RosterRow, UnitProject
 from archive_api.submissions.models import (
     EntryRow,
     SealRow,
@@ -26,7 +27,16 @@ from archive_api.submissions.models import (
 )
 from ledger.types import ROLES
 
-__all__ = ["RECORDED", "EntryCounts", "EntryKey", "SubmissionRepository", "content_key"]
+__all__ = [
+    "RECORDED",
+    "EntryCounts",
+    "EntryKey",
+    "Handover",
+    "StoredSeal",
+    "SubmissionRepository",
+    "content_key",
+    "submission_name",
+]
 
 RECORDED = (SubmissionState.ANCHORED, SubmissionState.ACCEPTED, SubmissionState.RETURNED)
 OPEN = (SubmissionState.SEALING, SubmissionState.SEALED, SubmissionState.ANCHOR_REFUSED)
@@ -50,16 +60,80 @@ def content_key(row: EntryRow) -> EntryKey:
     return (row.cid, row.sha256, row.sm3, row.size)
 
 
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A statement, and the rows that it stands on."""
+
+    statement: StatementRow
+    submission: Submission
+    unit_project: UnitProject
+    building: Building
+    roster: RosterRow
+
+
+class StoredSeal(NamedTuple):
+    """The values of a `SealRow`, to read those of many statements: a row itself takes several times as long.
+
+    Attributes:
+        submission_id: 0x-hex, 32 bytes.
+        role: of the party.
+        signing_time: unix seconds.
+        signature: base64 of r‖s.
+        certificate_id: hex, 32 bytes.
+        created_at: when it arrived.
+    """
+
+    submission_id: str
+    role: str
+    signing_time: int
+    signature: str
+    certificate_id: str
+    created_at: datetime
+
+
+# Built once, since building a query takes longer than asking it.
+_BY_NAME: Final = {
+    column: select(Submission).where(getattr(Submission, column) == bindparam(column))
+    for column in ("ref", "submission_id")
+}
+_SEALS: Final = select(SealRow).where(col(SealRow.submission_id) == bindparam("submission_id"))
+_SEALS_AMONG: Final = select_columns(*(getattr(SealRow, name) for name in StoredSeal._fields)).where(
+    col(SealRow.submission_id).in_(bindparam("submission_ids", expanding=True))
+)
+_WITHDRAWALS: Final = (
+    select(WithdrawalRow)
+    .join(StatementRow, col(StatementRow.submission_id) == WithdrawalRow.submission_id)
+    .where(col(StatementRow.submission_pk) == bindparam("submission_pk"))
+    .order_by(col(WithdrawalRow.created_at))
+)
+_HANDOVER: Final = (
+    select_columns(StatementRow, Submission, UnitProject, Building, RosterRow)
+    .join(Submission, col(Submission.id) == col(StatementRow.submission_pk))
+    .join(UnitProject, col(UnitProject.id) == col(Submission.unit_project_id))
+    .join(Building, col(Building.id) == col(UnitProject.building_id))
+    .join(RosterRow, col(RosterRow.id) == col(StatementRow.roster_id))
+    .where(col(StatementRow.submission_id) == bindparam("submission_id"))
+)
+_ROLE_ORDER: Final = {role.value: place for place, role in enumerate(ROLES)}
+
+
 class SubmissionRepository:
     """Submissions and what belongs to them, in one session."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        # A session lets go of rows that nobody holds, and asks for them again.
+        self._held: dict[int, Submission] = session.info.setdefault(f"{__name__} submissions", {})
+        self._handovers: dict[str, Handover] = session.info.setdefault(f"{__name__} handovers", {})
 
     def add(self, row: SQLModel) -> None:
         """Add a row."""
         self._session.add(row)
         self._session.flush()
+
+    def stage(self, row: SQLModel) -> None:
+        """Add a row that is written with the next one, or before the next question."""
+        self._session.add(row)
 
     def get(self, ref: str) -> Submission:
         """A submission by its uuid or by the 0x id of its current statement.
@@ -67,12 +141,8 @@ class SubmissionRepository:
         Raises:
             NotFoundError: there is none.
         """
-        query = select(Submission)
-        if ref.startswith("0x"):
-            query = query.where(Submission.submission_id == hex32(ref))
-        else:
-            query = query.where(Submission.ref == _uuid_text(ref))
-        row = self._session.exec(query).one_or_none()
+        column, value = submission_name(ref)
+        row = self._session.exec(_BY_NAME[column], params={column: value}).one_or_none()
         if row is None:
             raise NotFoundError(f"expected a submission, got none under {ref[:80]!r}")
         return row
@@ -259,18 +329,52 @@ class SubmissionRepository:
         """The same, or None."""
         return self._session.get(StatementRow, submission_id)
 
+    def standing_on(self, submission_ids: Collection[str]) -> Sequence[tuple[Submission, StatementRow]]:
+        """Submissions with the statements (0x ids) that they stand on, in one query; while they are held, `by_row` and
+        `find_statement` ask for none of them again."""
+        query = (
+            select(Submission, StatementRow)
+            .join(StatementRow, col(StatementRow.submission_id) == col(Submission.submission_id))
+            .where(col(Submission.submission_id).in_(submission_ids))
+        )
+        return self._session.exec(query).all()
+
+    def handover(self, submission_id: str) -> Handover:
+        """A statement (0x id) with all that it stands on, in one query; asked for once in a session.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        handover = self._handovers.get(submission_id)
+        if handover is None:
+            found = self._session.execute(_HANDOVER, {"submission_id": submission_id}).one_or_none()
+            if found is None:
+                raise NotFoundError(f"expected a statement, got none with id {submission_id}")
+            handover = self._handovers[submission_id] = Handover(*found)
+        return handover
+
     def current_statement(self, submission: Submission) -> StatementRow | None:
         """The statement a submission stands on, None for a draft."""
         return self._session.get(StatementRow, submission.submission_id) if submission.submission_id else None
 
     def by_row(self, submission_pk: int) -> Submission:
-        """A submission by its row number."""
-        return self._session.get_one(Submission, submission_pk)
+        """A submission by its row number; asked for once in a session."""
+        row = self._held.get(submission_pk)
+        if row is None:
+            row = self._held[submission_pk] = self._session.get_one(Submission, submission_pk)
+        return row
 
     def seals(self, submission_id: str) -> Sequence[SealRow]:
         """A statement's seals in role order."""
-        rows = self._session.exec(select(SealRow).where(SealRow.submission_id == submission_id)).all()
-        return sorted(rows, key=lambda row: [role.value for role in ROLES].index(row.role))
+        rows = self._session.exec(_SEALS, params={"submission_id": submission_id}).all()
+        return sorted(rows, key=lambda row: _ROLE_ORDER[row.role])
+
+    def seals_among(self, submission_ids: Collection[str]) -> Mapping[str, Sequence[StoredSeal]]:
+        """The seals of some statements (0x ids) in role order, in one query; those without any are left out."""
+        found: dict[str, list[StoredSeal]] = {}
+        for row in self._session.execute(_SEALS_AMONG, {"submission_ids": list(submission_ids)}):
+            found.setdefault(row.submission_id, []).append(StoredSeal._make(row))
+        return {one: sorted(rows, key=lambda row: _ROLE_ORDER[row.role]) for one, rows in found.items()}
 
     def remove_seal(self, row: SealRow) -> None:
         """Take a seal out, so that its party can seal again."""
@@ -287,13 +391,17 @@ class SubmissionRepository:
 
     def withdrawals(self, submission: Submission) -> Sequence[WithdrawalRow]:
         """Every withdrawal in a submission's life, oldest first."""
-        query = (
-            select(WithdrawalRow)
-            .join(StatementRow, col(StatementRow.submission_id) == WithdrawalRow.submission_id)
-            .where(StatementRow.submission_pk == submission.id)
-            .order_by(col(WithdrawalRow.created_at))
-        )
-        return self._session.exec(query).all()
+        return self._session.exec(_WITHDRAWALS, params={"submission_pk": submission.id}).all()
+
+
+def submission_name(ref: str) -> tuple[str, str]:
+    """What a submission is named by: the column, `ref` or `submission_id`, and its value.
+
+    Raises:
+        NotFoundError: it is neither a uuid nor an 0x id.
+        MalformedError: an 0x id of another form.
+    """
+    return ("submission_id", hex32(ref)) if ref.startswith("0x") else ("ref", _uuid_text(ref))
 
 
 def _among(column: Any, levels: Collection[str]) -> ColumnElement[bool]:

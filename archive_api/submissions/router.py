@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlmodel import Session, col
 from starlette.concurrency import run_in_threadpool
@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from archive_api.access.dependencies import PrincipalDep
 from archive_api.access.repository import is_cleared, seen_levels
 from archive_api.errors import ConflictError, NotFoundError, TooLargeError
-from archive_api.guards import require_json
+from archive_api.guards import JSON_ONLY
+from archive_api.http import answered
 from archive_api.idempotency import CreationDep
 from archive_api.pagination import CursorQuery, LimitQuery, Page
 from archive_api.ranges import CONTENT_RESPONSES, content_response
@@ -93,10 +94,10 @@ def _add_drafts(routes: APIRouter) -> None:
             return page.map(SubmissionPresenter(session, services).show)
 
     @routes.get("/submissions/{ref}", response_model=SubmissionOut)
-    def show_submission(ref: RefPath, services: ServicesDep) -> SubmissionOut:
+    def show_submission(ref: RefPath, services: ServicesDep) -> Response:
         """One submission: where it stands, who sealed, where it is recorded."""
         with services.database.reading() as session:
-            return SubmissionPresenter(session, services).show(SubmissionRepository(session).get(ref))
+            return answered(SubmissionPresenter(session, services).show(SubmissionRepository(session).get(ref)))
 
     @routes.put("/submissions/{ref}/entries", response_model=EntriesAccepted, openapi_extra=ENTRIES_BODY)
     async def put_entries(ref: RefPath, request: Request, services: ServicesDep) -> EntriesAccepted:
@@ -140,7 +141,7 @@ def _add_statements(routes: APIRouter) -> None:
         status_code=201,
         response_model=StatementOut,
         openapi_extra=STATEMENT_BODY,
-        dependencies=[Depends(require_json)],
+        dependencies=[JSON_ONLY],
     )
     async def freeze(ref: RefPath, request: Request, services: ServicesDep) -> StatementOut:
         """Freeze a draft: all commitments are computed again here and must equal yours."""
@@ -182,11 +183,12 @@ def _add_statements(routes: APIRouter) -> None:
 
 def _add_seals(routes: APIRouter) -> None:
     @routes.post("/submissions/{ref}/seals", response_model=SubmissionOut)
-    def add_seal(ref: RefPath, body: SealIn, services: ServicesDep) -> SubmissionOut:
+    def add_seal(ref: RefPath, body: SealIn, services: ServicesDep) -> Response:
         """Add a party's seal; the same seal again changes nothing. The fifth one sends the submission on chain."""
         with services.database.transaction() as session:
             row = SealService(session, services).add(ref, body)
-            return SubmissionPresenter(session, services).show(row)
+            shown = SubmissionPresenter(session, services).show(row)
+        return answered(shown)
 
     @routes.post("/submissions/{ref}/withdrawal", response_model=SubmissionOut)
     def withdraw(ref: RefPath, body: WithdrawalIn, services: ServicesDep, creation: CreationDep) -> Response:

@@ -157,6 +157,7 @@ class DecisionRef(BaseModel):
 
     kind: Literal["accepted", "returned"]
     status: Literal["pending", "registered", "refused"]
+    signing_time: str = Field(description="RFC 3339; the archive's claim.")
     accession_number: str | None
     transaction: str | None
     block_number: int | None

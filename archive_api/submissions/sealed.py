@@ -6,7 +6,11 @@ the sealed manifest lists.
 
 from __future__ import annotations
 
+from hashlib import sha256
+from typing import Final
+
 from archive_api.errors import MismatchError, NotFoundError
+from archive_api.recent import Recent
 from archive_api.services import Services
 from archive_api.submissions.models import StatementRow
 from archive_api.submissions.repository import SubmissionRepository
@@ -18,7 +22,23 @@ from ledger.fields import prefixed_hex
 from ledger.manifest import Manifest
 from ledger.statement import SubmissionStatement, submission_id
 
-__all__ = ["SealedHandover"]
+__all__ = ["SealedHandover", "read_entry"]
+
+_ENTRIES: Final = Recent[DocumentEntry](room=4 << 20)
+
+
+def read_entry(data: bytes) -> DocumentEntry:
+    """Read an entry's canonical bytes; the same bytes are read once.
+
+    Raises:
+        MalformedError: they are none (`ledger.errors`).
+    """
+    key = sha256(data).hexdigest()
+    entry = _ENTRIES.find(key)
+    if entry is None:
+        entry = DocumentEntry.from_json(parse_canonical(data))
+        _ENTRIES.keep(key, entry, weight=len(data))
+    return entry
 
 
 class SealedHandover:
@@ -44,6 +64,7 @@ class SealedHandover:
         self._submission_pk = row.submission_pk
         self._leaf_hashes: tuple[bytes, ...] | None = None
         self._root = Cid.from_bytes(statement.content_cid)
+        self._folders: dict[str, Cid] = {}
         self.document_count = statement.document_count
 
     def entry(self, index: int) -> DocumentEntry:
@@ -56,7 +77,7 @@ class SealedHandover:
         block = self._store.open(self._resolve("entries", index, ".json")).read()
         if is_envelope(block):
             return self._catalogued(index)
-        return DocumentEntry.from_json(parse_canonical(block))
+        return read_entry(block)
 
     def _catalogued(self, index: int) -> DocumentEntry:
         if self._leaf_hashes is None:
@@ -64,7 +85,7 @@ class SealedHandover:
         with self._services.database.reading() as session:
             submissions = SubmissionRepository(session)
             text = submissions.entry(submissions.by_row(self._submission_pk), index).entry
-        entry = DocumentEntry.from_json(parse_canonical(text.encode()))
+        entry = read_entry(text.encode())
         if entry.leaf_hash != self._leaf_hashes[index]:
             raise MismatchError(
                 f"expected the entry that was sealed at index {index}, got one with another leaf hash",
@@ -87,4 +108,6 @@ class SealedHandover:
     def _resolve(self, folder: str, index: int, suffix: str = "") -> Cid:
         if index >= self.document_count:
             raise NotFoundError(f"expected an index below {self.document_count}, got {index}", index=index)
-        return self._store.resolve(self._root, f"{folder}/{index}{suffix}")
+        if folder not in self._folders:
+            self._folders[folder] = self._store.resolve(self._root, folder)
+        return self._store.resolve(self._folders[folder], f"{index}{suffix}")

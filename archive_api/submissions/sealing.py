@@ -8,7 +8,6 @@ from sqlmodel import Session
 
 from archive_api.errors import ConflictError, PolicyError
 from archive_api.outbox.repository import JobRepository, anchor_state
-from archive_api.projects.repository import ProjectRepository
 from archive_api.seals import CheckedSeal, SealJudge
 from archive_api.services import Services
 from archive_api.submissions.models import SealRow, StatementRow, Submission, SubmissionState, WithdrawalRow
@@ -32,7 +31,6 @@ class SealService:
 
     def __init__(self, session: Session, services: Services) -> None:
         self._services = services
-        self._projects = ProjectRepository(session)
         self._submissions = SubmissionRepository(session)
         self._jobs = JobRepository(session)
         self._judge = SealJudge(session, services)
@@ -65,7 +63,7 @@ class SealService:
                     role=wanted.role,
                 )
             self._submissions.remove_seal(former)
-        self._submissions.add(
+        self._submissions.stage(
             SealRow(
                 submission_id=statement.submission_id,
                 role=wanted.role,
@@ -126,13 +124,13 @@ class SealService:
         return submission
 
     def _statement(self, submission: Submission) -> StatementRow:
-        statement = self._submissions.current_statement(submission)
-        if statement is None:
+        if submission.submission_id is None:
             raise _state_error(submission, "a frozen statement")
-        return statement
+        return self._submissions.handover(submission.submission_id).statement
 
     def _roster(self, statement: StatementRow) -> Roster:
-        return Roster.from_json(parse_canonical(self._projects.roster_by_id(statement.roster_id).roster.encode()))
+        text = self._submissions.handover(statement.submission_id).roster.roster
+        return Roster.from_json(parse_canonical(text.encode()))
 
     def _check(self, statement: StatementRow, role: Role, wanted: SealIn) -> CheckedSeal:
         member = self._roster(statement).member(role)
@@ -152,7 +150,7 @@ class SealService:
         now = self._services.now()
         if statement.job_id is None:
             statement.job_id = self._jobs.add("submit", statement.submission_id, now=now)
-            self._submissions.add(statement)
+            self._submissions.stage(statement)
         else:
             job = self._jobs.get(statement.job_id)
             if job.phase == Phase.REFUSED:

@@ -3,7 +3,7 @@
 What is done here beside the library:
 (1) An upload belongs to one submission: its name begins with the submission's uuid, and is refused elsewhere.
 (2) The offset is what is on the disk. A write that broke (crash, full disk, more bytes than announced) is cut off.
-(3) Two writers at once: the second is refused (423) instead of holding up the server.
+(3) Two writers at once, in whatever process: the second is refused (423) instead of holding up the server.
 (4) Concatenation, deferred lengths and bytes with the creation are refused: each would get round a check.
 (5) The room that the disk must keep is looked for at each write: uploads are begun before they have bytes.
 (6) A submission has so many uploads under way; beginning another one drops the one untouched for longest.
@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID, uuid4
@@ -131,18 +132,19 @@ class DurableUploads(TusStorage):
         """What is known of an upload, its offset made true (2)."""
         return await run_in_threadpool(self._read_info, uid)
 
-    def _read_info(self, uid: str) -> dict[str, Any] | None:
+    def _read_info(self, uid: str, *, is_held: bool = False) -> dict[str, Any] | None:
         path = self.path(uid)
         try:
             info: dict[str, Any] = json.loads(path.with_suffix(".info").read_bytes())
             size = path.stat().st_size
         except (FileNotFoundError, ValueError):
             return None
-        if uid not in self._busy and size != info["offset"]:
-            if size > info["offset"]:
-                os.truncate(path, info["offset"])
-            else:
-                info["offset"] = size
+        if size < info["offset"]:
+            info["offset"] = size
+        elif size > info["offset"]:
+            with contextlib.nullcontext(True) if is_held else self._alone(uid) as is_alone:
+                if is_alone:  # else it is being written: who does says how far it came when it has
+                    os.truncate(path, info["offset"])
         return info
 
     async def write_info(self, uid: str, data: dict[str, Any]) -> None:
@@ -162,19 +164,45 @@ class DurableUploads(TusStorage):
     @contextlib.asynccontextmanager
     async def lock(self, uid: str) -> AsyncIterator[None]:  # type: ignore[override]
         """Have an upload for oneself, or be refused (3)."""
+        with contextlib.ExitStack() as held:
+            if not held.enter_context(self._alone(uid)):
+                raise HTTPException(423, "expected one writer of an upload, got a second one", {"Retry-After": "1"})
+            self._busy.add(uid)
+            try:
+                info = await run_in_threadpool(self._read_info, uid, is_held=True)  # cuts off what a broken write left
+                if info is not None:
+                    await self.write_info(uid, info)
+                yield
+            except HTTPException:
+                self._pending.pop(uid, None)
+                raise
+            finally:
+                self._busy.discard(uid)
+
+    @contextlib.contextmanager
+    def _alone(self, uid: str) -> Iterator[bool]:
+        """Hold an upload among all processes; False: somebody has it. The lock goes with its process."""
         if uid in self._busy:
-            raise HTTPException(423, "expected one writer of an upload, got a second one", {"Retry-After": "1"})
-        info = await self.read_info(uid)  # cuts off what a broken write left
-        if info is not None:
-            await self.write_info(uid, info)
-        self._busy.add(uid)
+            yield False
+            return
         try:
-            yield
-        except HTTPException:
-            self._pending.pop(uid, None)
-            raise
+            file = os.open(self.path(uid), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield True  # there is nothing to be written to
+            return
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
         finally:
-            self._busy.discard(uid)
+            os.close(file)
+
+    def _is_idle(self, uid: str) -> bool:
+        with self._alone(uid) as is_alone:
+            return is_alone
 
     def make_room(self, prefix: str, *, limit: int) -> int:
         """Drop the uploads of one submission that are untouched for longest, until another one may begin (6).
@@ -189,7 +217,7 @@ class DurableUploads(TusStorage):
         own = [path for path in self._folder.glob(f"{prefix}*") if _NAME.fullmatch(path.name)]
         if len(own) < limit:
             return 0
-        idle = sorted((path for path in own if path.name not in self._busy), key=lambda path: path.stat().st_mtime)
+        idle = sorted((path for path in own if self._is_idle(path.name)), key=_touched_at)
         dropped = idle[: len(own) - limit + 1]
         for path in dropped:
             self.remove(path.name)
@@ -201,11 +229,18 @@ class DurableUploads(TusStorage):
         old = [
             path.name
             for path in self._folder.iterdir()
-            if _NAME.fullmatch(path.name) and path.name not in self._busy and path.stat().st_mtime < horizon
+            if _NAME.fullmatch(path.name) and _touched_at(path) < horizon and self._is_idle(path.name)
         ]
         for uid in old:
             self.remove(uid)
         return len(old)
+
+
+def _touched_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another process has done with it
+        return time.time()
 
 
 def uploads_router(storage: DurableUploads, *, max_bytes: int, days_to_keep: int) -> APIRouter:

@@ -10,13 +10,23 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["CAPTURE_BODY_BYTES", "CAPTURE_EVENTS", "EPCIS_PATH", "LIMIT_HEADERS", "is_capture_path", "standard_refusal"]
+__all__ = [
+    "CAPTURE_BODY_BYTES",
+    "CAPTURE_EVENTS",
+    "EPCIS_PATH",
+    "EPCIS_ROOT",
+    "LIMIT_HEADERS",
+    "is_capture_path",
+    "standard_refusal",
+]
 
 CAPTURE_EVENTS: Final = 10_000
 """Events of one capture at most."""
 CAPTURE_BODY_BYTES: Final = 16 << 20
 """Bytes of a document to be captured at most."""
 EPCIS_PATH: Final = re.compile(r"/api/v1/buildings/[^/]+/epcis(/.*)?")
+EPCIS_ROOT: Final = re.compile(r"/api/v1/buildings/[^/]{1,100}/epcis(?=/|$)")
+"""What addresses of the EPCIS routes begin with, no longer than can be quoted."""
 LIMIT_HEADERS: Final[Mapping[str, str]] = {
     "GS1-EPCIS-Capture-Limit": str(CAPTURE_EVENTS),
     "GS1-EPCIS-Capture-File-Size-Limit": str(CAPTURE_BODY_BYTES),

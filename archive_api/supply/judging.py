@@ -17,7 +17,7 @@ from archive_api.supply.parameters import microseconds
 from archive_api.supply.rows import EncodedRows, encode_rows
 from ledger.errors import MalformedError
 from ledger.supply.document import DocumentError, EpcisEvent, read_document, read_event
-from ledger.supply.mentions import mentions
+from ledger.supply.mentions import mentioned
 from ledger.supply.profile import check_profile, kind_of
 from ledger.supply.terms import KINDS_OF_STREAM
 from ledger.supply.times import instant
@@ -166,9 +166,9 @@ def _new_event(event: EpcisEvent, stream: str) -> NewEvent:
     given = record.get("eventID")
     is_declaration = event.is_declaration
     event_time = microseconds(instant(record["eventTime"]))
-    mentioned = tuple([(item.kind, item.thing) for item in mentions(record)])
+    named = mentioned(record)
     if len(event.canonical) > _MAX_INDEXED_BYTES or b"\\u0000" in event.canonical:
-        _require_short(record, mentioned)
+        _require_short(record, named)
     # A hash id as eventID that is not its event's own would keep the event that it belongs to out.
     is_key = given is not None and not is_declaration and (given == hash_id or not given.startswith("ni:"))
     return NewEvent(
@@ -189,7 +189,7 @@ def _new_event(event: EpcisEvent, stream: str) -> NewEvent:
         read_point=_place(record.get("readPoint")),
         biz_location=_place(record.get("bizLocation")),
         kind=None if kind is None else kind.value,
-        mentioned=mentioned,
+        mentioned=named,
         containment=containment_of(record, event_time),
     )
 

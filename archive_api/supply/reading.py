@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final
 
-from sqlalchemy import Row, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select
 from sqlmodel import Session, col
 
 from archive_api.errors import NotFoundError, TooLargeError
@@ -27,7 +27,7 @@ _MAX_COUNTED: Final = 200_000
 _MAX_PAGE_BYTES: Final = 8 << 20
 _SECONDS: Final = 5.0
 """What looking for one page may take: then it is as far as it came."""
-_EPC_KINDS: Final = ("child", "epc", "input", "output", "parent")
+_EPC_KINDS: Final = ("epc", "input", "output", "parent")
 _COLUMNS: Final = (
     col(SupplyEvent.id),
     col(SupplyEvent.body),
@@ -117,9 +117,7 @@ class EventReader:
     def epcs(self, *, after: str | None = None, limit: int = _BATCH) -> list[str]:
         """EPCs that occur, in order."""
         thing = col(SupplyMention.thing)
-        query = select(thing).where(
-            col(SupplyMention.stream_id) == self._stream_id, col(SupplyMention.kind).in_(_EPC_KINDS)
-        )
+        query = select(thing).where(col(SupplyMention.stream_id) == self._stream_id, _is_epc())
         return self._ordered(query.distinct(), thing, after=after, limit=limit)
 
     def has_epc(self, epc: str) -> bool:
@@ -127,7 +125,7 @@ class EventReader:
         query = select(col(SupplyMention.event_id)).where(
             col(SupplyMention.stream_id) == self._stream_id,
             col(SupplyMention.thing) == epc,
-            col(SupplyMention.kind).in_(_EPC_KINDS),
+            _is_epc(),
         )
         return self._session.scalar(query.limit(1)) is not None
 
@@ -201,6 +199,18 @@ class EventReader:
         if time is None:
             raise NotFoundError("expected a page of these events, got one after an event that is not there")
         return time, after
+
+
+def _is_epc() -> ColumnElement[bool]:
+    """Whether a mention is of an EPC, as MATCH_anyEPC means it: of a child, only the event tells whether it is a class.
+
+    In canonical JSON an item of `childEPCs` follows a bracket or a comma, and a class its member's colon.
+    """
+    body, quoted = col(SupplyEvent.body), literal('"').concat(col(SupplyMention.thing)).concat('"')
+    listed = or_(*(func.replace(body, literal(sign).concat(quoted), "") != body for sign in "[,"))
+    event = select(col(SupplyEvent.id)).where(col(SupplyEvent.id) == col(SupplyMention.event_id), listed)
+    kind = col(SupplyMention.kind)
+    return or_(kind.in_(_EPC_KINDS), and_(kind == "child", event.exists()))
 
 
 def _is_meant(query: EventQuery, body: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
+from fastapi import APIRouter, File, Query, Request, Response, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from archive_api.errors import TooLargeError
-from archive_api.guards import require_json
+from archive_api.guards import JSON_ONLY
+from archive_api.http import answered
 from archive_api.services import ServicesDep
 from archive_api.verification.service import VerificationService, digest_stream
 from ledger.evidence import MAX_BUNDLE_BYTES
@@ -81,32 +82,34 @@ def router() -> APIRouter:
     routes = APIRouter(tags=["verification"])
 
     @routes.post("/verification/file", response_model=VerificationOut)
-    def verify_file(file: FilePart, services: ServicesDep) -> dict[str, Any]:
+    def verify_file(file: FilePart, services: ServicesDep) -> Response:
         """Verify a file: its digests are computed, and the evidence of each match is verified. It is not kept."""
         digest = digest_stream(file.file)
         service = VerificationService(services)
         matches = service.digest(digest.sha256.hex(), file=digest)
-        return service.answer(
+        answer = service.answer(
             matches, sha256=digest.sha256.hex(), sm3=digest.sm3.hex(), cid=digest.cid, size=digest.size
         )
+        return answered(VerificationOut.model_validate(answer))
 
     @routes.post("/verification/digest", response_model=VerificationOut)
-    def verify_digest(body: DigestIn, services: ServicesDep) -> dict[str, Any]:
+    def verify_digest(body: DigestIn, services: ServicesDep) -> Response:
         """Verify the evidence of the documents with this SHA-256."""
         service = VerificationService(services)
-        return service.answer(service.digest(body.sha256), sha256=body.sha256)
+        answer = service.answer(service.digest(body.sha256), sha256=body.sha256)
+        return answered(VerificationOut.model_validate(answer))
 
     @routes.post(
         "/verification/bundle",
         response_model=ReportOut,
         openapi_extra=_BUNDLE_BODY,
-        dependencies=[Depends(require_json)],
+        dependencies=[JSON_ONLY],
     )
     async def verify_bundle(
         request: Request,
         services: ServicesDep,
         require_anchor: Annotated[Literal["attested", "observed", "proved"], Query()] = "attested",
-    ) -> dict[str, Any]:
+    ) -> Response:
         """Verify an evidence bundle with the server's trust file and node; better do it yourself with yours."""
         body = bytearray()
         async for piece in request.stream():
@@ -114,7 +117,11 @@ def router() -> APIRouter:
             if len(body) > MAX_BUNDLE_BYTES:
                 raise TooLargeError(f"expected a bundle of at most {MAX_BUNDLE_BYTES} bytes, got more")
         required = AnchorLevel[require_anchor.upper()]
-        report = await run_in_threadpool(VerificationService(services).bundle, bytes(body), required=required)
-        return report.to_json()
+
+        def verified() -> Response:
+            report = VerificationService(services).bundle(bytes(body), required=required)
+            return answered(ReportOut.model_validate(report.to_json()))
+
+        return await run_in_threadpool(verified)
 
     return routes

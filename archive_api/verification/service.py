@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -17,8 +16,10 @@ from archive_api.services import Services
 from archive_api.submissions.models import EntryRow
 from ledger import errors as ledger_errors
 from ledger.cid import FileCid
+from ledger.cli.seals import RememberingSeals
 from ledger.cli.verify import verify_evidence
 from ledger.report import AnchorLevel, Outcome, VerificationReport
+from ledger.sm3 import new_sm3
 from ledger.verify import FileDigest
 
 __all__ = ["Match", "VerificationService", "digest_stream"]
@@ -27,6 +28,7 @@ _LOG = logging.getLogger(__name__)
 _DAMAGED = (MismatchError, NotFoundError, ledger_errors.MismatchError, ledger_errors.NotFoundError)
 _PIECE_BYTES = 1 << 20
 _MATCHES = 20
+_SEALS = RememberingSeals()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ class VerificationService:
             file=file,
             chain=self._services.chain,
             required_level=required,
+            seals=_SEALS,
         )
 
     def digest(self, sha256: str, *, file: FileDigest | None = None) -> tuple[Match, ...]:
@@ -108,7 +111,7 @@ class VerificationService:
 
 def digest_stream(stream: BinaryIO) -> FileDigest:
     """Compute all digests of a file in one pass, in constant memory."""
-    hasher, sm3 = FileCid(), hashlib.new("sm3")
+    hasher, sm3 = FileCid(), new_sm3()
     while piece := stream.read(_PIECE_BYTES):
         hasher.update(piece)
         sm3.update(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,6 +51,7 @@ __all__ = [
 ]
 
 BEIJING_OFFSET = timedelta(hours=8)
+_UTC_TIME = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _BEST_FIRST = ("passed", "indeterminate", "failed")
 _FACTS = (
     "title",
@@ -174,7 +176,7 @@ def statement_values(message: Mapping[str, Any]) -> tuple[tuple[str, str | None]
 
 
 def events(submission: SubmissionOut, verdicts: Mapping[str, SealVerdict]) -> tuple[EventView, ...]:
-    """The history of a submission, oldest first; times of seals are the signers' claims."""
+    """The history of a submission, oldest first; times of seals and decisions are the signers' claims."""
     found = [EventView(kind="created", at=submission.created_at)]
     for withdrawal in submission.withdrawals:
         found.append(
@@ -186,6 +188,9 @@ def events(submission: SubmissionOut, verdicts: Mapping[str, SealVerdict]) -> tu
     anchored = _unix(submission.anchor.block_time) if submission.anchor else None
     if anchored is not None:
         found.append(EventView(kind="anchored", at=anchored))
+    decision = submission.decision
+    if decision is not None and decision.status != "refused":
+        found.append(EventView(kind=decision.kind, at=fields.utc_time(decision.signing_time, "decision.signing_time")))
     return tuple(sorted(found, key=lambda event: event.at))
 
 
@@ -246,7 +251,13 @@ def _party_verdicts(parties: Sequence[PartyVerdict], serials: Mapping[bytes, str
 
 
 def _sentence(finding: Finding) -> Sentence:
-    return Sentence(code=finding.reason, zh=finding.zh, en=finding.en)
+    """Why, its times in Beijing time like all others of the page."""
+    zh, en = (_UTC_TIME.sub(_in_beijing, text) for text in (finding.zh, finding.en))
+    return Sentence(code=finding.reason, zh=zh, en=en)
+
+
+def _in_beijing(found: re.Match[str]) -> str:
+    return f"{fields.utc_time(found[0], 'time') + BEIJING_OFFSET:%Y-%m-%d %H:%M:%S}"
 
 
 def verdict_page(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from cryptography.hazmat.primitives import hashes
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
@@ -20,6 +19,7 @@ from archive_api.errors import MalformedError, TooLargeError
 from archive_api.web.views import CheckedFile
 from ledger.cid import FileCid
 from ledger.evidence import MAX_BUNDLE_BYTES
+from ledger.sm3 import new_sm3
 
 __all__ = ["MAX_FILES", "Upload", "read_uploads"]
 
@@ -44,7 +44,7 @@ class _FilePart:
     def __init__(self, name: str) -> None:
         self._name = name
         self._size = 0
-        self._sm3 = hashes.Hash(hashes.SM3())
+        self._sm3 = new_sm3()
         self._cid = FileCid()
         self._head = bytearray()
 
@@ -68,7 +68,7 @@ class _FilePart:
             name=self._name,
             size=self._size,
             sha256=content.sha256.hex(),
-            sm3=self._sm3.finalize().hex(),
+            sm3=self._sm3.digest().hex(),
             cid=str(content.cid),
         )
         return Upload(file, bytes(self._head) if self._size <= MAX_BUNDLE_BYTES else None)

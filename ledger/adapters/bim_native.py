@@ -13,8 +13,7 @@ import os
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -22,6 +21,7 @@ from typing import Final
 from ledger.bim.reference import ReferenceKernel
 from ledger.bim.scan import FingerprintKernel, ModelScan, Step
 from ledger.bim.schema import Aspect, EntityRule, SchemaTable, table_for
+from ledger.buffers import address_of
 from ledger.errors import MalformedError, NotFoundError
 
 __all__ = ["KERNEL_VARIABLE", "LIBRARY", "SOURCES", "NativeKernel", "best_kernel", "scan_digest", "source_digest"]
@@ -81,35 +81,6 @@ class _Result(ctypes.Structure):
     )
 
 
-class _Buffer(ctypes.Structure):
-    """Py_buffer: ctypes itself gives no address of a memory that can't be written."""
-
-    _fields_ = (
-        ("buf", ctypes.c_void_p),
-        ("obj", ctypes.c_void_p),
-        ("len", ctypes.c_ssize_t),
-        ("itemsize", ctypes.c_ssize_t),
-        ("readonly", ctypes.c_int),
-        ("ndim", ctypes.c_int),
-        ("format", ctypes.c_void_p),
-        ("shape", ctypes.c_void_p),
-        ("strides", ctypes.c_void_p),
-        ("suboffsets", ctypes.c_void_p),
-        ("internal", ctypes.c_void_p),
-    )
-
-
-@contextmanager
-def _address(step: Step) -> Iterator[tuple[int | None, int]]:
-    """Address and length of bytes that stay where they are meanwhile."""
-    view = _Buffer()
-    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(step), ctypes.byref(view), 0)
-    try:
-        yield view.buf, view.len
-    finally:
-        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(view))
-
-
 class NativeKernel:
     """A `FingerprintKernel` in C. It lets other threads run meanwhile.
 
@@ -138,7 +109,7 @@ class NativeKernel:
     def scan(self, step: Step, *, renames: Mapping[str, str] | None = None) -> ModelScan:
         """Digest a model; see `FingerprintKernel.scan`."""
         result = _Result()
-        with _address(step) as (address, length):
+        with address_of(step) as (address, length):
             try:
                 self._library.yunshang_bim_header(address, length, _pages(), ctypes.byref(result))
                 _refuse(result, step)

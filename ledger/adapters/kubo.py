@@ -18,13 +18,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 from ledger.adapters.kubo_node import PIN_BUNDLE, KuboNode
 from ledger.cid import CODEC_DAG_PB, Buffer, Cid, Tree, build_directory
 from ledger.errors import LedgerError, MalformedError, MismatchError, NotFoundError, PolicyError, TransportError
-from ledger.ports.blobs import BLOCK_BYTES_LIMIT, BlobStore
+from ledger.ports.blobs import BLOCK_BYTES_LIMIT, BlobStore, BlockCopy
 from ledger.unixfs import decode_node
 
 __all__ = ["KuboStore"]
@@ -293,6 +294,41 @@ class KuboStore(BlobStore):
                 made[node.address] += len(missing)
         return made
 
+    # Each node by itself
+
+    @property
+    def replicas(self) -> int:
+        """How many nodes must have a block."""
+        return self._replicas
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Those of the nodes."""
+        return [node.address for node in self.nodes]
+
+    def cids_at(self, node: str) -> Iterator[Cid]:
+        """See `ReplicatedStore.cids_at`."""
+        return self._at(node).pins(roots_only=False)
+
+    def copies(self, cid: Cid) -> Sequence[BlockCopy]:
+        """See `ReplicatedStore.copies`."""
+        return list(self._pinners.map(lambda node: _copy_of(node, cid), self.nodes))
+
+    def mend(self, node: str, blocks: Mapping[Cid, bytes], *, drop_damaged: bool) -> None:
+        """See `ReplicatedStore.mend`."""
+        mended = self._at(node)
+        if drop_damaged:
+            mended.drop_damaged(seconds=_LEVEL_SECONDS)
+        for cid in blocks:
+            with suppress(NotFoundError, MismatchError):
+                mended.get_block(cid)  # so that it learns that it has it no more: else it would not write it
+        mended.put_blocks(list(blocks.items()))
+        for cid in blocks:
+            mended.get_block(cid)
+
+    def _at(self, address: str) -> KuboNode:
+        return next(node for node in self.nodes if node.address == address)
+
     # Reading
 
     def get_block(self, cid: Cid) -> bytes:
@@ -378,6 +414,18 @@ class KuboStore(BlobStore):
         self._resting.pop(node.address, None)
         if self.troubles.pop(node.address, None) is not None:
             _log.warning("IPFS node %s answers again; what it missed is not pinned there", node.address)
+
+
+def _copy_of(node: KuboNode, cid: Cid) -> BlockCopy:
+    try:
+        data = node.read_block(cid)
+    except NotFoundError as error:
+        return BlockCopy(node.address, None, "missing_block", str(error))
+    except TransportError as error:
+        return BlockCopy(node.address, None, "unreachable", str(error))
+    if Cid.of(data, codec=cid.codec) == cid:
+        return BlockCopy(node.address, data, "", "")
+    return BlockCopy(node.address, data, "damaged_block", f"expected the bytes of the CID, got {len(data)} others")
 
 
 def _bundled(tops: Sequence[Cid], sizes: Mapping[Cid, int]) -> tuple[Sequence[Cid], Sequence[tuple[Cid, bytes]]]:

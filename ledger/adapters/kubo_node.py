@@ -9,7 +9,7 @@ import io
 import ipaddress
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -20,8 +20,9 @@ import ipfshttpclient
 from ipfshttpclient import exceptions, multipart
 from ipfshttpclient.client import base, block, pin
 
+from ledger.adapters.block_archive import block_archive
 from ledger.adapters.kubo_address import kubo_address
-from ledger.cid import CODEC_DAG_PB, CODEC_RAW, Cid, parse_cid
+from ledger.cid import Cid, parse_cid
 from ledger.errors import MalformedError, MismatchError, NotFoundError, PolicyError, TransportError
 
 __all__ = ["PIN_BUNDLE", "KuboNode"]
@@ -29,25 +30,24 @@ __all__ = ["PIN_BUNDLE", "KuboNode"]
 PIN_BUNDLE: Final = "yunshang-bundle"
 """The name of pins of directories that only keep others pinned."""
 
-_CODECS: Final = {CODEC_RAW: "raw", CODEC_DAG_PB: "dag-pb"}
 _PIECE_BYTES: Final = 1 << 20
 _ARGUMENTS: Final = 100  # of 59 characters each, in a request's query
 _MISSING: Final = ("could not find", "not found", "merkledag: not found")
 _NOT_PINNED: Final = "is not pinned"
+_OTHER_CID: Final = "mismatch in content integrity"
 _FULL: Final = ("no space left", "disk quota", "storagemax")
 
 
 class _Blocks(block.Section):  # type: ignore[misc]
     """Blocks, many in one request; the library's own `put` takes one."""
 
-    def put_many(self, blocks: Iterable[bytes], codec: str, **details: Any) -> list[dict[str, Any]]:
-        body, headers = multipart.stream_files(
-            [io.BytesIO(data) for data in blocks],  # not iterated twice
-            chunk_size=_PIECE_BYTES,
-        )
-        options = {"cid-codec": codec, "mhtype": "sha2-256", "pin": "false"}
+    def put_many(self, archive: bytes, **details: Any) -> list[dict[str, Any]]:
+        """Import an archive of blocks (CAR): the node writes and syncs them together, as `ipfs add` has it do, where
+        `/block/put` syncs one after the other."""
+        body, headers = multipart.stream_files([io.BytesIO(archive)], chunk_size=_PIECE_BYTES)
+        options = {"pin-roots": "false", "stats": "true", "fast-provide-root": "false"}
         answer: list[dict[str, Any]] = self._client.request(
-            "/block/put", decoder="json", data=body, headers=headers, opts=options, **details
+            "/dag/import", decoder="json", data=body, headers=headers, opts=options, **details
         )
         return answer
 
@@ -120,28 +120,21 @@ class KuboNode:
             )
 
     def put_blocks(self, blocks: Sequence[tuple[Cid, bytes]]) -> None:
-        """Store blocks, and compare the node's CID of each with ours.
+        """Store blocks; the node compares each with its CID.
 
         Raises:
-            MismatchError: the node computes another CID (code `ipfs_cid`).
+            MismatchError: the node computes another CID of one (code `ipfs_cid`).
             TransportError: they could not be stored.
         """
-        for codec, name in _CODECS.items():
-            group = [(cid, data) for cid, data in blocks if cid.codec == codec]
-            if not group:
-                continue
-            with self._translated():
-                answer = self._client.block.put_many([data for _, data in group], name)
-            keys = [str(item.get("Key")) for item in answer]
-            for (cid, _), key in zip(group, keys, strict=False):
-                if key != str(cid):
-                    raise MismatchError(
-                        f"expected the node to store {cid}, got {key}", code="ipfs_cid", where=self.address
-                    )
-            if len(keys) != len(group):
-                raise TransportError(
-                    f"expected {len(group)} blocks to be stored, got {len(keys)}", code="ipfs", where=self.address
-                )
+        if not blocks:
+            return
+        with self._translated():
+            answer = self._client.block.put_many(block_archive(blocks))
+        taken = sum(item["Stats"]["BlockCount"] for item in answer if item.get("Stats"))
+        if taken != len(blocks):
+            raise TransportError(
+                f"expected the node to store {len(blocks)} blocks, got {taken}", code="ipfs_refused", where=self.address
+            )
 
     def get_block(self, cid: Cid) -> bytes:
         """Return a block's bytes after comparing them with the CID.
@@ -151,8 +144,7 @@ class KuboNode:
             MismatchError: its bytes are others (code `damaged_block`).
             TransportError: no answer.
         """
-        with self._translated(cid):
-            data = bytes(self._client.block.get(str(cid), offline=True))
+        data = self.read_block(cid)
         if Cid.of(data, codec=cid.codec) != cid:
             raise MismatchError(
                 f"expected the bytes of the CID, got others from {self.address}",
@@ -160,6 +152,36 @@ class KuboNode:
                 where=str(cid),
             )
         return data
+
+    def read_block(self, cid: Cid) -> bytes:
+        """Return what this node has under a CID, whatever it is: for whoever looks at what is wrong with it.
+
+        Raises:
+            NotFoundError: this node does not have it.
+            TransportError: no answer.
+        """
+        with self._translated(cid):
+            return bytes(self._client.block.get(str(cid), offline=True))
+
+    def drop_damaged(self, *, seconds: float) -> None:
+        """Have the node read all its blocks, and drop those whose bytes are not those of their CID.
+
+        A block that is there already, damaged or not, is not written again by this node.
+
+        Args:
+            seconds: how long it may be silent.
+
+        Raises:
+            TransportError: no answer, or one could not be dropped.
+        """
+        options = {"drop": "true"}
+        verify = self._client._client.request
+        with (
+            self._translated(),
+            verify("/repo/verify", decoder="json", stream=True, opts=options, timeout=seconds) as told,
+        ):
+            for _ in told:
+                pass
 
     def has(self, cid: Cid) -> bool:
         """Return whether this node has the block.
@@ -240,8 +262,12 @@ class KuboNode:
                 where=self.address,
             ) from error
 
-    def _refusal(self, text: str, cid: Cid | None) -> NotFoundError | TransportError:
+    def _refusal(self, text: str, cid: Cid | None) -> NotFoundError | MismatchError | TransportError:
         lowered = text.lower()
+        if _OTHER_CID in lowered:
+            return MismatchError(
+                f"expected the node to compute our CIDs, got: {text[:300]}", code="ipfs_cid", where=self.address
+            )
         if cid is not None and any(words in lowered for words in _MISSING):
             return NotFoundError(f"expected the block on {self.address}, got nothing", where=str(cid))
         if any(words in lowered for words in _FULL):

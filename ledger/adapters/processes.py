@@ -1,23 +1,27 @@
-"""Finding the node's program and port, and recognising a process again after a restart."""
+"""Finding the node's program and free ports, and recognising a process again after a restart."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import random
 import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from ledger.errors import NotFoundError, TransportError
 
-__all__ = ["dying_with_parent", "find_anvil", "free_port", "kill_recorded", "process_record"]
+__all__ = ["dying_with_parent", "find_anvil", "free_port", "free_ports", "kill_recorded", "process_record"]
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _KILL_WAIT_SECONDS = 10.0
+_OUTGOING_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_FIRST_PORT, _PORTS = 10_240, 65_536
 _START_TIME_FIELD = 22  # of /proc/<pid>/stat, clock ticks since boot; see proc_pid_stat(5)
 
 # A child that outlives a killed parent would hold port and state; the kernel kills it instead (Linux). The signal is
@@ -58,11 +62,37 @@ def find_anvil(path: Path | None = None) -> Path:
 
 
 def free_port(host: str) -> int:
-    """Return a TCP port of this host that was free just now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a TCP port of this host that was free just now; see `free_ports`."""
+    return free_ports(1, host)[0]
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Return so many TCP ports of a host that were free just now, all different.
+
+    None of those that the system gives to outgoing connections, as far as there are others: one of these may be taken
+    before the port is used, or while what listens there is stopped.
+    """
+    candidates = _lasting_ports()
+    random.SystemRandom().shuffle(candidates)
+    with ExitStack() as stack:
+        found: list[int] = []
+        for port in (*candidates, *[0] * count):  # 0: any
+            if len(found) == count:
+                break
+            probe = stack.enter_context(socket.socket())
+            with suppress(OSError):  # somebody has it
+                probe.bind((host, port))
+                found.append(probe.getsockname()[1])
+        return found
+
+
+def _lasting_ports() -> list[int]:
+    """The ports that no outgoing connection gets, without those that servers usually have."""
+    try:
+        first, last = map(int, _OUTGOING_PORTS.read_text("ascii").split())
+    except (OSError, ValueError):
+        return []
+    return [port for port in range(_FIRST_PORT, _PORTS) if not first <= port <= last]
 
 
 def process_record(pid: int, port: int) -> bytes:

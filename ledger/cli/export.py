@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ledger.cli.beside import beside
 from ledger.cli.seals import CadesSeals, load_roots
 from ledger.errors import NotFoundError, PolicyError, TransportError
 from ledger.evidence import MAX_BUNDLE_BYTES, EvidenceBundle
@@ -79,8 +79,8 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> list[Path]:
                     "expected a new file, got one with other content", code="file_exists", where=str(target)
                 )
         directory.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
-        staging.chmod(0o755)
+        staging = beside(directory, "new")
+        staging.mkdir()
         for name, content in files.items():
             _write_synced(staging / name, content)
         if directory.exists() and any(directory.iterdir()):

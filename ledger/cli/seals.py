@@ -21,7 +21,7 @@ from signing.timestamp_form import load_certificate
 from signing.timestamps import check_timestamp
 from signing.verification import StatusEvidence, check_seal
 
-__all__ = ["CadesSeals", "check_archive_certificates", "check_timestamp_authorities", "load_roots"]
+__all__ = ["CadesSeals", "RememberingSeals", "check_archive_certificates", "check_timestamp_authorities", "load_roots"]
 
 
 @lru_cache(maxsize=16)
@@ -135,3 +135,52 @@ class CadesSeals:
             return rebuild_cms(payload, SealValue(seal.signing_time, seal.signature, certificate_der))
         except SigningError as error:
             raise MalformedError(str(error), code=error.code, where=f"seal-{seal.role}") from error
+
+
+class RememberingSeals(CadesSeals):
+    """The same for a server, which meets the five seals of a submission again with each of its documents.
+
+    A seal's or timestamp's verdict follows from the arguments and from nothing else: payload, signature, certificate,
+    issuer's word, roots and times are all among them. So the same arguments have the same verdict for ever, and it is
+    remembered under the whole of them, the bytes themselves. What may change, such as what the chain says of a
+    certificate, is no argument, and `ledger.levels` asks for it each time.
+
+    Args:
+        size: how many verdicts are remembered.
+    """
+
+    def __init__(self, size: int = 2048) -> None:
+        self._seals = lru_cache(maxsize=size)(super().check)
+        self._timestamps = lru_cache(maxsize=size)(super().check_timestamp)
+
+    def check(
+        self,
+        payload: bytes,
+        seal: Seal,
+        certificate_der: bytes,
+        *,
+        roots: Iterable[bytes],
+        organisation: str,
+        organisation_name: str | None,
+        at: datetime,
+        status: RevocationStatus | None = None,
+        asks_status: bool = False,
+    ) -> SealCheck:
+        """See `CadesSeals.check`."""
+        return self._seals(
+            payload,
+            seal,
+            certificate_der,
+            roots=tuple(roots),
+            organisation=organisation,
+            organisation_name=organisation_name,
+            at=at,
+            status=status,
+            asks_status=asks_status,
+        )
+
+    def check_timestamp(
+        self, token: bytes, signatures: Iterable[bytes], *, authorities: Iterable[bytes]
+    ) -> TimestampCheck:
+        """See `CadesSeals.check_timestamp`."""
+        return self._timestamps(token, tuple(signatures), authorities=tuple(authorities))

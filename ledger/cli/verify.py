@@ -12,8 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from cryptography.hazmat.primitives import hashes
-
 from ledger.cid import FileCid
 from ledger.cli.export import read_input
 from ledger.cli.seals import CadesSeals, check_archive_certificates, check_timestamp_authorities, load_roots
@@ -22,6 +20,7 @@ from ledger.levels import ChainWitness
 from ledger.record_evidence import is_record_evidence
 from ledger.record_verify import HeadWitness, NameEvent, verify_record
 from ledger.report import AnchorLevel, Finding, Outcome, VerificationReport
+from ledger.sm3 import new_sm3
 from ledger.trust import TrustFile
 from ledger.verify import FileDigest, unchecked, verify_bundle
 
@@ -130,6 +129,7 @@ def verify_evidence(
     file: FileDigest | None = None,
     chain: EvidenceWitness | None = None,
     required_level: AnchorLevel = AnchorLevel.ATTESTED,
+    seals: CadesSeals | None = None,
 ) -> VerificationReport:
     """Verify the evidence of a document or of a record, whichever it is.
 
@@ -140,8 +140,9 @@ def verify_evidence(
         file: digests of the document at hand, or None; with a record there is nothing to compare it with.
         chain: the verifier's own node, or None.
         required_level: the anchor level asked for.
+        seals: judges seals, such as one that remembers; None: a new one.
     """
-    seals = CadesSeals()
+    seals = seals or CadesSeals()
     if not is_record_evidence(bundle):
         return verify_bundle(
             bundle, trust, seal_checker=seals, now=now, file=file, chain=chain, required_level=required_level
@@ -165,7 +166,7 @@ def digest_file(path: Path) -> FileDigest:
     Raises:
         TransportError: it can't be read.
     """
-    cid, sm3 = FileCid(), hashes.Hash(hashes.SM3())
+    cid, sm3 = FileCid(), new_sm3()
     try:
         with path.open("rb", buffering=0) as stream:
             while piece := stream.read(_PIECE_BYTES):
@@ -174,7 +175,7 @@ def digest_file(path: Path) -> FileDigest:
     except OSError as error:
         raise TransportError(f"expected a readable file, got {error.strerror}", where=str(path)) from error
     content = cid.finish()
-    return FileDigest(content.size, content.sha256, sm3.finalize(), str(content.cid))
+    return FileDigest(content.size, content.sha256, sm3.digest(), str(content.cid))
 
 
 def event_namer() -> NameEvent | None:

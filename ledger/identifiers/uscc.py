@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ledger.errors import MalformedError
@@ -10,6 +11,7 @@ __all__ = ["ALPHABET", "check_digit", "validate_uscc"]
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _VALUES = {sign: value for value, sign in enumerate(ALPHABET)}
+_FORM = re.compile(f"[{ALPHABET}]{{18}}")
 _WEIGHTS = tuple(pow(3, position, 31) for position in range(17))
 
 
@@ -48,7 +50,7 @@ def validate_uscc(code: Any, where: str = "") -> str:
     Raises:
         MalformedError: `organisation_code` for the form, `check_digit` for the last sign.
     """
-    if not isinstance(code, str) or len(code) != 18 or not all(sign in _VALUES for sign in code):
+    if not isinstance(code, str) or not _FORM.fullmatch(code):
         raise MalformedError(
             f"expected an organisation code of 18 signs of {ALPHABET}, got {code!r}",
             code="organisation_code",

@@ -163,7 +163,6 @@ class _Reading:
         self.facts: list[Any] = []
         self.tile_roots: list[bytes] = []
         self._heads = list(heads)
-        self._good = 0
         self._differing: list[int] = []
 
     def take(self, checked: _Checked) -> None:
@@ -194,7 +193,6 @@ class _Reading:
     def _compare(self, head: KnownHead, entries: Frontier, tiles: Frontier) -> None:
         if entries.root == head.root:
             self.confirmed.append(head)
-            self._good = max(self._good, head.size)
             return
         text = f"expected the root of the head {head.source} over {head.size} entries, got another"
         if tiles.root == head.root:
@@ -202,7 +200,9 @@ class _Reading:
             found = min((index for index in self._differing if index < head.size), default=None)
             self.findings.append(Finding("entry_altered", text, index=found))
         else:
-            self.findings.append(Finding("history_rewritten", text, index=self._good, last_index=head.size - 1))
+            # Behind the last smaller head that agrees. One of this size may be a rewritten log's own.
+            good = max((known.size for known in self.confirmed if known.size < head.size), default=0)
+            self.findings.append(Finding("history_rewritten", text, index=good, last_index=head.size - 1))
 
 
 def _grown(frontier: Frontier, leaves: bytes) -> Frontier:

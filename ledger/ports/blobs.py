@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import RawIOBase
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 from ledger.cid import BlockSink, Buffer, Cid, FileCid, FileContent
 from ledger.dag import BlobReader, list_directory, resolve
 
-__all__ = ["BLOCK_BYTES_LIMIT", "BlobStore"]
+__all__ = ["BLOCK_BYTES_LIMIT", "BlobStore", "BlockCopy", "ReplicatedStore"]
 
 BLOCK_BYTES_LIMIT: Final = 2 << 20
 """The largest block a store takes: what IPFS nodes exchange."""
@@ -110,3 +111,65 @@ class BlobStore(Protocol):
     def list(self, cid: Cid) -> Iterator[tuple[str, Cid]]:
         """Yield name and CID of each entry of a directory."""
         return list_directory(self.get_block, cid)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockCopy:
+    """A block as one node of several has it.
+
+    Attributes:
+        node: the node's address.
+        block: the bytes that it gave, whole or not; None: it has none, or gave no answer.
+        code: empty: they are those of the CID; `damaged_block`: they are others; `missing_block`: it has none;
+            `unreachable`: it did not answer.
+        detail: what was met; empty where the copy is whole.
+    """
+
+    node: str
+    block: bytes | None
+    code: str
+    detail: str
+
+
+@runtime_checkable
+class ReplicatedStore(Protocol):
+    """A store that keeps each block on several nodes, and lets one look at each of them."""
+
+    @property
+    def replicas(self) -> int:
+        """How many nodes must have a block."""
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Those of the nodes."""
+
+    def cids_at(self, node: str) -> Iterator[Cid]:
+        """Yield the CID of every block that one node says it keeps.
+
+        Raises:
+            TransportError: it does not answer, or can't tell.
+        """
+
+    def copies(self, cid: Cid) -> Sequence[BlockCopy]:
+        """Return what each node has of a block, in the order of the nodes."""
+
+    def mend(self, node: str, blocks: Mapping[Cid, bytes], *, drop_damaged: bool) -> None:
+        """Put whole blocks on one node, and read them from it again.
+
+        Args:
+            node: its address.
+            blocks: whole blocks by CID.
+            drop_damaged: have the node drop every damaged block that it has first: it doesn't write over them. Which
+                are not in `blocks` are lost.
+
+        Raises:
+            LedgerError: the node does not have them whole afterwards.
+        """
+
+    def level(self) -> Mapping[str, int]:
+        """Have every node keep what any of them has; returns how much each lacked, by its address.
+
+        Raises:
+            NotFoundError: a block is on no node.
+            TransportError: a node does not answer.
+        """

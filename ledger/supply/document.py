@@ -5,12 +5,12 @@ Pure: no clock, no network; resources of installed packages are read. Source: do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from ledger.canonical import canonical_record, parse_record
+from ledger.canonical import canonical_plain, canonical_record, parse_plain_record
 from ledger.capture import MAX_RECORD_BYTES, MAX_RECORDS_BYTES
 from ledger.errors import MalformedError
 from ledger.supply.aggregation import cyclic_event
@@ -106,15 +106,16 @@ def read_document(data: bytes, *, media_type: str | None = None, max_events: int
     if kind == "application/xml":
         from ledger.supply.xml_reader import read_xml
 
-        document = read_xml(data, max_events=max_events)
+        source = _Source(read_xml(data, max_events=max_events), canonical_record, None)
     else:
         if data.count(b",") + data.count(b"[") + data.count(b"{") > _MAX_VALUES:
             raise _refusal("", "too_large", f"expected at most {_MAX_VALUES} values, got more")
         try:
-            document = parse_record(data)
+            document, is_plain = parse_plain_record(data)
         except MalformedError as error:
             raise _refusal("", error.code, str(error)) from error
-    return _read(document, kind, max_events)
+        source = _Source(document, canonical_plain if is_plain else canonical_record, _context_names(data))
+    return _read(source, kind, max_events)
 
 
 def read_event(data: bytes, *, media_type: str | None = None) -> EpcisEvent:
@@ -173,7 +174,28 @@ def _kind(data: bytes, media_type: str | None) -> str:
 _LD_JSON: Final = "application/ld+json"
 
 
-def _read(document: Any, media_type: str, max_events: int) -> EpcisDocument:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What was parsed, and what is known of it without looking through it again.
+
+    Attributes:
+        document: JSON.
+        write: makes canonical bytes of its parts.
+        context_names: how often a context may be named in it, at most; None: not known.
+    """
+
+    document: Any
+    write: Callable[[Any], bytes]
+    context_names: int | None
+
+
+def _context_names(data: bytes) -> int | None:
+    # An escape may spell the name too.
+    return None if b"\\u" in data or b'"@xmlns' in data else data.count(b'"@context"')
+
+
+def _read(source: _Source, media_type: str, max_events: int) -> EpcisDocument:
+    document = source.document
     if not isinstance(document, dict):
         raise _refusal("", "schema_type", f"expected an object, got {type(document).__name__}")
     bare = document.get("type") in EVENT_TYPES
@@ -185,6 +207,8 @@ def _read(document: Any, media_type: str, max_events: int) -> EpcisDocument:
     # Where every event brings a context, the document's alone need not be one.
     own = bare or all("@context" in event for event in events)
     context = None if own else merged_context((outer, "/@context"))
+    named = sum(["@context" in event for event in events]) + (outer is not None)
+    may_nest = source.context_names != named
     newest: tuple[Any, EventContext] | None = None  # neighbours mostly bring the same context
     made: list[EpcisEvent] = []
     findings: list[DocumentFinding] = []
@@ -196,9 +220,9 @@ def _read(document: Any, media_type: str, max_events: int) -> EpcisDocument:
             if inner is not None or context is None:
                 if newest is None or newest[0] != inner:
                     newest = inner, merged_context((outer, "/@context"), (inner, f"{pointer}/@context"))
-                made.append(_event(event, context=newest[1], pointer=pointer))
+                made.append(_event(event, newest[1], pointer, source.write, may_nest=may_nest))
             else:
-                made.append(_event(event, context=context, pointer=pointer))
+                made.append(_event(event, context, pointer, source.write, may_nest=may_nest))
             total += len(made[-1].canonical) + 1
         except DocumentError as error:
             findings += error.findings
@@ -254,11 +278,15 @@ def _unknown_types(events: Sequence[Any], *, bare: bool) -> list[DocumentFinding
     return found[:_MAX_FINDINGS]
 
 
-def _event(event: Mapping[str, Any], *, context: EventContext, pointer: str) -> EpcisEvent:
+def _event(
+    event: Mapping[str, Any], context: EventContext, pointer: str, write: Callable[[Any], bytes], *, may_nest: bool
+) -> EpcisEvent:
     _check_event(event, pointer)
+    if may_nest:
+        _refuse_nested_context(event, pointer)
     record = {name: value for name, value in event.items() if name != "recordTime"}
     record["@context"] = list(context.members)
-    canonical = canonical_record(record)
+    canonical = write(record)
     if len(canonical) > MAX_RECORD_BYTES:
         text = f"expected an event of at most {MAX_RECORD_BYTES} bytes, got {len(canonical)}"
         raise _refusal(pointer, "record_too_large", text)
@@ -282,6 +310,9 @@ def _check_event(event: Mapping[str, Any], pointer: str) -> None:
             if element.get("quantity", 0) < 0:
                 text = "expected a quantity of zero or more, got a negative one"
                 raise _refusal(f"{pointer}/{name}/{index}/quantity", "quantity_negative", text)
+
+
+def _refuse_nested_context(event: Mapping[str, Any], pointer: str) -> None:
     for name, value in event.items():
         kind = type(value)
         if (kind is dict or kind is list) and name != "@context":

@@ -7,7 +7,7 @@ Much is the reference's own reading of CBV 2.0 section 8.9 and is kept as it is,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
@@ -42,7 +42,7 @@ def pre_hash(event: Mapping[str, Any], context: EventContext) -> str:
     """Write the text that is hashed; arguments and errors as for `event_hash`."""
     found: set[str] = set()
     collect_vocabulary(context.scope, event, found)
-    reading = Reading(_words(found) if found else {}, context.namespaces)
+    reading = _reading(frozenset(found), context)
     said = reading.said
     placed: list[tuple[int, str]] = []
     left: list[str] = []
@@ -61,8 +61,9 @@ def pre_hash(event: Mapping[str, Any], context: EventContext) -> str:
             text, nodes = in_order(reading.corrected(reading.children({name: value})), EVENT_ORDER, whole=True)
             placed.append((EVENT_ORDER[name][0], text))
             left += [generic([node]) for node in nodes]
-        elif type(value) is str and ":" in name and name[-4:] != "List":
-            left.append(reading.name(name) + said(value))
+        elif ":" in name and name[-4:] != "List" and (texts := _own_texts(value)) is not None:
+            own = reading.name(name)
+            left += [own + said(text) for text in texts]
         else:
             others[name] = value
     if others:
@@ -153,7 +154,36 @@ _QUICK: Final[Mapping[str, Callable[[str, Any, _Said], str | None]]] = {
 }
 
 
-def _words(found: set[str]) -> dict[str, str]:
+def _own_texts(value: Any) -> Sequence[str] | None:
+    """The texts that a member of one's own holds and nothing else, or None."""
+    if type(value) is str:
+        return (value,)
+    if type(value) is not list:
+        return None
+    for member in value:
+        if type(member) is not str:
+            return None
+    return value
+
+
+_READINGS: Final[dict[tuple[int, frozenset[str]], tuple[EventContext, Reading]]] = {}
+"""What words mean in events of one context with one vocabulary. The context is kept with it, so that its number stays
+its own."""
+_MAX_READINGS: Final = 32
+
+
+def _reading(found: frozenset[str], context: EventContext) -> Reading:
+    kept = _READINGS.get((id(context), found))
+    if kept is not None:
+        return kept[1]
+    reading = Reading(_words(found), context.namespaces)
+    if len(_READINGS) >= _MAX_READINGS:
+        _READINGS.clear()
+    _READINGS[id(context), found] = (context, reading)
+    return reading
+
+
+def _words(found: frozenset[str]) -> dict[str, str]:
     """The bare words that stand for vocabulary: what follows a hyphen or slash in exactly one of the IRIs."""
     words: dict[str, str] = {}
     for iri in found:

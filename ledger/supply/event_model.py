@@ -32,6 +32,7 @@ _Child = tuple[str, str, Any]
 _Order = Mapping[str, tuple[int, Any]]
 
 _CACHED_CHARACTERS = 200
+_CACHED_TEXTS = 1 << 11
 _NESTED: Final = (dict, list)
 PAIR_LISTS: Final = frozenset({"sourceList", "destinationList", "bizTransactionList"})
 COMMENTS: Final = frozenset({"#text", "rdfs:comment", "comment"})
@@ -89,11 +90,12 @@ _TIMES: Final = frozenset({"eventTime", "time", "startTime", "endTime"})
 class Reading:
     """One event's JSON turned into the model that JSON-LD and XML share."""
 
-    __slots__ = ("namespaces", "words")
+    __slots__ = ("_said", "namespaces", "words")
 
     def __init__(self, words: Mapping[str, str], namespaces: Mapping[str, str]) -> None:
         self.words = words
         self.namespaces = namespaces
+        self._said: dict[str, str] = {}
 
     def children(self, source: Any) -> list[_Child]:
         """The members of an object, those of a list one by one; of a list within a list its members without a name."""
@@ -153,7 +155,15 @@ class Reading:
 
     def said(self, text: str) -> str:
         """What is written of a text value: `=` and its one spelling; nothing where it is empty."""
-        return value_of(self._resolved(text))
+        # Events of one document mostly name the same things.
+        said = self._said.get(text)
+        if said is None:
+            said = value_of(self._resolved(text))
+            if len(text) <= _CACHED_CHARACTERS:
+                if len(self._said) >= _CACHED_TEXTS:
+                    self._said.clear()
+                self._said[text] = said
+        return said
 
     def _resolved(self, text: str) -> str:
         """A text with a bare word of the vocabulary or a prefix written out."""
@@ -171,7 +181,9 @@ class Reading:
         if kind is str:
             return self._resolved(value)
         if kind is dict:
-            text = value.get("#text", "")
+            if "#text" not in value:
+                return ""  # no text rather than an empty one, which may be a bare word: the end of an IRI
+            text = value["#text"]
             return (self.words.get(text) or text) if isinstance(text, str) else self._text(text)
         return "" if kind is list else str(value)
 

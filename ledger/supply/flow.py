@@ -2,7 +2,8 @@
 
 Sums are of `Decimal` and exact. An error declaration takes back what its own reporter reported (docs/supply-profile.md
 section 5). A number (of a funding, application, approval, payment, settlement or contract) counts once: where several
-events have it, the first in order of time, the others are named. What is wrong with a flow is for the findings.
+events have it, the first that its own organisation reported, else the first in order of time; the others are named.
+What is wrong with a flow is for the findings.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ class MoneyFlow:
         parties: by code.
         funded: yuan of all fundings.
         totals: of all contracts.
-        repeated: hash ids of events whose number another event had before.
+        repeated: hash ids of events whose number counted for another event.
     """
 
     fundings: tuple[FundingFlow, ...]
@@ -219,9 +220,18 @@ def money_flow(events: Iterable[ReportedEvent]) -> MoneyFlow:
     """
     _, standing, _ = settle(events)
     sums = _Sums()
-    for event in standing:
+    # Else an event of the same number, said to be older, would take the place of what the number's owner reported.
+    for event in sorted(standing, key=lambda event: not _is_of_its_number(event)):
         sums.read(event)
     return sums.flow()
+
+
+def _is_of_its_number(event: ReportedEvent) -> bool:
+    """Whether the organisation reported it that gives the event's number: its code is within."""
+    kind = kind_of(event.record)
+    if kind is None or kind not in _WORDS:
+        return False
+    return f":{event.reporter}:" in transactions_of(event.record, _WORDS[kind])[0]
 
 
 @dataclass(slots=True)

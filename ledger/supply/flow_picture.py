@@ -176,6 +176,8 @@ class _Drawing:
         drawn = sum(not link.is_funding for link in self._links)
         if drawn < len(flow.contracts):
             note = f"共 {len(flow.contracts)} 笔，图中为最大的 {drawn} 笔 The {drawn} largest of all.　{note}"
+        if flow.repeated:
+            note = f"{len(flow.repeated)} 个事件的编号重复，未计入 Not counted: a number given twice.　{note}"
         yield _text("s", _LEFT, 80, _shown(note, 160))
         legend = (("0.25", "合同额等最大值 largest amount"), ("0.5", "批准 approved"), ("0.9", "已付 paid"))
         for index, (opacity, text) in enumerate(legend):

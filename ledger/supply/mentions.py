@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ledger.supply.terms import PARTY_URI, STEP_OF_KIND, EventKind, step_of, transactions_of
 
-__all__ = ["MENTION_KINDS", "Mention", "mentions"]
+__all__ = ["MENTION_KINDS", "Mention", "mentioned", "mentions"]
 
 MENTION_KINDS: Final = (
     "epc",
@@ -99,6 +99,11 @@ def mentions(record: Mapping[str, Any]) -> tuple[Mention, ...]:
     Returns:
         In a stable order: things, quantities, transactions, parties, then the profile's members by name.
     """
+    return tuple([Mention(kind, thing) for kind, thing in mentioned(record)])
+
+
+def mentioned(record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The same as kinds and things: this is what capture keeps."""
     found: dict[tuple[str, str], None] = {}
     for name, kind in _LISTS:
         value = record.get(name)
@@ -119,10 +124,9 @@ def mentions(record: Mapping[str, Any]) -> tuple[Mention, ...]:
         value = record.get(name)
         if value is not None:
             _parties(found, value, member)
-    for name in sorted(record):
-        if name[:9] == "yunshang:":
-            _own(found, name, record[name])
-    return tuple(Mention(kind, thing) for kind, thing in found)
+    for name in sorted([name for name in record if name[:9] == "yunshang:"]):
+        _own(found, name, record[name])
+    return tuple(found)
 
 
 def _inner(found: dict[tuple[str, str], None], value: Any, kind: str, member: str) -> None:

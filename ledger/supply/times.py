@@ -29,6 +29,10 @@ def instant(text: str) -> datetime:
     Raises:
         MalformedError: code `time_range`; not such a time, a leap second, or outside the years 1 to 9999.
     """
+    return _instant_remembered(text) if len(text) <= _CACHED_CHARACTERS else _instant(text)
+
+
+def _instant(text: str) -> datetime:
     if _TIME.fullmatch(text) is None:
         raise MalformedError(f"expected a time by RFC 3339 with an offset, got {text[:40]!r}", code="time_range")
     try:
@@ -62,3 +66,5 @@ def _written(text: str) -> str:
 
 
 _remembered = lru_cache(1 << 14)(_written)
+# Of each event three ask.
+_instant_remembered = lru_cache(1 << 12)(_instant)

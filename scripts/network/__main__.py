@@ -39,7 +39,8 @@ def main() -> int:
     if any(finding for _, finding in findings):
         return 1
     print(
-        f"\n接口与网页 API and pages   http://127.0.0.1:{city.api_port}"
+        f"\n接口与网页 API and pages   {city.front.url if city.front else ''}"
+        f"\n两个接口进程 API processes   {' '.join(process.url for process in city.apis)}"
         f"\n公开的只读节点 published RPC {city.rpc.url if city.rpc else ''}"
         f"\n验证节点 validators         {' '.join(validator.rpc_url for validator in city.validators)}"
         f"\nIPFS 节点 IPFS nodes        {' '.join(node.address for node in city.ipfs_nodes)}"

@@ -23,7 +23,8 @@ def check_network(city: City) -> list[tuple[str, str | None]]:
         ("IPFS nodes see each other and nobody else IPFS 节点只见彼此", _swarm),
         ("PostgreSQL 15 answers 数据库", _database),
         ("the published RPC reads, and nothing else 公开节点只读", _published),
-        ("the archive answers and is ready 档案馆服务就绪", _archive),
+        ("two API processes, two workers and the writer of the logs are ready 档案馆各进程就绪", _processes),
+        ("the archive answers behind nginx 档案馆经 nginx 应答", _archive),
     )
     found: list[tuple[str, str | None]] = []
     for name, check in checks:
@@ -78,15 +79,28 @@ def _published(city: City) -> str | None:
     return None
 
 
+def _processes(city: City) -> str | None:
+    for process in city.processes:
+        is_ready, text = process.readiness()
+        if not is_ready:
+            return f"{process.name}: {text[:500]}"
+    return None
+
+
 def _archive(city: City) -> str | None:
-    connection = http.client.HTTPConnection("127.0.0.1", city.api_port, timeout=30)
-    try:
-        connection.request("GET", "/api/v1/readiness")
-        with connection.getresponse() as response:
-            text = response.read().decode()
-            return None if response.status == 200 else f"{response.status} {text[:500]}"
-    finally:
-        connection.close()
+    if city.front is None:
+        return "there is none"
+    for _ in city.apis:  # each in its turn
+        connection = http.client.HTTPConnection("127.0.0.1", city.front.port, timeout=30)
+        try:
+            connection.request("GET", "/api/v1/readiness")
+            with connection.getresponse() as response:
+                text = response.read().decode()
+                if response.status != 200:
+                    return f"{response.status} {text[:500]}"
+        finally:
+            connection.close()
+    return None
 
 
 def _post(port: int, path: str, body: str) -> str:

@@ -1,5 +1,8 @@
 """A city's network on one machine: validators, IPFS nodes, PostgreSQL, the published RPC, and the archive on them.
 
+The archive is two processes that answer requests behind nginx, two workers, one that writes the logs (ADR 0024), and
+the services of the development CA.
+
 folder/home/             the archive's home (keys and authority for development)
 folder/validator-1 …     configuration, keys, data and log of each engine
 folder/network.json      where everything listens; made once
@@ -15,25 +18,69 @@ import shlex
 import signal
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from archive_api.cli.authority import stated_authority
 from archive_api.cli.cast import ARCHIVE
 from archive_api.cli.development import create_home
-from archive_api.cli.running import running_server
 from archive_api.home import load_home
-from ledger.adapters.processes import process_record
+from ledger.adapters.processes import free_ports, process_record
 from scripts.engines import obtain
-from scripts.network.geth import Validator, make_validators, wait_for_blocks, write_secret
+from scripts.network.geth import Validator, begin_sealing, make_validators, wait_for_blocks, write_secret
 from scripts.network.kubo import IpfsNode, make_nodes
-from scripts.network.nginx import PublishedRpc, make_published_rpc
+from scripts.network.nginx import Front, PublishedRpc, make_front, make_published_rpc
 from scripts.network.postgres import Postgres, make_postgres
-from scripts.network.processes import StartError, free_ports, spawn, wait_for
+from scripts.network.processes import StartError, is_listening, spawn, wait_for
 
 VALIDATORS, IPFS_NODES, CONFIRMATIONS, DATABASE = 4, 2, 2, "archive"
+APIS, WORKERS = 2, 2
+CLI = (sys.executable, "-m", "archive_api.cli")
 _STOP_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveProcess:
+    """One process of the archive.
+
+    Args:
+        name: such as `api-1`: its role, and which of several.
+        metrics_port: where it says how it stands, on loopback.
+        api_port: where it answers requests, on loopback; 0: it answers none.
+    """
+
+    name: str
+    metrics_port: int
+    api_port: int
+
+    @property
+    def url(self) -> str:
+        """Where it answers requests."""
+        return f"http://127.0.0.1:{self.api_port}"
+
+    def command(self, home: Path) -> list[str]:
+        """How it is started."""
+        role = self.name.partition("-")[0]
+        port = ["--port", str(self.api_port)] if self.api_port else []
+        return [*CLI, "up", "--home", str(home), "--role", role, *port, "--json"]
+
+    def is_up(self) -> bool:
+        """Whether it does its work."""
+        return self.readiness()[0]
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether it is ready, and what it says of it."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/readiness", timeout=20) as answer:
+                return True, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return False, error.read().decode()
+        except OSError as error:
+            return False, str(error)
 
 
 class City:
@@ -53,7 +100,8 @@ class City:
         self.ipfs_nodes: list[IpfsNode] = []
         self.postgres: Postgres | None = None
         self.rpc: PublishedRpc | None = None
-        self.api_port = 0
+        self.front: Front | None = None
+        self.processes: list[ArchiveProcess] = []
 
     @property
     def home(self) -> Path:
@@ -61,9 +109,14 @@ class City:
         return self.folder / "home"
 
     @property
+    def apis(self) -> list[ArchiveProcess]:
+        """Those of its processes that answer requests."""
+        return [process for process in self.processes if process.api_port]
+
+    @property
     def environment(self) -> dict[str, str]:
-        """Settings of the archive on these engines."""
-        if self.postgres is None:
+        """Settings of the archive on these engines, behind this front."""
+        if self.postgres is None or self.front is None:
             raise StartError("expected a network that was made, got none")
         urls = [validator.rpc_url for validator in self.validators]
         return {
@@ -73,6 +126,9 @@ class City:
             "YUNSHANG_RPC_URL": urls[0],
             "YUNSHANG_RPC_FALLBACK_URLS": json.dumps(urls[1:]),
             "YUNSHANG_CONFIRMATIONS": str(CONFIRMATIONS),
+            "YUNSHANG_API_PROCESSES": str(len(self.apis)),
+            "YUNSHANG_PUBLIC_ORIGIN": self.front.url,
+            "YUNSHANG_TRUSTED_PROXIES": json.dumps(["127.0.0.1"]),
         }
 
     def up(self) -> None:
@@ -85,8 +141,8 @@ class City:
             self._read()
         else:
             self._make()
-        postgres, rpc = self.postgres, self.rpc
-        if postgres is None or rpc is None:
+        postgres, rpc, front = self.postgres, self.rpc, self.front
+        if postgres is None or rpc is None or front is None:
             raise StartError(f"expected a network in {self.folder}, got half of one; remove the folder")
         for validator in self.validators:
             self._start(validator.folder.name, validator.command(self._geth), validator.log, validator.is_up)
@@ -96,14 +152,30 @@ class City:
         postgres.ensure_database(DATABASE)
         self._start("nginx", rpc.command(self._nginx), rpc.log, rpc.is_up)
         self._say("== waiting for blocks of all four validators")
+        begin_sealing(self.validators)
         wait_for_blocks(self.validators, number=min(v.head() for v in self.validators) + 2)
         write_secret(
             self.folder / "archive.env",
             "".join(f"{name}={shlex.quote(value)}\n" for name, value in self.environment.items()),
         )
-        serve = [sys.executable, "-m", "archive_api.cli", "up", "--home", str(self.home), "--json"]
-        command = [*serve, "--port", str(self.api_port)]
-        self._start("archive", command, self.folder / "archive.log", self._archive_answers, self.environment)
+        authority = stated_authority(self.home)
+        if authority is not None:
+            port = int(authority.rpartition(":")[2])
+            command = [*CLI, "authority", "serve", "--home", str(self.home), "--json"]
+            self._start("authority", command, self.folder / "authority.log", lambda: is_listening(port))
+        for process in self.processes:
+            self.start_process(process)
+        self._start("front", front.command(self._nginx), front.log, front.is_up)
+
+    def start_process(self, process: ArchiveProcess) -> None:
+        """Start one of the archive's processes, unless it runs, and wait until it does its work.
+
+        Raises:
+            StartError: it did not come up.
+        """
+        environment = {**self.environment, "YUNSHANG_METRICS_ADDRESS": f"127.0.0.1:{process.metrics_port}"}
+        log = self.folder / f"{process.name}.log"
+        self._start(process.name, process.command(self.home), log, process.is_up, environment)
 
     def down(self) -> None:
         """Stop what `up` started, and nothing else, the archive first.
@@ -144,16 +216,26 @@ class City:
         self.postgres = make_postgres(self.folder / "postgres", self._postgres_programs)
         rpc_ports = [validator.rpc_port for validator in self.validators]
         self.rpc = make_published_rpc(self.folder / "nginx", self._nginx, rpc_ports)
-        (self.api_port,) = free_ports(1)
         described = {
             "validators": [asdict(validator) for validator in self.validators],
             "ipfs_nodes": [asdict(node) for node in self.ipfs_nodes],
             "postgres_port": self.postgres.port,
             "rpc_port": self.rpc.port,
-            "api_port": self.api_port,
+            **self._make_archive({}),
         }
         # Last: a network without it is not one, and is not started half-made.
         write_secret(self.folder / "network.json", json.dumps(described, indent=1, default=_plain))
+
+    def _make_archive(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The archive's processes and its front, of a new network or of one from before there were several."""
+        names = ("logs", *(f"worker-{n + 1}" for n in range(WORKERS)), *(f"api-{n + 1}" for n in range(APIS)))
+        ports = iter(free_ports(len(names) + APIS + 1))
+        self.processes = [
+            ArchiveProcess(name, next(ports), next(ports) if name.startswith("api") else 0) for name in names
+        ]
+        port = found.get("api_port") or next(ports)
+        self.front = make_front(self.folder / "front", [api.api_port for api in self.apis], port=port)
+        return {"api_port": port, "processes": [asdict(process) for process in self.processes]}
 
     def _read(self) -> None:
         found = json.loads((self.folder / "network.json").read_bytes())
@@ -167,7 +249,11 @@ class City:
         password = (place / "password").read_text()
         self.postgres = Postgres(place, self._postgres_programs, found["postgres_port"], password)
         self.rpc = PublishedRpc(self.folder / "nginx", found["rpc_port"])
-        self.api_port = found["api_port"]
+        if "processes" not in found:
+            found |= self._make_archive(found)
+            write_secret(self.folder / "network.json", json.dumps(found, indent=1))
+        self.processes = [ArchiveProcess(**one) for one in found["processes"]]
+        self.front = Front(self.folder / "front", found["api_port"])
 
     # Processes
 
@@ -194,9 +280,6 @@ class City:
         except (FileNotFoundError, ValueError):
             return {}
         return {name: record for name, record in found.items() if _is_same(record)}
-
-    def _archive_answers(self) -> bool:
-        return running_server(self.home) is not None
 
 
 def _is_same(record: Mapping[str, Any]) -> bool:

@@ -16,9 +16,11 @@ from string import Template
 from eth_account import Account
 from eth_keys import keys
 
+from ledger.adapters.processes import free_ports
 from ledger.adapters.rpc import JsonRpc
 from ledger.errors import TransportError
-from scripts.network.processes import StartError, daemon, free_ports, wait_for
+from scripts.network.halted import HaltedError, go_on, is_halted
+from scripts.network.processes import StartError, daemon, wait_for
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "geth"
 _SECONDS = 120.0
@@ -64,11 +66,11 @@ class Validator:
         return self.folder / "geth.log"
 
     def command(self, geth: Path) -> list[str]:
-        """How it is started."""
+        """How it is started. It seals blocks once `begin_sealing` has told it to."""
         return [
             str(geth),
             *("--config", str(self.folder / "validator.toml"), "--verbosity", "2", "--nat", "none"),
-            *("--mine", "--unlock", self.address, "--password", str(self.folder / "password")),
+            *("--unlock", self.address, "--password", str(self.folder / "password")),
             "--allow-insecure-unlock",  # geth's word for an RPC on loopback beside an account that seals
         ]
 
@@ -82,6 +84,10 @@ class Validator:
     def head(self) -> int:
         """The number of its newest block."""
         return int(self.rpc.call("eth_blockNumber", timeout=10.0), 16)
+
+    def peer_count(self) -> int:
+        """How many others it is connected to."""
+        return int(self.rpc.call("net_peerCount", timeout=10.0), 16)
 
 
 def make_validators(
@@ -122,18 +128,15 @@ def make_validators(
         (validator.folder / "validator.toml").write_text(text)
         (validator.folder / "data" / "geth").mkdir(parents=True, exist_ok=True)
         write_secret(validator.folder / "data" / "geth" / "nodekey", validator.node_key.hex())
-        done = subprocess.run(
-            [
-                *(str(geth), "--datadir", str(validator.folder / "data")),
-                *("--state.scheme", "hash", "init", str(genesis)),
-            ],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            raise StartError(f"geth init: {done.stderr.strip()[-1500:]}")
+        _write_block_0(validator, geth, genesis)
     return validators
+
+
+def _write_block_0(validator: Validator, geth: Path, genesis: Path) -> None:
+    command = [str(geth), "--datadir", str(validator.folder / "data"), "--state.scheme", "hash", "init", str(genesis)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise StartError(f"geth init: {done.stderr.strip()[-1500:]}")
 
 
 def clique_genesis(chain_id: int, addresses: Sequence[str], period_seconds: int) -> dict[str, object]:
@@ -166,16 +169,50 @@ def write_secret(path: Path, text: str) -> None:
         file.write(text)
 
 
+def begin_sealing(validators: Sequence[Validator], *, seconds: float = _SECONDS) -> None:
+    """Have validators seal blocks, once each sees all the others.
+
+    Validators that begin alone seal branches of their own, and these can hold the whole chain up (docs/engines.md
+    section 3). So does one whose turn it is, where it is told before the others: its block is due at once, and geth
+    passes over blocks that it hears of before it is told to seal. It comes last.
+
+    Args:
+        validators: all of one chain; those that seal already may be among them.
+        seconds: to wait for their connections.
+
+    Raises:
+        StartError: they do not see each other in time.
+    """
+    deadline = time.monotonic() + seconds
+    while min(validator.peer_count() for validator in validators) < len(validators) - 1:
+        if time.monotonic() > deadline:
+            raise StartError(
+                f"the validators did not see each other within {seconds:g} s, so none was told to seal; "
+                f"see {validators[0].log}"
+            )
+        time.sleep(0.2)
+    signers = sorted(validators, key=lambda one: one.address.lower())  # Clique's order
+    turn = (max(validator.head() for validator in validators) + 1) % len(signers)
+    for validator in (*signers[turn + 1 :], *signers[: turn + 1]):
+        validator.rpc.call("miner_start", timeout=10.0)
+
+
 def wait_for_blocks(validators: Sequence[Validator], *, number: int, seconds: float = _SECONDS) -> None:
-    """Wait until all of them have a block.
+    """Wait until all of them have a block; have those that wait for each other go on.
 
     Raises:
         StartError: they had not in time.
     """
     deadline = time.monotonic() + seconds
+    nodes = [validator.rpc for validator in validators]
     while min(validator.head() for validator in validators) < number:
         if time.monotonic() > deadline:
             raise StartError(f"the validators had no block {number} within {seconds:g} s; see {validators[0].log}")
+        try:
+            if is_halted(nodes):
+                go_on(nodes)
+        except (HaltedError, TransportError) as error:
+            raise StartError(f"the validators have no block {number}: {error}") from error
         time.sleep(0.2)
 
 
@@ -189,6 +226,8 @@ def running_validators(
         for validator in validators:
             process = stack.enter_context(daemon(validator.command(geth), log=validator.log))
             wait_for(validator.is_up, process, log=validator.log, name=validator.folder.name)
+        begin_sealing(validators)
         if period_seconds:
-            wait_for_blocks(validators, number=1)
+            # Each may have sealed by then: what has them wait for each other is likeliest at the beginning.
+            wait_for_blocks(validators, number=count)
         yield validators

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ledger.adapters.processes import free_ports
 from ledger.adapters.rpc import JsonRpc
 from ledger.errors import TransportError
-from scripts.network.processes import daemon, free_ports, wait_for
+from scripts.network.processes import daemon, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 _CONFIG = """import { defineConfig } from "hardhat/config";

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ledger.adapters.processes import free_ports
 from scripts.network.geth import write_secret
-from scripts.network.processes import StartError, daemon, free_ports, is_listening, wait_for
+from scripts.network.processes import StartError, daemon, is_listening, wait_for
 
 SETTINGS = Path(__file__).resolve().parents[2] / "deploy" / "kubo" / "settings.json"
 PROFILE = "unixfs-v1-2025"

@@ -15,8 +15,9 @@ from typing import Any
 
 import psycopg
 
+from ledger.adapters.processes import free_ports
 from scripts.network.geth import write_secret
-from scripts.network.processes import StartError, daemon, free_ports, is_listening, wait_for
+from scripts.network.processes import StartError, daemon, is_listening, wait_for
 
 USER = "yunshang"
 _SETTINGS = """

@@ -90,15 +90,3 @@ def is_listening(port: int) -> bool:
             return True
     except OSError:
         return False
-
-
-def free_ports(count: int) -> list[int]:
-    """So many loopback ports that were free just now, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

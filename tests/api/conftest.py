@@ -6,16 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from .world import World, build_world
+from .world import World, running_world
 
 
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = build_world(tmp_path_factory.mktemp("archive"))
-    yield world
-    world.client.close()
-    world.services.close()
-    world.node.stop()
+    with running_world(tmp_path_factory.mktemp("archive")) as world:
+        yield world
 
 
 @pytest.fixture

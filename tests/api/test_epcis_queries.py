@@ -383,6 +383,31 @@ def test_a_match_looks_into_the_members_of_the_standards_table(
     assert found == wanted
 
 
+def test_epcs_are_what_the_parameter_for_any_epc_finds(archive: World) -> None:
+    # The binding lists EPCs, and finds the events of one as MATCH_anyEPC does: classes of children are none.
+    epcis = epcis_world(archive)
+    lot, both = "urn:epc:class:lgtin:9521321.012345.%5FL7", "urn:epc:id:sgtin:9521321.012345.990009"
+    epcs, parent = ["urn:epc:id:sgtin:9521321.012345.990001", both], "urn:epc:id:sscc:9521321.0000009900"
+    quantities = [{"epcClass": lot, "quantity": 2}, {"epcClass": both, "quantity": 1}]
+    epcis.capture(aggregation_event(parent, epcs[:1], childQuantityList=quantities))
+    assert epcis.get("/epcs")["member"] == [epcs[0], parent]
+    for thing in (lot, both):
+        assert epcis.get(f"/epcs/{quote(thing, safe='')}", 404)["type"] == "epcisException:NoSuchNameException"
+    epcis.capture(aggregation_event(parent, epcs))
+    assert epcis.get("/epcs")["member"] == [*epcs, parent]
+    for epc in (*epcs, parent):
+        assert epcis.get(f"/epcs/{quote(epc, safe='')}")["member"] == ["events"]
+        page = epcis.get(f"/epcs/{quote(epc, safe='')}/events")
+        assert page["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+
+
+@pytest.mark.parametrize("path", ["/events?MATCH_epc=" + "x" * 9_000, "/events/" + "x" * 9_000])
+def test_an_address_that_is_too_long_is_the_standards_exception(epcis: EpcisWorld, path: str) -> None:
+    problem = epcis.get(path, 414)
+    assert (problem["type"], problem["code"]) == ("epcisException:URITooLongException", "header_too_large")
+    assert problem["instance"] == epcis.root
+
+
 def test_a_match_is_by_the_member_that_names_and_by_no_other(matching: EpcisWorld) -> None:
     assert matching.events("MATCH_parentID=" + OTHER) == []
     assert matching.events("MATCH_epcClass=urn:epc:idpat:sgtin:9521321.07777.*") == []

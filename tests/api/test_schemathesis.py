@@ -147,7 +147,6 @@ def test_keeps_what_the_document_promises(gate: Gate, schema: Any, asked: list[A
         max_examples=3 * EXAMPLES,
         derandomize=True,
         database=None,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     @given(case=cases)

@@ -18,8 +18,10 @@ from sqlalchemy import delete
 from archive_api.errors import TransportError
 from archive_api.seal_status.collector import SealStatusCollector
 from archive_api.seal_status.models import CertificateStatusRow, IssuerRevocationRow
+from archive_api.seal_status.repository import SealStatusRepository
 from archive_api.seal_status.sources import HttpSources, StatusSource
 from archive_api.streams.keeper import StreamKeeper
+from archive_api.submissions.models import SealRow, StatementRow
 from ledger.cli.seals import CadesSeals
 from ledger.cli.verify import verify_evidence
 from ledger.identifiers import validate_uscc
@@ -136,6 +138,46 @@ def test_evidence_is_whole_once_the_authority_answers(office: Office) -> None:
     asked = office.sources.asked
     office.collect()  # settled: nobody is asked again
     assert office.sources.asked == asked
+
+
+def test_what_was_frozen_long_ago_and_is_sealed_only_now_is_looked_after(office: Office) -> None:
+    world = office.world
+    late = world.frozen()
+    with world.services.database.transaction() as session:
+        statement = session.get_one(StatementRow, world.show(late)["submission_id"])
+        statement.created_at -= DAY
+        session.add(statement)
+    office.collect()
+    for role in ROLES:
+        world.seal(late, role)
+    world.settle()
+    office.collector.round()  # without a look back at all there is
+    with world.services.database.reading() as session:
+        assert SealStatusRepository(session).timestamp(world.show(late)["submission_id"]) is not None
+
+
+def test_a_timestamp_over_a_seal_that_was_made_anew_meanwhile_is_not_kept(office: Office) -> None:
+    world = office.world
+    prepared = world.sealed()
+    identifier = world.show(prepared)["submission_id"]
+
+    def seal_again(signatures: tuple[bytes, ...]) -> bytes:
+        token = Simulated.timestamp(office.sources, signatures)
+        with world.services.database.transaction() as session:
+            row = session.get_one(SealRow, (identifier, Role.OWNER.value))
+            row.signature = row.signature.swapcase()
+            session.add(row)
+        return token
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(office.sources, "timestamp", seal_again)
+        office.collect()
+    with world.services.database.transaction() as session:
+        assert SealStatusRepository(session).timestamp(identifier) is None
+        row = session.get_one(SealRow, (identifier, Role.OWNER.value))
+        row.signature = row.signature.swapcase()
+        session.add(row)
+    world.settle()
 
 
 def test_a_seal_by_a_revoked_certificate_is_known_at_once_and_never_passes(office: Office) -> None:

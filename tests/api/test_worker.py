@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,7 @@ from archive_api.db.engine import Database
 from archive_api.outbox.models import Job, JournalRow
 from archive_api.outbox.monitor import WorkerMonitor
 from archive_api.services import Services
+from archive_api.submissions.models import SealRow
 from archive_api.worker import Worker
 from ledger.anchoring import Phase
 from ledger.errors import PolicyError, TransportError
@@ -168,7 +171,7 @@ def test_sends_again_what_a_killed_node_forgot(world: World, acknowledged: bool)
     if acknowledged:
         database = BrittleDatabase(world.services.database, at=2, committed=True)
         crash(dataclasses.replace(world.services, database=database))
-        assert world.services_phases()[Phase.BROADCAST] == 1
+        assert world.unfinished_jobs()[Phase.BROADCAST] == 1
     else:
         crash(dataclasses.replace(world.services, chain=BrittleChain(world.services.chain, "broadcast", after=True)))
     process = world.node.process_id
@@ -281,3 +284,99 @@ def test_works_off_a_burst(world: World) -> None:
     for key in keys:
         shown = world.get(f"/buildings/{key}")
         assert (shown["status"], shown["final"]) == ("registered", True)
+
+
+def sealed_together(world: World, count: int = 6) -> list[Prepared]:
+    """Submissions of as many unit projects, all of them sealed before the worker sees one."""
+    world.anchored()  # what a submission costs is known from the one before
+    units = [world.new_unit_project() for _ in range(count)]
+    return [world.sealed(unit) for unit in units]
+
+
+class CountingChain:
+    """Counts the calls of a chain."""
+
+    def __init__(self, chain: Any) -> None:
+        self._chain = chain
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        return getattr(self._chain, name)
+
+
+@pytest.mark.parametrize("at_once", [64, 4])
+def test_many_submissions_are_prepared_and_sent_together(
+    world: World, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("archive_api.worker.MANY", at_once)
+    prepared = sealed_together(world)
+    chain = CountingChain(world.services.chain)
+    worker = Worker(dataclasses.replace(world.services, chain=chain), WorkerMonitor())
+    for _ in range(-(-len(prepared) // at_once)):
+        worker.round()
+    assert not {"prepare", "broadcast"} & chain.calls.keys()
+    subjects = [world.show(one)["submission_id"] for one in prepared]
+    with world.services.database.reading() as session:
+        jobs = session.exec(select(Job).where(col(Job.subject).in_(subjects), Job.kind == "submit")).all()
+    nonces = sorted(job.nonce or 0 for job in jobs)
+    assert nonces == list(range(nonces[0], nonces[0] + len(prepared)))
+    for one in prepared:
+        anchored_once(world, one)
+
+
+def test_final_jobs_are_watched_together_and_those_that_moved_by_themselves(world: World) -> None:
+    prepared = sealed_together(world)
+    for one in prepared:
+        anchored_once(world, one)
+    with world.services.database.transaction() as session:
+        subject = world.show(prepared[0])["submission_id"]
+        moved = session.exec(select(Job).where(Job.subject == subject, Job.kind == "submit")).one()
+        known, moved.block_hash = moved.block_hash, "0x" + "11" * 32
+        session.add(moved)
+    chain = CountingChain(world.services.chain)
+    Worker(dataclasses.replace(world.services, chain=chain), WorkerMonitor()).round()
+    assert chain.calls["receipt"] == 1
+    with world.services.database.reading() as session:
+        assert session.get_one(Job, moved.id).block_hash == known
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("method", ["recorded_among", "prepare_all", "broadcast_all", "receipts"])
+def test_anchors_each_of_many_once_when_killed_around_a_call_of_the_node(
+    world: World, method: str, after: bool
+) -> None:
+    prepared = sealed_together(world)
+    crash(dataclasses.replace(world.services, chain=BrittleChain(world.services.chain, method, after=after)))
+    for one in prepared:
+        anchored_once(world, one)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_anchors_each_of_many_once_when_killed_around_a_commit(world: World, at: int, committed: bool) -> None:
+    prepared = sealed_together(world)
+    crash(
+        dataclasses.replace(
+            world.services, database=BrittleDatabase(world.services.database, at=at, committed=committed)
+        )
+    )
+    for one in prepared:
+        anchored_once(world, one)
+
+
+def test_one_that_the_contract_refuses_keeps_none_of_the_others_back(world: World) -> None:
+    prepared = sealed_together(world)
+    refused = prepared[2]
+    with world.services.database.transaction() as session:
+        seal = session.exec(
+            select(SealRow).where(SealRow.submission_id == world.show(refused)["submission_id"])
+        ).first()
+        assert seal is not None
+        seal.signature = base64.b64encode(b"\x01" * 64).decode()
+        session.add(seal)
+    world.settle()
+    assert world.show(refused)["state"] == "anchor_refused"
+    for one in prepared:
+        if one is not refused:
+            anchored_once(world, one)

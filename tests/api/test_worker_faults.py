@@ -41,7 +41,7 @@ def work_until(worker: Worker, done: Callable[[], bool], *, seconds: float = 300
 
 
 def is_settled(world: World) -> bool:
-    return not world.services_phases().keys() - {Phase.FINAL, Phase.REFUSED}
+    return not world.unfinished_jobs()
 
 
 def assert_once(world: World, prepared: Prepared) -> dict[str, Any]:
@@ -214,7 +214,7 @@ def test_two_workers_at_once_anchor_each_submission_once(world: World) -> None:
     try:
         deadline = time.monotonic() + 300
         while not is_settled(world):
-            assert time.monotonic() < deadline, world.services_phases()
+            assert time.monotonic() < deadline, world.unfinished_jobs()
             time.sleep(0.05)
     finally:
         stop.set()
@@ -273,7 +273,7 @@ def test_sends_again_what_the_pool_dropped(world: World) -> None:
     prepared = world.sealed()
     resume = pause_mining(world)
     try:
-        work_until(world.worker, lambda: world.services_phases().get(Phase.BROADCAST, 0) == 1)
+        work_until(world.worker, lambda: world.unfinished_jobs().get(Phase.BROADCAST, 0) == 1)
         with world.services.database.reading() as session:
             job = session.exec(select(Job).where(Job.phase == Phase.BROADCAST)).one()
         assert raw_node(world).call("anvil_dropTransaction", job.transaction_hash, timeout=10.0)
@@ -289,7 +289,7 @@ def test_a_transaction_that_another_replaced_is_made_anew(world: World) -> None:
     prepared = world.sealed()
     resume = pause_mining(world)
     try:
-        work_until(world.worker, lambda: world.services_phases().get(Phase.BROADCAST, 0) == 1)
+        work_until(world.worker, lambda: world.unfinished_jobs().get(Phase.BROADCAST, 0) == 1)
         with world.services.database.reading() as session:
             job = session.exec(select(Job).where(Job.phase == Phase.BROADCAST)).one()
         # Somebody else with the relay key uses the nonce.
@@ -323,7 +323,7 @@ def test_a_nonce_that_nobody_holds_any_more_is_filled(world: World) -> None:
             return max(int(chain.next_nonce()), skipped + 1)
 
     ahead = worker_with(world, Ahead())
-    work_until(ahead, lambda: world.services_phases().get(Phase.BROADCAST, 0) == 1)
+    work_until(ahead, lambda: world.unfinished_jobs().get(Phase.BROADCAST, 0) == 1)
     assert chain.next_nonce() == skipped
     world.settle()  # on the node that has forgotten it
     nothing_refused(world, [building])

@@ -10,15 +10,16 @@ import io
 import itertools
 import tarfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastapi.testclient import TestClient
 
 from archive_api.app import create_app
 from archive_api.composition import build_services
+from archive_api.engines import OutsideNode
 from archive_api.home import Home, init_home
 from archive_api.outbox.repository import JobRepository
 from archive_api.serve import ensure_ledger
@@ -26,7 +27,6 @@ from archive_api.services import Services
 from archive_api.settings import Settings
 from archive_api.worker import Worker
 from ledger.adapters.anvil import EmbeddedNode
-from ledger.anchoring import Phase
 from ledger.cid import build_submission_tree, file_content
 from ledger.errors import TransportError
 from ledger.fields import utc_text
@@ -175,15 +175,16 @@ class World:
             # As the worker's thread does: a node that does not answer is asked again.
             with contextlib.suppress(TransportError):
                 self.worker.round()
-            phases = self.services_phases()
-            if not phases.keys() - {Phase.FINAL, Phase.REFUSED}:
+            unfinished = self.unfinished_jobs()
+            if not unfinished:
                 return
-            assert time.monotonic() < deadline, phases
+            assert time.monotonic() < deadline, unfinished
             time.sleep(0.02)
 
-    def services_phases(self) -> dict[str, int]:
+    def unfinished_jobs(self) -> dict[str, int]:
+        """How many jobs are in each phase that is neither final nor refused."""
         with self.services.database.reading() as session:
-            return JobRepository(session).count_by_phase()
+            return JobRepository(session).count_unfinished()
 
     # Registrations
 
@@ -421,8 +422,23 @@ def tar_of(files: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def build_world(folder: Path) -> World:
-    """Start node and services over a new home, and register the parties' certificates."""
+def embedded_node(home: Home) -> EmbeddedNode:
+    """The home's own node, started; it mines as fast as tests ask."""
+    node = EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, block_interval_seconds=0.02)
+    node.start()
+    return node
+
+
+def build_world(
+    folder: Path, *, node_of: Callable[[Home], EmbeddedNode | OutsideNode] = embedded_node, **options: Any
+) -> World:
+    """Start node and services over a new home, and register the parties' certificates.
+
+    Args:
+        folder: of the home.
+        node_of: has a home's node answer; one of a city's network needs a setting `confirmations` like its own.
+        options: settings of the server, beside those of tests.
+    """
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     authority = DevelopmentAuthority.create(
         "测试根证书",
@@ -451,18 +467,18 @@ def build_world(folder: Path) -> World:
         ca_roots=[authority.root_certificate],
         desk_certificate=desk.certificate.der,
     )
-    node = EmbeddedNode(home.chain_dir, chain_id=home.config.chain_id, block_interval_seconds=0.02)
-    node.start()
+    node = node_of(home)
     home = ensure_ledger(home, node)
-    settings = Settings.for_home(home, rpc_url=node.rpc_url).model_copy(update=AS_FAST_AS_THEY_CAN)
+    settings = Settings.for_home(home, rpc_url=node.rpc_url).model_copy(update=AS_FAST_AS_THEY_CAN | options)
     clock = MovableClock()
-    services = build_services(settings, final_block=node.final_block_number, clock=clock)
+    final_block = None if isinstance(node, OutsideNode) else node.final_block_number
+    services = build_services(settings, final_block=final_block, clock=clock)
     client = TestClient(create_app(settings, services), raise_server_exceptions=False)
     client.auth = PersonAuth(desk)
     worker = Worker(services, services.worker)
     world = World(
         home=home,
-        node=node,
+        node=cast("EmbeddedNode", node),
         settings=settings,
         services=services,
         clock=clock,
@@ -477,3 +493,15 @@ def build_world(folder: Path) -> World:
         world.register(store.certificate.der)
     world.settle()
     return world
+
+
+@contextlib.contextmanager
+def running_world(folder: Path) -> Iterator[World]:
+    """An archive over a new home, until the block ends."""
+    world = build_world(folder)
+    try:
+        yield world
+    finally:
+        world.client.close()
+        world.services.close()
+        world.node.stop()

@@ -4,60 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from city_engines import require_engine
 
 from ledger.adapters.kubo import KuboStore
-from ledger.cid import Cid, build_directory
+from ledger.adapters.kubo_node import KuboNode
+from ledger.cid import Cid, build_directory, file_content
 from ledger.errors import MismatchError, NotFoundError, PolicyError, TransportError
-from scripts.network.kubo import IpfsNode, make_nodes, run_ipfs
-from scripts.network.processes import daemon, wait_for
 
-
-class Swarm:
-    """Two nodes that can be stopped and started."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ipfs = require_engine("ipfs")
-        self.nodes = make_nodes(folder, self.ipfs, count=2)
-        self._running: dict[str, ExitStack] = {}
-
-    def start(self, node: IpfsNode) -> None:
-        stack = ExitStack()
-        process = stack.enter_context(daemon(node.command(self.ipfs), log=node.log, environment=node.environment))
-        self._running[node.peer_id] = stack
-        wait_for(node.is_up, process, log=node.log, name=node.folder.name)
-
-    def stop(self, node: IpfsNode) -> None:
-        self._running.pop(node.peer_id).close()
-
-    def close(self) -> None:
-        for stack in self._running.values():
-            stack.close()
-
-    def cli(self, node: IpfsNode, *arguments: str) -> str:
-        """What the node's own command prints."""
-        return run_ipfs(self.ipfs, node.folder, *arguments)
-
-    def block_file(self, node: IpfsNode, cid: Cid) -> Path:
-        (found,) = (path for path in (node.folder / "blocks").rglob("*.data") if Cid.of(path.read_bytes()) == cid)
-        return found
-
-
-@pytest.fixture(scope="module")
-def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
-    swarm = Swarm(tmp_path_factory.mktemp("swarm"))
-    try:
-        for node in swarm.nodes:
-            swarm.start(node)
-        yield swarm
-    finally:
-        swarm.close()
+from .swarm import Swarm
 
 
 @pytest.fixture
@@ -84,6 +41,17 @@ def test_both_nodes_have_a_handover_by_their_own_word(swarm: Swarm, store: KuboS
         ]
         assert swarm.cli(node, "cat", f"{root}/验收.txt") == "隐蔽工程验收"
     assert store.open(files[2].cid).read() == large
+
+
+def test_a_node_refuses_a_block_under_the_cid_of_another(swarm: Swarm) -> None:
+    sound, other = file_content(b"sound"), file_content(b"other")
+    node = KuboNode(swarm.nodes[0].address)
+    with pytest.raises(MismatchError) as caught:
+        node.put_blocks([(sound.cid, b"sound"), (other.cid, b"something else")])
+    assert caught.value.code == "ipfs_cid"
+    with pytest.raises(NotFoundError):
+        node.get_block(other.cid)
+    node.close()
 
 
 def test_nothing_leaves_the_private_swarm(swarm: Swarm) -> None:
@@ -119,12 +87,7 @@ def test_a_node_that_lost_its_disk_is_filled_again_from_the_other(swarm: Swarm, 
     cids = [put(store, f"第{number}册") for number in range(30)]
     store.flush()
     first = swarm.nodes[0]
-    swarm.stop(first)
-    for name in ("blocks", "datastore"):
-        shutil.rmtree(first.folder / name)
-    (first.folder / "blocks").mkdir()
-    shutil.copy(swarm.nodes[1].folder / "blocks" / "SHARDING", first.folder / "blocks" / "SHARDING")
-    swarm.start(first)
+    swarm.lose_disk(0)
     with pytest.raises(NotFoundError):
         store.nodes[0].get_block(cids[7])
     assert store.open(cids[7]).read() == "第7册".encode()  # from the other

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,43 +11,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "ports"))
 
-from chain_engines import ARCHIVE_CODE, AUTHORITY, Engine
-from city_engines import require_engine
+from chain_engines import Engine, geth_network
 from proved_handover import check_head_proved, check_proved, headers, pinned
 from recorded_handover import record_handover
 
 from archive_api.cli import main as yunshang
 from archive_api.validators import with_genesis_validators
-from ledger.adapters.evm import EvmChain, deploy_contracts
 from ledger.trust import TrustFile, ValidatorSet
-from scripts.network.geth import Validator, running_validators
+from scripts.network.geth import Validator
 
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, list[Validator]]]:
-    """Four validators with the ledger's contracts, and one of them as the node that is asked."""
-    folder = tmp_path_factory.mktemp("validators")
-    relay_key, chain_id = secrets.token_bytes(32), 1 + secrets.randbelow(2**40)
-    with running_validators(folder, require_engine("geth"), chain_id=chain_id, count=4) as validators:
-        asked = validators[0]
-        identity = deploy_contracts(
-            asked.rpc_url,
-            chain_id=chain_id,
-            relay_key=relay_key,
-            archive_organisation=ARCHIVE_CODE,
-            authorities=[AUTHORITY.root_certificate],
-            final_block=asked.head,
-        )
-        chain = EvmChain(
-            asked.rpc_url,
-            chain_id=chain_id,
-            relay_key=relay_key,
-            contracts={name: contract.address for name, contract in identity.contracts.items()},
-            genesis_hash=identity.genesis_hash,
-            confirmations=3,  # else the attested block may be one that is given up
-        )
-        with closing(chain):
-            yield Engine(asked.rpc_url, identity, relay_key, chain), validators
+    """Four validators with the ledger's contracts; a block that fewer than three follow may be given up again."""
+    with geth_network(tmp_path_factory.mktemp("validators"), count=4, confirmations=3) as made:
+        yield made
 
 
 def check_pinned_by_command(engine: Engine, folder: Path, pins: ValidatorSet) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from city_engines import require_engine
 
+from ledger.adapters.processes import free_ports
 from ledger.adapters.rpc_gate import METHODS
 from scripts.network.geth import Validator, running_validators
 from scripts.network.nginx import DEPLOY, PublishedRpc, running_published_rpc
-from scripts.network.processes import free_ports
 
 CHAIN_ID = 4_711_001
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from city_engines import require_engine
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from archive_api.access_log.events import ACCESS_STREAM
 from archive_api.db.engine import Database
+from archive_api.recovery.backup import Backup
 from archive_api.recovery.compare import compare
 from archive_api.recovery.rebuild import Rebuild
+from archive_api.recovery.repository import BackupRepository
+from ledger.adapters.log_files import LogFiles
 from scripts.network.postgres import Postgres, make_postgres
 from scripts.network.processes import daemon, wait_for
 from tests.recovery.lived import Lived, connected, live
@@ -82,3 +90,81 @@ def test_a_catalogue_is_rebuilt_into_postgresql_and_survives_a_dump(
             again = compare(expected, actual)
     assert again.differences == ()
     assert again.rows == found.rows
+
+
+def yunshang(*arguments: str | Path, database: str | None, status: int = 0) -> dict[str, Any]:
+    """The last document that a command writes, of a home with its catalogue there."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("YUNSHANG_")}
+    if database is not None:
+        environment["YUNSHANG_DATABASE_URL"] = database
+    command = [sys.executable, "-m", "archive_api.cli", *map(str, arguments), "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads((done.stdout.strip() or done.stderr.strip()).splitlines()[-1])
+    return found
+
+
+def count(database: Database, query: str) -> int:
+    with database.reading() as session:
+        return int(session.connection().scalar(text(query)) or 0)
+
+
+def test_a_home_with_its_catalogue_on_postgresql_is_backed_up_restored_and_checked(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, second = postgres.create_database("lived"), postgres.create_database("again")
+    lived = live(tmp_path / "lived", database_url=url)
+    world, folder, target = lived.world, tmp_path / "backups", tmp_path / "home"
+    try:
+        lived.keep()
+        assert not world.home.database_path.exists()
+
+        of_catalogue = Backup._catalogue
+
+        def then_accesses(own: Backup) -> int:
+            """After the dump: accesses whose clear text it does not have, one taken over and one not."""
+            last = of_catalogue(own)
+            for taken in (True, False):
+                world.get("/buildings")
+                world.services.access_log.writer.publish()
+                if taken:
+                    world.services.access_log.drain()
+            return last
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Backup, "_catalogue", then_accesses)
+            Backup(home=world.home, repository=BackupRepository(folder), database_url=url).run()
+
+        refused = yunshang("restore", "--from", folder, "--home", target, database=None, status=1)
+        assert refused["error"]["code"] == "catalogue_elsewhere"
+        refused = yunshang("restore", "--from", folder, "--home", target, database=url, status=1)
+        assert refused["error"]["code"] == "catalogue_exists"
+        assert not target.exists()
+
+        told = yunshang("restore", "--from", folder, "--home", target, database=second)
+        assert told["clear_texts"] >= 2
+        assert not list(target.rglob("catalogue.dump"))
+        log = LogFiles(target / "server" / "logs" / ACCESS_STREAM, read_only=True)
+        with closing(Database(second)) as restored:
+            found = lived.compare(restored)
+            assert found.differences == ()
+            assert found.rows > 100
+            size = log.head().size
+            assert count(restored, f"SELECT count(*) FROM access_clear WHERE entry_index < {size}") == size
+
+        # The same by the commands alone, into what is there already: the second point, and a check of both homes.
+        yunshang("backup", "create", folder, "--home", world.home.root, database=url)
+        assert len(BackupRepository(folder).points()) == 2
+        arguments = ("fsck", "--home", target, "--rpc", world.node.rpc_url)
+        checked = yunshang(*arguments, database=second, status=2)  # the archive's encryption key is elsewhere
+        assert [item["code"] for item in checked["doubts"]] == ["restricted_not_compared"]
+        assert checked["wrong"] == []
+        assert checked["rows"] > 100
+        with closing(Database(second)) as restored, restored.transaction() as session:
+            session.connection().execute(text("UPDATE buildings SET name = '另一座'"))
+        checked = yunshang(*arguments, database=second, status=1)
+        assert {item["part"] for item in checked["wrong"]} == {"catalogue"}
+    finally:
+        world.client.close()
+        world.services.close()
+        world.node.stop()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -31,6 +30,7 @@ from web3.logs import DISCARD
 from web3.utils import get_create_address
 
 from contracts import artifact
+from ledger.adapters.processes import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -330,9 +330,7 @@ class Anvil:
     """An anvil of one's own on a free loopback port, of its newest fork or another one; a context manager."""
 
     def __init__(self, *, hardfork: str | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port("127.0.0.1")
         binary = next((PROJECT / "node_modules" / "@foundry-rs").glob("anvil-*/bin/anvil"))
         chain_id = 1_000_000 + secrets.randbelow(1_000_000_000)
         self._process = subprocess.Popen(

@@ -206,7 +206,7 @@ cases = st.builds(
 
 
 @given(case=cases)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_standing_is_the_rule_of_python(deployment: Deployment, case: Case) -> None:
     snapshot = deployment.node.rpc("evm_snapshot")
     try:

@@ -15,7 +15,7 @@ import pytest
 from .archive import Archive, People, Zygote, copy_of, make_home, make_people, running
 from .line import FaultLine
 
-collect_ignore = [] if os.environ.get("YUNSHANG_FAULTS") else ["test_killed.py"]
+collect_ignore = [] if os.environ.get("YUNSHANG_FAULTS") else ["test_client_killed.py"]
 """The long one is for `make test-faults`."""
 
 
@@ -51,7 +51,7 @@ class Site:
                 finally:
                     archive.end(signal.SIGKILL)
         finally:
-            self.line.disarm()
+            self.line.clear()
             self.line.set_clock(0)
             shutil.rmtree(self.home)
 

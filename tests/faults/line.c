@@ -43,7 +43,7 @@ struct page {
   _Atomic int32_t fired;        /* how often something was done */
   _Atomic int64_t clock_offset; /* seconds added to the wall clock */
   _Atomic int32_t ends;         /* signals ever sent */
-  int32_t unused;
+  _Atomic int32_t claimed;      /* 1: a thread is at the point, and will send its signal, now or after the call */
   char name[NAME_BYTES];        /* the point; "" is every point that needs room */
 };
 
@@ -79,9 +79,10 @@ static int name_point(char *name, const char *operation, const char *path) {
   size_t at = (size_t)snprintf(name, NAME_BYTES, "%s ", operation);
   for (from++; *from && at + 2 < NAME_BYTES;) {
     size_t hex = strspn(from, "0123456789abcdef"), digits = strspn(from, "0123456789");
+    int is_process = digits && from[-1] == '.' && from[digits] == '.'; /* .NAME.PID.new */
     if (hex >= 16) {
       name[at++] = '*', from += hex;
-    } else if (digits >= 4) {
+    } else if (digits >= 4 || is_process) {
       name[at++] = '#', from += digits;
     } else {
       size_t plain = hex ? hex : 1;
@@ -132,6 +133,14 @@ static int meet(const char *operation, const char *path, int needs_room) {
   int met = atomic_fetch_add(&page->met, 1) + 1;
   int is_it = met == page->occurrence || (page->lasts && met > page->occurrence);
   if (!is_it) return 0;
+  if (page->when != REFUSE) {
+    /* Claimed first, then asked again whether it still counts: whoever disarms in between waits for the signal. */
+    atomic_store(&page->claimed, 1);
+    if (!atomic_load(&page->armed)) {
+      atomic_store(&page->claimed, 0);
+      return 0;
+    }
+  }
   if (page->when == BEFORE) end();
   return page->when;
 }
@@ -173,6 +182,10 @@ int unlinkat(int d, const char *p, int flags) { REAL(unlinkat); ON_PATH(real(d, 
 int mkdir(const char *p, mode_t mode) { REAL(mkdir); ON_PATH(real(p, mode), "mkdir", AT_FDCWD, p, 1); }
 int mkdirat(int d, const char *p, mode_t mode) { REAL(mkdirat); ON_PATH(real(d, p, mode), "mkdir", d, p, 1); }
 int rename(const char *p, const char *to) { REAL(rename); ON_PATH(real(p, to), "rename", AT_FDCWD, to, 0); }
+int renameat2(int d, const char *p, int e, const char *to, unsigned int flags) {
+  REAL(renameat2);
+  ON_PATH(real(d, p, e, to, flags), "rename", e, to, 0);
+}
 int renameat(int d, const char *p, int e, const char *to) { REAL(renameat); ON_PATH(real(d, p, e, to), "rename", e, to, 0); }
 
 /* Opening is a point where it makes a file. */

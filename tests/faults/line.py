@@ -15,6 +15,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ _SOURCE = Path(__file__).with_name("line.c")
 _FLAGS = ("-O1", "-std=gnu11", "-fPIC", "-shared", "-Wall", "-Wextra", "-Werror")
 _HEAD = struct.Struct("<8iq2i256s")
 _NAME_BYTES = 256
+# Places of 32-bit numbers in the page, as line.c has them; the clock's offset fills two.
+_TRACING, _ARMED, _FIRED, _ENDS, _CLAIMED = 0, 1, 7, 10, 11
+_SECONDS = 240.0
 
 
 class When(IntEnum):
@@ -125,21 +129,35 @@ class FaultLine:
         self._arm(point, When.REFUSE, value=code, lasts=lasts)
 
     def disarm(self) -> int:
-        """Let everything pass; returns how often something was done since it was armed."""
-        self._put(1, 0)
+        """Let everything pass; returns how often something was done since it was armed.
+
+        A thread that is at the point already, in a sync that it is to die after, say, dies before this returns.
+        """
+        self._put(_ARMED, 0)
+        deadline = time.monotonic() + _SECONDS
+        while self._get(_CLAIMED) and not self.fired:
+            if time.monotonic() > deadline:
+                raise AssertionError("expected the thread at the point to come to its end, got it still there")
+            time.sleep(0.001)
         fired = self.fired
-        self._put(7, 0)
+        self._put(_FIRED, 0)
+        self._put(_CLAIMED, 0)
         return fired
+
+    def clear(self) -> None:
+        """Forget what was armed, once no process is left that could be at the point."""
+        for index in (_ARMED, _FIRED, _CLAIMED):
+            self._put(index, 0)
 
     @property
     def fired(self) -> int:
         """How often something was done since the line was armed."""
-        return int(_HEAD.unpack(self._page[:])[7])
+        return self._get(_FIRED)
 
     @property
     def ends(self) -> int:
         """How many signals were sent at points, ever."""
-        return int(_HEAD.unpack(self._page[:])[9])
+        return self._get(_ENDS)
 
     def set_clock(self, offset_seconds: int) -> None:
         """Move the wall clock that the processes see."""
@@ -149,7 +167,7 @@ class FaultLine:
         """Write down the points passed, or stop; begins anew."""
         if on:
             os.truncate(self._trace_path, 0)
-        self._put(0, int(on))
+        self._put(_TRACING, int(on))
 
     def passed(self) -> list[Passage]:
         """The points that were passed, in order."""
@@ -160,16 +178,20 @@ class FaultLine:
         return passages
 
     def _arm(self, point: Point, when: When, *, value: int, lasts: bool) -> None:
-        self._put(1, 0)
+        self.disarm()
         name = point.name.encode()
         if len(name) >= _NAME_BYTES:
             raise ValueError(f"expected a shorter name, got {point.name}")
-        tracing, offset, ends = (_HEAD.unpack(self._page[:])[index] for index in (0, 8, 9))
-        self._page[:] = _HEAD.pack(tracing, 0, when, point.occurrence, value, int(lasts), 0, 0, offset, ends, 0, name)
-        self._put(1, 1)
+        # Clock and count of signals lie between what is set here, and are not touched.
+        self._page[8:32] = struct.pack("<6i", when, point.occurrence, value, int(lasts), 0, 0)
+        self._page[_HEAD.size - _NAME_BYTES : _HEAD.size] = name.ljust(_NAME_BYTES, b"\0")
+        self._put(_ARMED, 1)
+
+    def _get(self, index: int) -> int:
+        return int(struct.unpack_from("<i", self._page, 4 * index)[0])
 
     def _put(self, index: int, value: int) -> None:
-        self._page[4 * index : 4 * index + 4] = struct.pack("<i", value)
+        struct.pack_into("<i", self._page, 4 * index, value)
 
 
 def points(passages: list[Passage]) -> list[Point]:

@@ -9,6 +9,7 @@ dropped what it could not write.
 from __future__ import annotations
 
 import errno
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from .line import FaultLine, Passage, Point
 _CLEAR = {(507, "storage_full"), (507, "store_full"), (503, "database_unreachable"), (503, "log_unwritable")}
 _CHECKED = 6
 _SYNCS = ("fsync", "fdatasync")
+_SQLITE_FOLDER = re.compile(r"fdatasync (?:[^/.]+/)*[^/.]+")
+_OWN_TIME_SECONDS = 10.0
 
 
 class Filler:
@@ -110,8 +113,13 @@ def test_an_anchor_waits_for_room(site: Site) -> None:
 
 
 def syncs(passages: list[Passage]) -> list[str]:
-    """The names of the syncs among points."""
+    """The names of the syncs among points.
+
+    Without those of a folder by SQLite: one follows the making of a write-ahead log, which may come before or after the
+    first step, and nobody is told when it fails (`unixSync`). Ours of folders are by fsync.
+    """
     names = {passage.name for passage in passages if passage.name.startswith(_SYNCS)}
+    names = {name for name in names if not _SQLITE_FOLDER.fullmatch(name)}
     return sorted(name for name in names if "/logs/" not in name or "journal" in name)
 
 
@@ -140,6 +148,8 @@ def test_a_sync_that_fails_acknowledges_nothing(site: Site) -> None:
                     archive.start()
                     handover.check(archive.world)
                     step(archive.world)
+            if archive.starts == 1:  # what the server does in its own time may come after the last step
+                archive.wait_for(lambda: site.line.fired > 0, seconds=_OWN_TIME_SECONDS)
             refused = archive.starts - 1 + site.line.disarm()
             assert refused, f"{name} was not passed"
             handover.check_finished(archive.world)

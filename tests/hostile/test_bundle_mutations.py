@@ -105,7 +105,7 @@ def test_every_item_is_bound(node: Node) -> None:
         assert outcome(data) is not Outcome.PASSED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, len(GOOD) * 8 - 1))
 def test_any_bit_flipped_is_noticed(bit: int) -> None:
     data = bytearray(GOOD)
@@ -113,7 +113,7 @@ def test_any_bit_flipped_is_noticed(bit: int) -> None:
     assert outcome(bytes(data)) is not Outcome.PASSED
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(ELEMENT.index(b'{"model":') * 8, len(ELEMENT) * 8 - 1))
 def test_any_bit_flipped_in_an_element_is_noticed(bit: int) -> None:
     data = bytearray(ELEMENT)
@@ -121,7 +121,7 @@ def test_any_bit_flipped_in_an_element_is_noticed(bit: int) -> None:
     assert outcome(bytes(data)) is not Outcome.PASSED
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     st.integers(STATUS.index(b'"type":"certificate"') * 8, STATUS.index(b'"acceptance"') * 8),
 )

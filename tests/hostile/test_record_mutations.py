@@ -73,7 +73,7 @@ def test_every_item_is_bound(node: tuple[Path_, Any]) -> None:
         assert outcome(replaced(parse_record(GOOD), node[0], items)) is not Outcome.PASSED
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.integers(0, len(GOOD) * 8 - 1))
 def test_any_bit_flipped_is_noticed(bit: int) -> None:
     data = bytearray(GOOD)

@@ -19,7 +19,7 @@ from ledger.errors import PolicyError
 from ledger.ports.calls import LedgerCall
 from ledger.ports.chain import ChainIdentity, SignedTransaction, TransactionReceipt
 from ledger.statement import LedgerDomain
-from scripts.network.geth import running_validators
+from scripts.network.geth import Validator, running_validators
 from scripts.network.hardhat import running_hardhat
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -91,50 +91,17 @@ class Engine:
 
 
 @contextmanager
-def anvil(folder: Path) -> Iterator[Engine]:
-    """The embedded node."""
-    relay_key, chain_id = secrets.token_bytes(32), 1 + secrets.randbelow(2**40)
-    with EmbeddedNode(folder, chain_id=chain_id, block_interval_seconds=0.05) as node:
-        identity = deploy_contracts(
-            node.rpc_url,
-            chain_id=chain_id,
-            relay_key=relay_key,
-            archive_organisation=ARCHIVE_CODE,
-            authorities=[AUTHORITY.root_certificate],
-            final_block=node.final_block_number,
-        )
-        chain = EvmChain(
-            node.rpc_url,
-            chain_id=chain_id,
-            relay_key=relay_key,
-            contracts={name: contract.address for name, contract in identity.contracts.items()},
-            genesis_hash=identity.genesis_hash,
-            final_block=node.final_block_number,
-        )
-        yield Engine(node.rpc_url, identity, relay_key, chain)
+def engine_on(
+    url: str, chain_id: int, *, confirmations: int = 0, final_block: Callable[[], int] | None = None
+) -> Iterator[Engine]:
+    """A node with the ledger's contracts, which are deployed here under a relay key of their own.
 
-
-@contextmanager
-def hardhat(folder: Path) -> Iterator[Engine]:
-    """Hardhat's node."""
-    chain_id = 1 + secrets.randbelow(2**40)
-    with running_hardhat(folder, chain_id=chain_id) as url, _engine_on(url, chain_id) as engine:
-        yield engine
-
-
-@contextmanager
-def geth(folder: Path) -> Iterator[Engine]:
-    """A validator of one-second blocks, alone: what it has sealed stays."""
-    chain_id = 1 + secrets.randbelow(2**40)
-    with (
-        running_validators(folder, require_engine("geth"), chain_id=chain_id, count=1) as (validator,),
-        _engine_on(validator.rpc_url, chain_id) as engine,
-    ):
-        yield engine
-
-
-@contextmanager
-def _engine_on(url: str, chain_id: int) -> Iterator[Engine]:
+    Args:
+        url: the node's address on this machine.
+        chain_id: of its chain.
+        confirmations: how many blocks on top of a block make it final.
+        final_block: says which block is final; None: by confirmations, once the contracts are there.
+    """
     relay_key, rpc = secrets.token_bytes(32), JsonRpc("127.0.0.1", int(url.rpartition(":")[2]))
     identity = deploy_contracts(
         url,
@@ -142,7 +109,7 @@ def _engine_on(url: str, chain_id: int) -> Iterator[Engine]:
         relay_key=relay_key,
         archive_organisation=ARCHIVE_CODE,
         authorities=[AUTHORITY.root_certificate],
-        final_block=lambda: int(rpc.call("eth_blockNumber", timeout=10.0), 16),
+        final_block=final_block or (lambda: int(rpc.call("eth_blockNumber", timeout=10.0), 16)),
     )
     chain = EvmChain(
         url,
@@ -150,10 +117,48 @@ def _engine_on(url: str, chain_id: int) -> Iterator[Engine]:
         relay_key=relay_key,
         contracts={name: contract.address for name, contract in identity.contracts.items()},
         genesis_hash=identity.genesis_hash,
-        confirmations=0,
+        final_block=final_block,
+        confirmations=confirmations,
     )
     with closing(chain):
         yield Engine(url, identity, relay_key, chain)
+
+
+@contextmanager
+def anvil(folder: Path) -> Iterator[Engine]:
+    """The embedded node."""
+    chain_id = 1 + secrets.randbelow(2**40)
+    with (
+        EmbeddedNode(folder, chain_id=chain_id, block_interval_seconds=0.05) as node,
+        engine_on(node.rpc_url, chain_id, final_block=node.final_block_number) as engine,
+    ):
+        yield engine
+
+
+@contextmanager
+def hardhat(folder: Path) -> Iterator[Engine]:
+    """Hardhat's node."""
+    chain_id = 1 + secrets.randbelow(2**40)
+    with running_hardhat(folder, chain_id=chain_id) as url, engine_on(url, chain_id) as engine:
+        yield engine
+
+
+@contextmanager
+def geth(folder: Path) -> Iterator[Engine]:
+    """A validator of one-second blocks, alone: what it has sealed stays."""
+    with geth_network(folder, count=1, confirmations=0) as (engine, _):
+        yield engine
+
+
+@contextmanager
+def geth_network(folder: Path, *, count: int, confirmations: int) -> Iterator[tuple[Engine, list[Validator]]]:
+    """Validators of one-second blocks, of which the first is the node that is asked."""
+    chain_id = 1 + secrets.randbelow(2**40)
+    with (
+        running_validators(folder, require_engine("geth"), chain_id=chain_id, count=count) as validators,
+        engine_on(validators[0].rpc_url, chain_id, confirmations=confirmations) as engine,
+    ):
+        yield engine, validators
 
 
 ENGINES: Mapping[str, Callable[[Path], AbstractContextManager[Engine]]] = {

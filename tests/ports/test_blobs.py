@@ -113,7 +113,7 @@ def test_a_range_across_blocks_is_read(store: BlobStore) -> None:
     assert reader.read(1) == b""
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=2000), start=st.integers(0, 2100), length=st.none() | st.integers(0, 2100))
 def test_any_range_equals_the_slice(store: BlobStore, data: bytes, start: int, length: int | None) -> None:
     hasher = FileCid(store.put_block, profile=SMALL)

@@ -150,10 +150,10 @@ def test_a_writer_waits_for_its_turn_only_so_long(catalogue: Database, connect: 
 
 def test_a_reader_sees_one_moment(catalogue: Database, connect: Callable[[], Database]) -> None:
     with catalogue.reading() as session:
-        assert JobRepository(session).count_by_phase() == {}
+        assert JobRepository(session).count_unfinished() == {}
         with connect().transaction() as other:
             add_job(other, "meanwhile")
-        assert JobRepository(session).count_by_phase() == {}
+        assert JobRepository(session).count_unfinished() == {}
         assert list(JobRepository(session).unfinished()) == []
     assert subjects(catalogue) == ["meanwhile"]
 

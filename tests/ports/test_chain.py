@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from chain_engines import Engine
+from chain_engines import Engine, anvil
 from chain_parties import (
     AUTHORITY,
     AUTHORITY_KEY,
@@ -391,6 +393,118 @@ def test_another_genesis_behind_the_address_is_refused(engine: Engine) -> None:
     with pytest.raises(MismatchError) as caught:
         reader.identity()
     assert caught.value.code == "genesis_hash"
+
+
+def test_what_is_gathered_in_one_call_is_what_is_read_one_by_one(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    identifier = submit(engine, parties, first_statement(parties, unit_project))
+    known = [organisation.certificate_id for organisation in parties.organisations]
+    engine.do(RevokeCertificate(known[0], 5))
+    for _ in range(2):  # the second time, the event is known already
+        gathered = engine.chain.gathered(identifier, [*known, ZERO])
+        assert gathered is not engine.chain  # this engine takes the one call
+        assert gathered.identity() == engine.chain.identity()
+        assert gathered.submission(identifier) == engine.chain.submission(identifier) is not None
+        assert [gathered.certificate(one) for one in known] == [engine.chain.certificate(one) for one in known]
+        assert gathered.certificate(ZERO) is None
+    assert engine.chain.gathered(ZERO, []).submission(ZERO) is None
+
+
+def test_what_is_gathered_is_asked_for_anew_each_time(engine: Engine) -> None:
+    parties, unit_project = register(engine)
+    identifier = submit(engine, parties, first_statement(parties, unit_project))
+    before = engine.chain.gathered(identifier, [parties.archive.certificate_id])
+    number = f"2026-{secrets.token_hex(4)}"
+    seal = parties.archive.seal(engine.domain, Acceptance(identifier, number))
+    engine.do(parties.archive.registration(), Accept(identifier, number, receipt_cid=RAW_CID, seal=seal))
+    engine.do(RevokeCertificate(parties.archive.certificate_id, 5))
+    after = engine.chain.gathered(identifier, [parties.archive.certificate_id])
+    told = [one.submission(identifier) for one in (before, after)]
+    assert [one and one.status for one in told] == [SubmissionStatus.ANCHORED, SubmissionStatus.ACCEPTED]
+    assert before.certificate(parties.archive.certificate_id) is None
+    record = after.certificate(parties.archive.certificate_id)
+    assert record is not None
+    assert record.stopped_at is not None
+
+
+def test_nothing_is_gathered_where_the_contracts_are_not(engine: Engine) -> None:
+    nowhere = dict.fromkeys(engine.contracts, b"\x11" * 20)
+    reader = EvmLedgerReader(engine.rpc_url, chain_id=engine.identity.chain_id, contracts=nowhere)
+    gathered = reader.gathered(ZERO, [ZERO])
+    assert gathered.identity() == reader.identity() != engine.identity
+    for ask in (gathered.submission, gathered.certificate):
+        with pytest.raises(TransportError) as caught:
+            ask(ZERO)
+        assert caught.value.code == "no_contract"
+
+
+def test_asks_for_many_at_once_what_it_asks_for_one(engine: Engine) -> None:
+    chain, buildings = engine.chain, [RegisterBuilding(new_unit_project().building) for _ in range(5)]
+    engine.do(buildings[0])  # what it costs is known then
+    first = chain.next_nonce()
+    made = chain.prepare_all(buildings, iter(range(first, first + 9)))
+    signed = [one for one in made if one is not None]
+    assert made[0] is None  # the contract refuses a building that it has
+    assert [one.nonce for one in signed] == list(range(first, first + 4))
+    assert chain.receipts([one.transaction_hash for one in signed]) == [None] * 4
+    assert chain.broadcast_all([one.raw for one in signed]) == [None] * 4
+    assert chain.broadcast_all([one.raw for one in signed]) == [None] * 4  # again is a success
+    for one in signed:
+        assert engine.wait(one.transaction_hash).succeeded
+    assert chain.receipts([one.transaction_hash for one in signed]) == [
+        chain.receipt(one.transaction_hash) for one in signed
+    ]
+    parties, unit_project = register(engine)
+    identifier = submit(engine, parties, first_statement(parties, unit_project))
+    assert set(chain.recorded_among([ZERO, identifier])) == {identifier}
+
+
+@dataclass(frozen=True)
+class StoppedClock:
+    """A clock that shows one time."""
+
+    time: datetime
+
+    def now(self) -> datetime:
+        return self.time
+
+
+def test_simulates_many_on_the_newest_block_at_a_clocks_time(tmp_path: Path) -> None:
+    with anvil(tmp_path) as engine:
+        first_parties, first_unit = register(engine)
+        submit(engine, first_parties, first_statement(first_parties, first_unit))
+        parties, unit_project = register(engine)
+        statement = first_statement(parties, unit_project)
+        call = Submit(statement, parties.seals(engine.domain, statement))
+        deadline = datetime.fromtimestamp(statement.seal_by, UTC)
+        for time, is_in_time in ((deadline, True), (deadline + timedelta(seconds=1), False)):
+            chain = EvmChain(
+                engine.rpc_url,
+                chain_id=engine.identity.chain_id,
+                relay_key=engine.relay_key,
+                contracts=engine.contracts,
+                final_block=engine.chain.final_block_number,
+                clock=StoppedClock(time),
+            )
+            with closing(chain):
+                nonce = chain.next_nonce()
+                made = chain.prepare_all([call], iter([nonce]))
+            assert [one is not None for one in made] == [is_in_time]
+
+
+def test_prepares_many_of_what_was_never_made_since_the_start(engine: Engine) -> None:
+    calls = [RegisterBuilding(new_unit_project().building) for _ in range(2)]
+    known = RegisterBuilding(new_unit_project().building)
+    engine.do(known)
+    fresh = EvmChain(
+        engine.rpc_url,
+        chain_id=engine.identity.chain_id,
+        relay_key=engine.relay_key,
+        contracts={name: contract.address for name, contract in engine.identity.contracts.items()},
+    )
+    with closing(fresh):
+        assert fresh.prepare_all([known, *calls], iter([0, 1])) == [None] * 3  # the first is refused and tells nothing
+        assert [one and one.nonce for one in fresh.prepare_all([*calls, known], iter([0, 1]))] == [0, 1, None]
 
 
 def test_addresses_without_the_contracts_are_no_answer(engine: Engine) -> None:

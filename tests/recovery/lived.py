@@ -37,22 +37,8 @@ class Lived:
     events: EpcisWorld
 
     def keep(self) -> None:
-        """What the server's threads do, until nothing remains to be done."""
-        services = self.world.services
-        Sequencer(services).round(publish=True)
-        services.access_log.writer.publish()
-        logs = self.world.home.logs_dir
-        keeper = FactKeeper(services, logs)
-        streams = StreamKeeper(services)
-        log_keeper = LogKeeper(services)
-        for _ in range(2):
-            self.world.get("/buildings")
-            services.access_log.writer.publish()
-            keeper.collect()
-            keeper.anchor(now=True)
-            streams.round(now=True)
-            log_keeper.anchor(now=True)
-            self.world.settle()
+        """See `keep`."""
+        keep(self.world)
 
     def rebuild(self, folder: Path, *, logs: Path | None = None, **options: Any) -> tuple[Database, RebuildReport]:
         """Rebuild into a new database of a folder; logs too, where no folder of logs is given."""
@@ -77,6 +63,25 @@ class Lived:
             return compare(expected, actual)
 
 
+def keep(world: World) -> None:
+    """What the server's threads do, until nothing remains to be done."""
+    services = world.services
+    Sequencer(services).round(publish=True)
+    services.access_log.writer.publish()
+    logs = world.home.logs_dir
+    keeper = FactKeeper(services, logs)
+    streams = StreamKeeper(services)
+    log_keeper = LogKeeper(services)
+    for _ in range(2):
+        world.get("/buildings")
+        services.access_log.writer.publish()
+        keeper.collect()
+        keeper.anchor(now=True)
+        streams.round(now=True)
+        log_keeper.anchor(now=True)
+        world.settle()
+
+
 @contextmanager
 def connected(database: Database) -> Iterator[Connection]:
     with database.reading() as session:
@@ -84,9 +89,9 @@ def connected(database: Database) -> Iterator[Connection]:
         yield session.connection()
 
 
-def live(folder: Path) -> Lived:
-    """Start an archive and let it live."""
-    world = build_world(folder)
+def live(folder: Path, **options: Any) -> Lived:
+    """Start an archive and let it live; `options` are settings of the server."""
+    world = build_world(folder, **options)
     building = world.post(
         "/buildings", {"scheme": "yunshang", "value": "440106-R000001", "name": "珠江大厦", "address": "天河路 1 号"}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,6 +117,20 @@ def test_five_seals_are_judged_and_the_anchor_is_shown(live: Live) -> None:
     assert page.one("span", class_="tag--accepted").text == "Accepted"
 
 
+def test_the_history_ends_with_what_the_archive_decided(live: Live) -> None:
+    page = live.page(f"/submissions/{live.submission}")
+    events = [item.text for item in page.all("li") if item.attributes.get("class") == "timeline__item"]
+    assert "接收" in events[-1]
+    assert "写入区块链" in events[-2]
+
+
+def test_a_visitor_is_told_to_sign_in_rather_than_that_nothing_is_there(live: Live) -> None:
+    response = httpx2.get(live.client.base_url, headers={"accept": "text/html"}, trust_env=False)
+    page = Markup(response.text)
+    assert "没有您可查阅的建筑" in page.one("main").text
+    assert any(link.attributes["href"] == "/sign-in" for link in page.all("a") if "登录后" in link.text)
+
+
 def test_the_receipt_names_what_was_received(live: Live) -> None:
     page = live.page(f"/receipts/{live.submission}")
     assert "接收证明" in page.one("h1").text
@@ -157,6 +172,12 @@ def test_what_is_not_archived_is_neither_passed_nor_failed(live: Live, content: 
     page = live.drop(("altered.txt", content))
     assert page.one("section", class_="verdict--indeterminate")
     assert "逐字节相同" in page.text
+
+
+def test_every_time_of_a_verdict_is_beijing_time(live: Live) -> None:
+    page = live.drop(("evidence.json", live.bundle("E 验收文件/empty.txt")))
+    assert "时间戳有效" in page.one("main").text  # its sentence has a time
+    assert not re.search(r"\dT\d\d:\d\d:\d\dZ", page.one("main").text)
 
 
 def test_a_bundle_passes_alone_and_with_its_file(live: Live) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
@@ -28,6 +29,10 @@ ARTIFACTS: Mapping[str, str] = {
 """Which artifact a contract's name stands for. Not every deployment has the last one, and no trust file names it."""
 
 
+_REMEMBERED: Final = 512
+_REMEMBERED_BYTES: Final = 4_096
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A named argument with the ABI type of its whole and the names within, where it is a struct."""
@@ -45,14 +50,18 @@ class ContractInterface:
     """
 
     def __init__(self, abi: Sequence[Mapping[str, Any]]) -> None:
-        self._functions: dict[str, Mapping[str, Any]] = {}
         self._errors: dict[bytes, Mapping[str, Any]] = {}
         self._events: dict[bytes, Mapping[str, Any]] = {}
         self._constructor: Mapping[str, Any] = {"type": "constructor", "inputs": []}
+        self._calls: dict[str, tuple[bytes, list[str]]] = {}
+        self._answers: dict[str, list[Parameter]] = {}
+        self._answered = lru_cache(maxsize=_REMEMBERED)(self._decoded)
         for element in abi:
             match element["type"]:
                 case "function":
-                    self._functions[element["name"]] = element
+                    name = element["name"]
+                    self._calls[name] = (_digest(element)[:4], _input_types(element))
+                    self._answers[name] = _parameters(element["outputs"])
                 case "error":
                     self._errors[_digest(element)[:4]] = element
                 case "event":
@@ -62,20 +71,25 @@ class ContractInterface:
 
     def encode_call(self, function: str, *arguments: object) -> bytes:
         """Return calldata: selector and arguments; structs are tuples in member order."""
-        element = self._functions[function]
-        return _digest(element)[:4] + _encode(element, arguments)
+        selector, kinds = self._calls[function]
+        return selector + encode(kinds, arguments)
 
     def encode_constructor(self, *arguments: object) -> bytes:
         """Return the constructor's arguments as they follow the creation code."""
-        return _encode(self._constructor, arguments)
+        return encode(_input_types(self._constructor), arguments)
 
     def decode_answer(self, function: str, data: bytes) -> tuple[Any, ...]:
-        """Return a function's results in order; structs are mappings.
+        """Return a function's results in order; structs are mappings, which are not to be changed.
+
+        The same answer, as that about a certificate which nothing happened to, is taken apart once.
 
         Raises:
             MalformedError: not this function's answer, such as the empty answer of an address without code.
         """
-        return tuple(_decode(_parameters(self._functions[function]["outputs"]), data, where=function).values())
+        return (self._answered if len(data) <= _REMEMBERED_BYTES else self._decoded)(function, data)
+
+    def _decoded(self, function: str, data: bytes) -> tuple[Any, ...]:
+        return tuple(_decode(self._answers[function], data, where=function).values())
 
     def decode_error(self, data: bytes) -> tuple[str, dict[str, object]] | None:
         """Return a custom error's name and values by name, or None where this contract has no such error."""
@@ -113,8 +127,8 @@ def _digest(element: Mapping[str, Any]) -> bytes:
     return keccak256(abi_to_signature(element).encode("ascii"))  # type: ignore[arg-type]
 
 
-def _encode(element: Mapping[str, Any], arguments: Sequence[object]) -> bytes:
-    return encode(get_abi_input_types(element), arguments)  # type: ignore[arg-type]
+def _input_types(element: Mapping[str, Any]) -> list[str]:
+    return get_abi_input_types(element)  # type: ignore[arg-type]
 
 
 def _parameters(inputs: Sequence[Mapping[str, Any]]) -> list[Parameter]:

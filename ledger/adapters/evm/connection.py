@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from http import HTTPStatus
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -18,18 +19,20 @@ from ledger.canonical import refuse_depth
 from ledger.errors import MalformedError, MismatchError, TransportError
 from ledger.ports.chain import BlockRef
 
-__all__ = ["Connection", "NodeError", "from_hex", "from_quantity", "newest_block", "to_hex"]
+__all__ = ["Connection", "NodeError", "block_of", "from_hex", "from_quantity", "newest_block", "to_hex"]
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANSWER_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 16
 _THREADS = 64
+_HEADERS = {"Content-Type": "application/json"}
 _QUANTITY_CHARACTERS = 2 + 64  # 256 bits
 # anvil without history, asked for the newest block just when it mines the next: the block it had in mind is gone.
 _BLOCK_GONE = "blockoutofrange"
 _BLOCK_GONE_ATTEMPTS = 4
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class NodeError(Exception):
@@ -99,6 +102,9 @@ class Connection:
         self._session.mount("https://", keeping)
         # A proxy from the environment must not see, or break, what stays on this machine.
         self._session.trust_env = any(urlsplit(address).hostname not in _LOOPBACK for address in self._urls)
+        # requests looks for proxies, cookies and credentials each time; where there can be none, its pool is asked.
+        self._near = urllib3.PoolManager(maxsize=_THREADS)
+        self._near_urls = frozenset(filter(_is_near, self._urls))
         self.chain_id = chain_id
         self._genesis_hash = genesis_hash
         self._is_checked = False
@@ -106,6 +112,7 @@ class Connection:
     def close(self) -> None:
         """Give back the sockets."""
         self._session.close()
+        self._near.clear()
 
     def request(self, method: str, *params: object) -> Any:
         """Return a method's result.
@@ -115,30 +122,38 @@ class Connection:
             MismatchError: `chain_id` or `genesis_hash`: it is a node of another chain.
             TransportError: no answer, or none that is JSON-RPC.
         """
+        return self._turning(lambda: self._request_one(method, *params))
+
+    def _turning(self, ask: Callable[[], _T]) -> _T:
+        """Ask one node after the other until one answers."""
         for _ in self._urls[1:]:
             asked = self._url
             try:
-                return self._request_one(method, *params)
+                return ask()
             except TransportError as error:
                 if error.code != "rpc_unreachable":
                     raise
                 if self._url == asked:  # else another thread has turned away from it already
                     self._url = self._urls[(self._urls.index(asked) + 1) % len(self._urls)]
                     _log.warning("a node does not answer, asking the next one of %d", len(self._urls))
-        return self._request_one(method, *params)
+        return ask()
 
     def _request_one(self, method: str, *params: object) -> Any:
-        if not self._is_checked:
-            self._check_chain()
-            self._is_checked = True
         for _ in range(_BLOCK_GONE_ATTEMPTS - 1):
             try:
-                return self._request(method, *params)
+                return self._checked(lambda: self._request(method, *params))
             except NodeError as error:
                 if _BLOCK_GONE not in error.message.lower():
                     raise
                 _log.debug("%s met a block being mined", method)
-        return self._request(method, *params)
+        return self._checked(lambda: self._request(method, *params))
+
+    def _checked(self, ask: Callable[[], _T]) -> _T:
+        """Ask a node whose chain is known to be the right one."""
+        if not self._is_checked:
+            self._check_chain()
+            self._is_checked = True
+        return ask()
 
     def ask(self, method: str, *params: object) -> Any:
         """Like `request`, for methods whose errors mean that the node could not answer.
@@ -152,20 +167,33 @@ class Connection:
         except NodeError as error:
             raise TransportError(f"expected an answer to {method}, got {error.message}", where="rpc") from error
 
+    def ask_all(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
+        """Like `ask`, for several methods in one request, which the node answers one after the other.
+
+        Args:
+            calls: methods with their parameters.
+
+        Returns:
+            Their results, in the order of `calls`.
+
+        Raises:
+            MismatchError: it is a node of another chain.
+            TransportError: no answer, or an error as answer to one of them.
+        """
+        answers = self.request_all(calls)
+        for (method, _), answer in zip(calls, answers, strict=True):
+            if isinstance(answer, NodeError):
+                raise TransportError(f"expected an answer to {method}, got {answer.message}", where="rpc") from answer
+        return answers
+
+    def request_all(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
+        """Like `request`, for several methods in one request; what the node answered with an error is a NodeError."""
+        return self._turning(lambda: self._checked(lambda: self._request_all(calls)))
+
     def block(self, tag: str | int | bytes) -> BlockRef | None:
         """Return a block by tag, number or hash, or None where the node has none."""
         method = "eth_getBlockByHash" if isinstance(tag, bytes) else "eth_getBlockByNumber"
-        answer = self.ask(method, tag if isinstance(tag, str) else to_hex(tag), False)
-        if answer is None:
-            return None
-        try:
-            return BlockRef(
-                from_quantity(answer["number"]),
-                from_hex(answer["hash"]),
-                timestamp=from_quantity(answer["timestamp"]),
-            )
-        except (KeyError, TypeError) as error:
-            raise TransportError("expected a block, got something else", where="rpc") from error
+        return block_of(self.ask(method, tag if isinstance(tag, str) else to_hex(tag), False))
 
     def head(self) -> BlockRef:
         """Return the newest block.
@@ -202,10 +230,29 @@ class Connection:
             )
 
     def _request(self, method: str, *params: object) -> Any:
+        answer = _result(method, self._answer(method, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
+        if isinstance(answer, NodeError):
+            raise answer
+        return answer
+
+    def _request_all(self, calls: Sequence[tuple[str, Sequence[object]]]) -> list[Any]:
+        numbered = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+            for number, (method, params) in enumerate(calls)
+        ]
+        answers = self._answer(calls[0][0], numbered)
+        if not isinstance(answers, list):
+            raise TransportError("expected an answer to each of several calls, got another", where="rpc")
+        found = {
+            answer["id"]: answer for answer in answers if isinstance(answer, dict) and type(answer.get("id")) is int
+        }
+        return [_result(method, found.get(number)) for number, (method, _) in enumerate(calls)]
+
+    def _answer(self, method: str, request: object) -> Any:
         try:
-            body = self._post({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+            body = self._post(request)
             refuse_depth(body)  # else what stops nested JSON is the recursion limit, or the end of the stack
-            answer = json.loads(body)
+            return json.loads(body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, MalformedError) as error:
             self._is_checked = False
             _log.debug("%s failed: %s", method, type(error).__name__)
@@ -213,33 +260,73 @@ class Connection:
             raise TransportError(
                 f"expected an answer to {method}, got {type(error).__name__}", code="rpc_unreachable", where="rpc"
             ) from error
-        if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
-            raise TransportError(f"expected an answer to {method}, got no JSON-RPC", where="rpc")
-        failure: Any = answer.get("error")
-        if failure is None:
-            return answer.get("result")
-        if not isinstance(failure, dict):
-            raise NodeError(None, str(failure), None)
-        raise NodeError(failure.get("code"), str(failure.get("message", "")), failure.get("data"))
 
-    def _post(self, request: dict[str, object]) -> bytes:
+    def _post(self, request: object) -> bytes:
         """Return the answer's bytes: of this address, whole, in time and not without end."""
-        deadline = time.monotonic() + self._timeout_seconds
-        body = bytearray()
+        deadline, url, data = time.monotonic() + self._timeout_seconds, self._url, json.dumps(request)
+        if url in self._near_urls:
+            near = self._near.urlopen(
+                "POST",
+                url,
+                body=data,
+                headers=_HEADERS,
+                timeout=self._timeout_seconds,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                if near.status >= HTTPStatus.BAD_REQUEST:
+                    raise requests.HTTPError(f"expected an answer, got status {near.status}")
+                return _whole(near, deadline)
+            finally:
+                near.close()  # gives the socket back where all was read, else ends it
         with self._session.post(
-            self._url,
-            data=json.dumps(request),
-            headers={"Content-Type": "application/json"},
-            timeout=self._timeout_seconds,
-            stream=True,
-            allow_redirects=False,
+            url, data=data, headers=_HEADERS, timeout=self._timeout_seconds, stream=True, allow_redirects=False
         ) as response:
             response.raise_for_status()
-            while piece := response.raw.read1(_PIECE_BYTES, decode_content=True):
-                body += piece
-                if len(body) > _ANSWER_BYTES or time.monotonic() > deadline:
-                    raise requests.Timeout("expected a shorter answer, or a faster one")
-        return bytes(body)
+            return _whole(response.raw, deadline)
+
+
+def _is_near(url: str) -> bool:
+    """Whether an address is on this machine, and holds no credentials."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in _LOOPBACK and "@" not in parts.netloc
+
+
+def _whole(response: urllib3.BaseHTTPResponse, deadline: float) -> bytes:
+    body = bytearray()
+    while piece := response.read1(_PIECE_BYTES, decode_content=True):
+        body += piece
+        if len(body) > _ANSWER_BYTES or time.monotonic() > deadline:
+            raise requests.Timeout("expected a shorter answer, or a faster one")
+    return bytes(body)
+
+
+def block_of(answer: Any) -> BlockRef | None:
+    """Return the block that a node answered with, or None where it answered that there is none."""
+    if answer is None:
+        return None
+    try:
+        return BlockRef(
+            from_quantity(answer["number"]),
+            from_hex(answer["hash"]),
+            timestamp=from_quantity(answer["timestamp"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise TransportError("expected a block, got something else", where="rpc") from error
+
+
+def _result(method: str, answer: Any) -> Any:
+    """The result in an answer, or the error as a value."""
+    if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
+        raise TransportError(f"expected an answer to {method}, got no JSON-RPC", where="rpc")
+    failure: Any = answer.get("error")
+    if failure is None:
+        return answer.get("result")
+    if not isinstance(failure, dict):
+        return NodeError(None, str(failure), None)
+    return NodeError(failure.get("code"), str(failure.get("message", "")), failure.get("data"))
 
 
 def newest_block(url: str | Sequence[str], *, chain_id: int) -> BlockRef:

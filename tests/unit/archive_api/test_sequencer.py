@@ -132,7 +132,7 @@ class Parts:
             for row in rows:
                 assert row.first_index == len(expected)
                 assert row.sequenced_at is not None
-                expected += capture_entries(row, row.sequenced_at.astimezone(UTC))
+                expected += map(RecordEntry.parse, capture_entries(row, row.sequenced_at.astimezone(UTC)))
             assert found == expected
 
     @contextmanager

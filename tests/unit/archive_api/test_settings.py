@@ -135,3 +135,14 @@ def test_refuses_engines_that_are_none(tmp_path: Path, name: str, value: tuple[s
     with pytest.raises(ValidationError) as caught:
         Settings(**values(tmp_path), **{name: value})
     assert said in str(caught.value)
+
+
+def test_each_of_several_processes_takes_its_part_of_the_limits(tmp_path: Path) -> None:
+    alone = Settings(**values(tmp_path))
+    one_of_four = Settings(**values(tmp_path), api_processes=4)
+    for name in ("request_allowance", "costly_allowance", "sign_in_allowance"):
+        whole, part = getattr(alone, name), getattr(one_of_four, name)
+        assert (4 * part.per_second, 4 * part.burst) == (whole.per_second, whole.burst)
+    assert (alone.requests_at_once, one_of_four.requests_at_once) == (64, 16)
+    tight = Settings(**values(tmp_path), api_processes=64, sign_ins_burst=3, max_requests_at_once=3)
+    assert (tight.sign_in_allowance.burst, tight.requests_at_once) == (1, 1)

@@ -140,3 +140,29 @@ def test_an_upload_being_written_to_is_not_dropped(tmp_path: Path) -> None:
             return storage.make_room(UID[:32], limit=1)
 
     assert run(begin_another()) == 0
+
+
+def test_refuses_a_second_writer_in_another_process(uploads: DurableUploads, tmp_path: Path) -> None:
+    """Another storage over the same folder is what another process has."""
+    other = DurableUploads(tmp_path / "uploads")
+
+    async def beside() -> None:
+        async with uploads.lock(UID):
+            await uploads.append(UID, b"12345")
+            await uploads.flush(UID)
+            with pytest.raises(HTTPException) as caught:
+                async with other.lock(UID):
+                    pass
+            assert caught.value.status_code == 423
+            assert (await other.read_info(UID) or {})["offset"] == 0
+            assert other.make_room(UID[:8], limit=1) == 0
+            os.utime(uploads.path(UID), (1, 1))
+            assert other.sweep(older_than_seconds=60) == 0
+            await uploads.write_info(UID, info(5))
+        assert uploads.path(UID).read_bytes() == b"12345", "what was being written was cut off"
+        async with other.lock(UID):
+            await other.append(UID, b"67890")
+            await other.flush(UID)
+
+    run(beside())
+    assert uploads.path(UID).read_bytes() == b"1234567890"

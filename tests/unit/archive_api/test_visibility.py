@@ -127,7 +127,7 @@ def grants() -> st.SearchStrategy[Grant]:
     return st.one_of(party, other)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(given_grants=st.lists(grants(), max_size=4))
 def test_conditions_and_the_rule_say_the_same(catalogue: Session, given_grants: list[Grant]) -> None:
     seen = Visibility(tuple(given_grants))
@@ -146,7 +146,7 @@ def test_conditions_and_the_rule_say_the_same(catalogue: Session, given_grants: 
         assert (submission.id in whole) == (known and own <= levels)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(given_grants=st.lists(grants(), max_size=4))
 def test_a_project_is_known_with_one_of_its_handovers(catalogue: Session, given_grants: list[Grant]) -> None:
     seen = Visibility(tuple(given_grants))

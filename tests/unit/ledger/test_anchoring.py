@@ -302,7 +302,7 @@ def _act(action: Action, job: str, node: Node, journal: Journal) -> Generator[No
 EVENTS = ("work", "work", "work", "work", "crash", "mine", "dump", "kill", "down", "up", "steal", "refuse", "agree")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(EVENTS), max_size=150), st.integers(1, 4))
 # A stranger's block is forgotten, and with it the nonce before ours.
 @example(["steal", *["work"] * 8, "kill"], 1)

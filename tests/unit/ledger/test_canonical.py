@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -9,12 +11,15 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger import canonical
 from ledger.canonical import (
     MAX_SAFE_INTEGER,
     canonical_bytes,
+    canonical_plain,
     canonical_record,
     parse_canonical,
     parse_json,
+    parse_plain_record,
     parse_record,
 )
 from ledger.errors import MalformedError
@@ -45,8 +50,56 @@ def test_records_agree_with_rfc8785_and_survive_being_read(value: Any) -> None:
     assert canonical_record(parse_record(data)) == data
 
 
+@given(RECORDS, st.booleans())
+def test_what_is_called_plain_is_written_the_short_way_as_the_long_one(value: Any, escaped: bool) -> None:
+    data = json.dumps(parse_record(canonical_record(value)), ensure_ascii=escaped).encode()
+    read, is_plain = parse_plain_record(data)
+    assert read == parse_record(data)
+    if is_plain:
+        assert canonical_plain(read) == rfc8785.dumps(read)
+
+
 @pytest.mark.parametrize(
-    ("text", "canonical"),
+    ("text", "is_plain"),
+    [
+        ('{"a":[1,-2.5,5.0,9007199254740991,0.0001,1234567.25,null,true],"b":"é😀"}', True),
+        ('{"a":"\\u00e9","\\u0062":1}', True),
+        ('{"a":{"é":1}}', False),
+        ('[{"a":{"\\u00e9":1}}]', False),
+        ('{"a":[0.00009]}', False),
+        ('{"a":1e21}', False),
+        ('{"a":-1.5e-7}', False),
+    ],
+)
+def test_names_beyond_ascii_and_numbers_with_exponents_are_not_plain(text: str, is_plain: bool) -> None:
+    value, found = parse_plain_record(text.encode())
+    assert found is is_plain
+    assert not is_plain or canonical_plain(value) == canonical_record(value)
+
+
+@given(st.floats(1e-4, MAX_SAFE_INTEGER) | st.floats(-MAX_SAFE_INTEGER, -1e-4))
+def test_decimals_that_are_plain_are_written_as_ecmascript_does(number: float) -> None:
+    data = canonical_record([number])
+    value, is_plain = parse_plain_record(data)
+    assert is_plain
+    assert canonical_plain(value) == data == rfc8785.dumps(value)
+
+
+@given(st.text('"[]{}\\x', max_size=40))
+def test_brackets_are_found_outside_strings_in_both_ways(text: str) -> None:
+    data = text.encode()
+    assert canonical._brackets(data) == re.sub(rb"[^][{}]", b"", canonical._without_strings(data))
+
+
+def test_refuses_a_member_twice_however_its_names_are_spelled() -> None:
+    for data in (b'{"a":1,"a":2}', '{"é":{"a":1,"a":2}}'.encode(), b'{"a":1,"\\u0061":2}'):
+        with pytest.raises(MalformedError) as caught:
+            parse_plain_record(data)
+        assert caught.value.code == "duplicate_member"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
     [
         ("5.0", b"5"),
         ("200.50", b"200.5"),
@@ -57,8 +110,8 @@ def test_records_agree_with_rfc8785_and_survive_being_read(value: Any) -> None:
         ("-0.0", b"0"),
     ],
 )
-def test_records_write_numbers_as_ecmascript_does(text: str, canonical: bytes) -> None:
-    assert canonical_record(parse_record(text.encode())) == canonical
+def test_records_write_numbers_as_ecmascript_does(text: str, expected: bytes) -> None:
+    assert canonical_record(parse_record(text.encode())) == expected
 
 
 @pytest.mark.parametrize(

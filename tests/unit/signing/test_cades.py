@@ -57,7 +57,7 @@ def test_attributes_are_the_bytes_of_the_format() -> None:
     assert len(expected) == 2 * 165
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(time=TIMES, tail=st.binary(min_size=64, max_size=64))
 def test_round_trip(time: datetime.datetime, tail: bytes, key_store: InMemoryKeyStore) -> None:
     payload = b"\x19\x01" + tail

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.identifiers.uscc import validate_uscc
@@ -55,7 +55,6 @@ def test_text_of_a_certificate_holds_no_key(key_store: InMemoryKeyStore) -> None
     assert "public_key" not in repr(key_store.certificate)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_changed_bytes_are_another_certificate_or_refused(data: st.DataObject, key_store: InMemoryKeyStore) -> None:
     der = bytearray(key_store.certificate.der)

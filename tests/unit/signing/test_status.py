@@ -140,7 +140,7 @@ def test_every_bit_flipped_is_refused(data: bytes, method: StatusMethod, certifi
             read(bytes(changed), method, certificate)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200), st.sampled_from(StatusMethod))
 def test_other_bytes_are_refused(data: bytes, method: StatusMethod) -> None:
     with pytest.raises(SigningError):
@@ -149,7 +149,7 @@ def test_other_bytes_are_refused(data: bytes, method: StatusMethod) -> None:
         normalise_status(data, method)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(ocsp(Role.DESIGNER)) - 1), st.integers(0, 255), st.booleans())
 def test_damaged_answers_are_refused_when_normalised(place: int, octet: int, cut: bool) -> None:
     good = ocsp(Role.DESIGNER)
@@ -201,7 +201,7 @@ def judge(data: bytes | None, *, at: datetime.datetime = PROVEN) -> Reason:
     return verdict.reason
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     reason=st.sampled_from(RevocationReason),
     revoked=st.integers(-400, 400),

@@ -72,7 +72,7 @@ def test_every_bit_flipped_is_refused() -> None:
             check_timestamp(bytes(changed), SIGNATURES, authorities=ROOTS)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, len(TOKEN)), st.binary(max_size=3), st.integers(0, 3))
 def test_octets_put_in_and_taken_out_are_refused(place: int, added: bytes, removed: int) -> None:
     changed = TOKEN[:place] + added + TOKEN[place + removed :]

@@ -1,10 +1,9 @@
-"""What is noted about requests, and what that costs."""
+"""What is noted about requests."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,7 +16,6 @@ from archive_api.operation.observation import Observation
 from archive_api.operation.observer import Observer
 
 TEMPLATE = "/api/v1/buildings/{building_key}"
-BUDGET_MICROSECONDS = 100
 
 
 async def answering(scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,45 +138,3 @@ def test_other_things_than_requests_are_handed_on() -> None:
 
     run(Observation(noting, observer=Observer()), {"type": "lifespan"})
     assert seen == ["lifespan"]
-
-
-def _microseconds(app: ASGIApp, requests: int = 2_000) -> float:
-    """Processor time of one request, of the best of five tries."""
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
-
-    async def send(message: Message) -> None:
-        del message
-
-    async def ask() -> float:
-        best = float("inf")
-        for _ in range(5):
-            begun = time.thread_time()
-            for _ in range(requests):
-                await app(scope_of(state={}), receive, send)
-            best = min(best, (time.thread_time() - begun) / requests * 1e6)
-        return best
-
-    return asyncio.run(ask())
-
-
-def test_costs_less_than_its_budget_with_lines_written() -> None:
-    from archive_api.operation.logs import JsonLines
-
-    stream = open("/dev/null", "w")  # noqa: PTH123, SIM115 (closed below)
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines(("5f1d7a90c4b2e8d3" * 4,) * 1))
-    logger = logging.getLogger("archive_api.request")
-    level, propagates = logger.level, logger.propagate
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    try:
-        observed = _microseconds(Observation(answering, observer=Observer()))
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagates
-        stream.close()
-    assert observed - _microseconds(answering) < BUDGET_MICROSECONDS

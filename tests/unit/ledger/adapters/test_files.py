@@ -12,12 +12,14 @@ from typing import BinaryIO
 
 import pytest
 
+from ledger.adapters import files as files_adapter
 from ledger.adapters.blocks import BlockStore
-from ledger.adapters.files import digest_files, recompute, scan_folder
+from ledger.adapters.files import Sealing, digest_files, recompute, scan_folder
 from ledger.adapters.memory import MemoryBlobStore
 from ledger.cid import file_content
 from ledger.dag import BlobReader
 from ledger.entries import DocumentEntry
+from ledger.envelope import DataKey
 from ledger.errors import MismatchError, NotFoundError, TransportError
 from ledger.ingest import ContentMismatchError
 from ledger.paths import Problem, UnsafePathsError
@@ -112,11 +114,14 @@ def test_a_folder_that_is_missing_or_a_file_is_told(tmp_path: Path) -> None:
             scan_folder(path)
 
 
-def test_digests_are_those_of_stock_tools_in_the_order_given(tmp_path: Path) -> None:
-    for number, size in enumerate((0, 1, 70_000, 1 << 20, (1 << 20) + 1, 3_500_000)):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_digests_are_those_of_stock_tools_in_the_order_given(tmp_path: Path, workers: int) -> None:
+    large = ((1 << 20) + 1, 1_200_000, 1 << 21, 3_500_000, 3_000_001, 3_499_999)
+    sizes = (0, 1, 70_000, *[1 << 20] * 9, *large, *range(50_000, 90_000, 1000))
+    for number, size in enumerate(sizes):
         write(tmp_path, f"文件 {number}", os.urandom(size))
     files = scan_folder(tmp_path).require()
-    digests = digest_files(files, workers=3)
+    digests = digest_files(files, workers=workers)
     assert [d.path for d in digests] == [f.path for f in files]
     sources = [file.source for file in files]
     sha256 = subprocess.run(["sha256sum", *sources], capture_output=True, check=True).stdout.splitlines()
@@ -142,8 +147,9 @@ def test_blocks_are_stored_as_they_pass(tmp_path: Path) -> None:
     write(tmp_path / "in", "empty", b"")
     files = scan_folder(tmp_path / "in").require()
     with BlockStore(tmp_path / "store") as store:
-        for digests, file in zip(digest_files(files, store=store), files, strict=True):
+        for digests, file in zip(digest_files(files, on_block=store.put_block), files, strict=True):
             assert store.open(digests.cid).read() == Path(file.source).read_bytes()
+        store.flush()
         with BlockStore(tmp_path / "store", read_only=True) as reader:
             assert len(list(reader.cids())) == 5
 
@@ -163,6 +169,51 @@ def test_a_file_changed_since_it_was_found_is_refused(tmp_path: Path, change: st
         digest_files(files)
     assert caught.value.code == "file_changed"
     assert caught.value.where == "file"
+
+
+def test_a_file_changed_among_many_small_ones_is_refused_by_its_name(tmp_path: Path) -> None:
+    for number in range(40):
+        write(tmp_path, f"file {number}", bytes(1000 + number))
+    files = scan_folder(tmp_path).require()
+    os.truncate(tmp_path / "file 17", 10)
+    with pytest.raises(MismatchError) as caught:
+        digest_files(files)
+    assert (caught.value.code, caught.value.where) == ("file_changed", "file 17")
+
+
+def test_a_large_file_cut_among_others_is_refused_by_its_name(tmp_path: Path) -> None:
+    for number in range(5):
+        write(tmp_path, f"file {number}", bytes(3_000_000 + number))
+    files = scan_folder(tmp_path).require()
+
+    def cut(_: int) -> None:
+        os.truncate(tmp_path / "file 3", 1_000_000)
+
+    with pytest.raises(MismatchError) as caught:
+        digest_files(files, workers=1, progress=cut)
+    assert (caught.value.code, caught.value.where) == ("file_changed", "file 3")
+
+
+def test_large_files_are_digested_beside_those_of_about_their_size_within_a_share() -> None:
+    sizes = [9, 900, 8 << 20, 7 << 20, 3 << 20, 30 << 20, 6 << 20, 5]
+    alone = [False] * 8
+    assert files_adapter._groups(sizes, alone, 1) == [[5], [2, 3, 6], [4], [1, 0, 7]]
+    assert files_adapter._groups(sizes, alone, 3) == [[5], [2, 3], [6, 4], [1, 0, 7]]
+    assert files_adapter._groups(sizes, alone, 9) == [[5], [2], [3], [6], [4], [1, 0, 7]]
+    assert files_adapter._groups(sizes, [True] * 8, 1) == [[5], [2], [3], [6], [4], [1], [0], [7]]
+    assert [len(group) for group in files_adapter._groups([100] * 20, [False] * 20, 1)] == [8, 8, 4]
+
+
+def test_small_files_beside_encrypted_ones_are_digested_all_the_same(tmp_path: Path) -> None:
+    for number in range(40):
+        write(tmp_path, f"file {number}", b"%d" % number * 100)
+    files = scan_folder(tmp_path).require()
+    sealing = {file.path: Sealing(DataKey(bytes(32))) for file in files[::3]}
+    plain, mixed = digest_files(files), digest_files(files, sealing=sealing)
+    assert [one.sm3 for one in plain] == [one.sm3 for one in mixed]
+    assert [one.cid == other.cid for one, other in zip(plain, mixed, strict=True)] == [
+        file.path not in sealing for file in files
+    ]
 
 
 @pytest.mark.parametrize("size", [100, 5_000_000])
@@ -222,7 +273,7 @@ def test_a_sealer_recomputes_from_a_folder_or_a_store(tmp_path: Path) -> None:
         return (tmp_path / entries[index].path).open("rb")
 
     store = MemoryBlobStore()
-    digests = digest_files(scan_folder(tmp_path).require(), store=store)
+    digests = digest_files(scan_folder(tmp_path).require(), on_block=store.put_block)
 
     def from_store(index: int) -> BlobReader:
         return store.open(digests[index].cid)

@@ -186,7 +186,7 @@ def test_refuses_a_step_file_under_the_name_of_an_archive(tmp_path: Path) -> Non
     st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), min_size=1, max_size=4),
 )
 @example(zipfile.ZIP_DEFLATED, [(6, 8), (7, 8)])
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
 def test_a_changed_archive_gives_the_model_or_a_named_error(method: int, changes: list[tuple[int, int]]) -> None:
     packed = bytearray(archive(("a.ifc", STEP), method=method))
     for place, value in changes:

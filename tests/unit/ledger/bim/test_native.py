@@ -9,7 +9,6 @@ import mmap
 import os
 import random
 import re
-import shutil
 import struct
 import subprocess
 from collections.abc import Callable, Sequence
@@ -27,12 +26,13 @@ from ledger.bim.reference import ReferenceKernel
 from ledger.bim.scan import FingerprintKernel, ModelScan
 from ledger.bim.schema import table_for
 from ledger.errors import LedgerError, MalformedError, NotFoundError
+from tests.sanitised import build_sanitised
 
 from .odd_models import ODD_FILES, model
 
 HERE = Path(__file__).parent
 SMALL = tuple(path.read_bytes() for path in sorted((HERE.parents[2] / "bim" / "models").glob("*.ifc")))
-EXAMPLES = settings(derandomize=True, database=None, deadline=None, max_examples=400)
+EXAMPLES = settings(derandomize=True, database=None, max_examples=400)
 TABLES = ("IFC2X3", "IFC4", "IFC4X3", "")
 TOKEN = re.compile(rb"'(?:[^']|'')*'|#\d+|[A-Za-z_]\w*|[+-]?\d+\.?\d*(?:E[+-]?\d+)?|/\*|\*/|.", re.DOTALL)
 PIECES = (
@@ -343,26 +343,8 @@ def test_sets_up_the_library_once(native: NativeKernel) -> None:
 
 @pytest.fixture(scope="module")
 def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        message = "no compiler with sanitisers in PATH"
-        if os.environ.get("YUNSHANG_REQUIRE_ENGINES"):
-            pytest.fail(message)
-        pytest.skip(message)
     program = tmp_path_factory.mktemp("native") / "harness"
-    flags = [
-        "-O1",
-        "-g",
-        "-std=c11",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover=all",
-    ]
-    sources = [str(path) for path in (*sorted(SOURCES.glob("*.c")), HERE / "native_harness.c")]
-    subprocess.run([compiler, *flags, f"-I{SOURCES}", *sources, "-o", str(program)], check=True)
-    return program
+    return build_sanitised(program, (*sorted(SOURCES.glob("*.c")), HERE / "native_harness.c"), f"-I{SOURCES}")
 
 
 def _run(harness: Path, folder: Path, models: Sequence[tuple[int, bytes]]) -> list[tuple[int, int]]:

@@ -82,7 +82,7 @@ def test_another_place_is_not_proved(consensus: Consensus) -> None:
         assert not is_proved(replace(proof, **changes), trust)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_bytes_cut_added_or_put_in_are_not_proved(data: st.DataObject) -> None:
     consensus = data.draw(st.sampled_from(list(Consensus)))
@@ -96,7 +96,7 @@ def test_bytes_cut_added_or_put_in_are_not_proved(data: st.DataObject) -> None:
         assert not is_proved(with_part(proof, name, place, changed), TRUSTS[consensus])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(header=st.binary(max_size=700), nodes=st.lists(st.binary(max_size=80), max_size=4))
 def test_any_bytes_are_refused_without_a_fault(header: bytes, nodes: list[bytes]) -> None:
     for consensus in Consensus:

@@ -49,7 +49,7 @@ def full() -> DatasetVersion:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(versions())
 def test_a_record_comes_back_from_its_document(record: DatasetVersion) -> None:
     data = prov_bytes([record])

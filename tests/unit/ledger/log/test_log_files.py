@@ -139,7 +139,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(STEPS, st.randoms(use_true_random=False))
 def test_behaves_as_a_list(tmp_path_factory: pytest.TempPathFactory, steps: list[Step], random: object) -> None:
     folder = tmp_path_factory.mktemp("model") / "log"

@@ -124,6 +124,6 @@ class LogMachine(RuleBasedStateMachine):
 
 
 LogMachine.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=12, stateful_step_count=15, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLogModel = LogMachine.TestCase

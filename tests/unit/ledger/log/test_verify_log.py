@@ -117,6 +117,19 @@ def test_history_rewritten_with_key_and_disk_is_caught_by_an_anchored_head(
         assert finding.index <= first <= (finding.index if finding.last_index is None else finding.last_index)
 
 
+@pytest.mark.parametrize("is_own_first", [True, False])
+def test_what_a_rewritten_logs_own_checkpoint_agrees_with_tells_nothing_of_where_it_was_rewritten(
+    small: tuple[Path, list[KnownHead]], is_own_first: bool
+) -> None:
+    folder, _ = small
+    known = heads_of(folder, (3, SMALL))
+    rewrite(folder, [b"another" if number == 4 else entry(number) for number in range(SMALL)])
+    own = KnownHead(SMALL, LogFiles(folder, read_only=True).head().root, "checkpoint")
+    heads = [own, *known] if is_own_first else [*known, own]
+    report = verify_log(LogFiles(folder, read_only=True), heads, size=SMALL)
+    assert [(f.code, f.index, f.last_index) for f in report.findings] == [("history_rewritten", 3, SMALL - 1)]
+
+
 @pytest.mark.parametrize("index", range(SMALL))
 def test_an_entry_altered_in_place_is_named(small: tuple[Path, list[KnownHead]], index: int) -> None:
     folder, heads = small
@@ -147,7 +160,7 @@ def test_entries_are_looked_at_by_the_rules_of_the_stream(small: tuple[Path, lis
     assert report.facts == ("fact",)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_anything_done_to_a_larger_log_is_found(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.getbasetemp() / "larger"

@@ -109,7 +109,7 @@ def test_the_schema_is_the_one_published(shared_data: Path) -> None:
     assert epcis_schema() == json.loads((shared_data / "epcis" / "EPCIS-JSON-Schema.json").read_bytes())
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(documents())
 def test_a_record_survives_storage_and_answers(generated: dict[str, Any]) -> None:
     try:
@@ -349,6 +349,19 @@ HOSTILE: dict[str, tuple[Any, str, str]] = {
     "large event": (document(observation(**{"urn:x:a": "a" * 70_000})), "record_too_large", BASE),
     "member that is no URI": (document(observation(**{"a~b/c": 1})), "schema_member", f"{BASE}/a~0b~1c"),
 }
+
+
+@pytest.mark.parametrize("name", ["@context", "\\u0040context", "@xmlns:a"])
+def test_refuses_a_context_below_an_event_however_it_is_spelled(name: str) -> None:
+    text = encode(document(observation(), observation(2, **{"urn:x:a": [{"urn:x:b": {"MARK": {}}}]}))).decode()
+    found = refused(text.replace("MARK", name).encode()).findings[0]
+    pointer = "/epcisBody/eventList/1/urn:x:a/0/urn:x:b/" + name.replace("\\u0040", "@")
+    assert (found.code, found.pointer) == ("context_nested", pointer)
+
+
+def test_takes_the_name_of_a_context_as_a_value() -> None:
+    events = read_document(encode(document(observation(**{"urn:x:a": ["@context"]})))).events
+    assert events[0].record["urn:x:a"] == ["@context"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

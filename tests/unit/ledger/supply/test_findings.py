@@ -36,7 +36,7 @@ def test_every_rule_has_a_title_and_a_generated_project() -> None:
     assert set(RULES) == set(RULE_TITLES) == set(FAULTS)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6))
 def test_the_clean_project_shows_nothing(seed: int) -> None:
     project = clean_project(seed)
@@ -45,7 +45,7 @@ def test_the_clean_project_shows_nothing(seed: int) -> None:
 
 
 @pytest.mark.parametrize("rule", list(RULES))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 10**6))
 def test_each_rule_is_shown_by_its_project_and_no_other_is(rule: str, seed: int) -> None:
     project = project_with(rule, seed)
@@ -71,7 +71,7 @@ def test_a_finding_names_events_of_the_project_and_says_it_in_two_languages(rule
             assert isinstance(value, str)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(sorted(RULES)), st.randoms(use_true_random=False))
 def test_findings_do_not_depend_on_the_order_of_events(rule: str, random: object) -> None:
     project = project_with(rule, 4)

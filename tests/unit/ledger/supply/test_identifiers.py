@@ -74,7 +74,7 @@ links = st.builds(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(urns | fitting() | links | st.text(max_size=20) | st.just("https://example.com/abcdefghij"))
 def test_agrees_with_the_package(text: str) -> None:
     assert normalised(text) == normaliser(text)
