@@ -176,7 +176,10 @@ def statement_values(message: Mapping[str, Any]) -> tuple[tuple[str, str | None]
 
 
 def events(submission: SubmissionOut, verdicts: Mapping[str, SealVerdict]) -> tuple[EventView, ...]:
-    """The history of a submission, oldest first; times of seals and decisions are the signers' claims."""
+    """The history of a submission, oldest first; times of seals and decisions are the signers' claims.
+
+    Blocks and signatures know whole seconds only: what falls into one second has the order of the procedure.
+    """
     found = [EventView(kind="created", at=submission.created_at)]
     for withdrawal in submission.withdrawals:
         found.append(
@@ -191,7 +194,7 @@ def events(submission: SubmissionOut, verdicts: Mapping[str, SealVerdict]) -> tu
     decision = submission.decision
     if decision is not None and decision.status != "refused":
         found.append(EventView(kind=decision.kind, at=fields.utc_time(decision.signing_time, "decision.signing_time")))
-    return tuple(sorted(found, key=lambda event: event.at))
+    return tuple(sorted(found, key=lambda event: event.at.replace(microsecond=0)))
 
 
 def entry_facts(entry: DocumentEntry) -> tuple[tuple[str, str], ...]:
