@@ -21,7 +21,7 @@ from signing.encryption_keys import EncryptionKey, Pkcs12EncryptionKey
 
 __all__ = ["archive_keys", "catalogue_url", "chain_of", "content_of", "has_copies", "outside_catalogue", "trust_of"]
 
-_DUMPS: Final = "state-*.dump"
+_CHAIN: Final = ("state-*.dump", "blocks-*.journal")
 
 
 def trust_of(home: Home) -> TrustFile:
@@ -62,7 +62,7 @@ def outside_catalogue() -> str | None:
 @contextmanager
 def chain_of(home: Home, trust: TrustFile, rpc: str | None) -> Iterator[LedgerReader]:
     """The chain of a home: behind `rpc` or the environment's `YUNSHANG_RPC_URL`, that of the server that runs on it, or
-    started here from its last dump.
+    started here from its last dump and what came after it.
 
     Raises:
         MismatchError: another chain, or other code behind the addresses.
@@ -76,7 +76,7 @@ def chain_of(home: Home, trust: TrustFile, rpc: str | None) -> Iterator[LedgerRe
         with _closing(open_reader(home.root, rpc, trust)) as reader:
             yield reader
         return
-    if not list(home.chain_dir.glob(_DUMPS)):
+    if not any(any(home.chain_dir.glob(pattern)) for pattern in _CHAIN):
         raise NotFoundError(
             f"expected the state of the embedded chain, got none in {home.chain_dir}; name a node with --rpc",
             code="no_chain",

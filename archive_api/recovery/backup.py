@@ -143,13 +143,17 @@ class Backup:
     def _chain(self) -> None:
         folder = self.home.chain_dir
         self._whole("server/chain/genesis.json", folder / "genesis.json")
-        for _ in range(_TRIES):  # a dump may be replaced while it is looked for
+        taken = len(self._files)
+        for _ in range(_TRIES):  # a dump may be replaced while it is looked for, and the journal before it removed
             dumps = sorted(folder.glob("state-*.dump"))
-            if not dumps:
-                return
             try:
-                self._whole(f"server/chain/{dumps[-1].name}", dumps[-1])
+                if dumps:
+                    self._whole(f"server/chain/{dumps[-1].name}", dumps[-1])
+                # After the dump: what comes between is in the journal as well, and passed over.
+                for path in sorted(folder.glob("blocks-*.journal")):
+                    self._whole(f"server/chain/{path.name}", path)
             except FileNotFoundError:
+                del self._files[taken:]
                 continue
             return
         raise TransportError("expected a dump of the chain that stays for a moment, got none", code="backup")

@@ -3,12 +3,14 @@
 anvil holds its chain in memory. What makes it an archive's ledger is done here (docs/adr/0004-embedded-node.md):
 
 (1) One supervisor a folder: an exclusive lock, and a node left behind by a killed supervisor is stopped first.
-(2) The node starts from a genesis file that never changes, then loads the newest readable dump; only then are clients
-    let in.
+(2) The node starts from a genesis file that never changes, then loads the newest readable dump and makes the blocks of
+    the journal after it again; only then are clients let in.
 (3) A block is mined where transactions are pending, at most one a second; no empty blocks.
-(4) After mining, the state is dumped by RPC and written durably; only blocks within such a dump count as final.
-(5) A node that dies, hangs or answers nonsense is killed and started again from the newest dump; what it forgot is sent
-    again by whoever keeps the journal.
+(4) Each block is written into a journal durably; only blocks there, or within a dump, count as final.
+(5) When the journal has grown and the chain is quiet, or the journal has grown large, the state is dumped by RPC and
+    written durably, so that the next start has little to make again.
+(6) A node that dies, hangs or answers nonsense is killed and started again like that; what it forgot is sent again by
+    whoever wants it on chain.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from ledger.adapters.chain_dumps import DumpFolder, StateDump, write_durably
+from ledger.adapters.chain_journal import BlockJournal, JournalledBlock
 from ledger.adapters.clock import SystemClock
 from ledger.adapters.genesis import BLOCK_GAS_LIMIT, ensure_genesis
 from ledger.adapters.processes import dying_with_parent, find_anvil, free_port, kill_recorded, process_record
 from ledger.adapters.rpc import JsonRpc
 from ledger.adapters.rpc_gate import RpcGate
-from ledger.errors import LedgerError, MismatchError, PolicyError, TransportError
+from ledger.errors import LedgerError, MalformedError, MismatchError, PolicyError, TransportError
 from ledger.ports.chain import Clock
 
 __all__ = ["EmbeddedNode"]
@@ -39,8 +42,14 @@ __all__ = ["EmbeddedNode"]
 _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.1
 _STATE_TIMEOUT_SECONDS = 600.0
-# The dump may take this part of the time at most, however large the state grows.
-_DUMP_REST_FACTOR = 4.0
+# A dump takes as long as the state is large, and the node does nothing else meanwhile: so it waits for a quiet moment
+# and for a journal that is worth it beside the dump, but not for ever, since the next start makes the journal again
+# (8 MiB: some 5,000 submissions, a quarter of a minute).
+_JOURNAL_BYTES = 256 * 1024
+_JOURNAL_PART_OF_DUMP = 4
+_JOURNAL_LIMIT_BYTES = 8 * 1024 * 1024
+_QUIET_SECONDS = 5.0
+_DISK_PAUSE_SECONDS = 1.0
 _RESTART_PAUSE_SECONDS = (0.1, 0.2, 1.0, 5.0)
 
 _log = logging.getLogger(__name__)
@@ -81,6 +90,7 @@ class EmbeddedNode:
         self._clock: Clock = clock or SystemClock()
         self._random_bytes = random_bytes
         self._dumps = DumpFolder(folder)
+        self._journal = BlockJournal(folder)
         self._lock: BinaryIO | None = None
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,7 +104,8 @@ class EmbeddedNode:
         self._head = 0
         self._head_time = 0
         self._mined_at = 0.0
-        self._dump_not_before = 0.0
+        self._dump_bytes = 0
+        self._disk_not_before = 0.0
 
     def __enter__(self) -> Self:
         self.start()
@@ -129,7 +140,7 @@ class EmbeddedNode:
         return self._restarts
 
     def final_block_number(self) -> int:
-        """Return the newest block that is within a durable dump; it survives SIGKILL of node and supervisor."""
+        """Return the newest block that is written down durably; it survives SIGKILL of node and supervisor."""
         return self._final
 
     def start(self, *, timeout_seconds: float = 60.0) -> None:
@@ -140,7 +151,8 @@ class EmbeddedNode:
 
         Raises:
             PolicyError: `chain_in_use`: another supervisor has this folder.
-            MismatchError: `chain_id`: the folder's genesis is of another chain.
+            MismatchError: `chain_id`: the folder's genesis is of another chain; `chain_replay`: the node makes another
+                block of what is in the journal.
             MalformedError: there are dumps and none is readable.
             NotFoundError: there is no anvil.
             TransportError: the node did not come up, or the disk refused.
@@ -236,7 +248,7 @@ class EmbeddedNode:
             self._kill()
 
     def _launch(self) -> None:
-        """Start the process and load the newest dump that it takes (2).
+        """Start the process, load the newest dump that it takes, and have it make the journal's blocks (2).
 
         Clients are let in afterwards: a node that answers before it has its state looks like an empty chain, on which
         every nonce is free and nothing was ever recorded.
@@ -244,17 +256,42 @@ class EmbeddedNode:
         for path, dump in self._dumps.newest_first():
             self._spawn()
             if self._load(dump):
-                self._final = dump.block_number
+                self._final, self._dump_bytes = dump.block_number, len(dump.state)
                 break
             self._kill()
             self._dumps.set_aside(path, MismatchError("expected the node to load it, got a refusal"))
         else:
             self._spawn()
-            self._final = 0
+            self._final, self._dump_bytes = 0, 0
+        self._replay()
         self._head, _, self._head_time = self._newest_block()
         self._rpc.call("evm_setTime", max(self._now(), self._head_time), timeout=self._timeout)
         self._admit(self._rpc.port)
         self._ready.set()
+
+    def _replay(self) -> None:
+        try:
+            for block in self._journal.after(self._final):
+                self._make_again(block)
+                self._final = block.number
+        except MalformedError as error:
+            self._journal.set_aside(error)
+            self._dump()  # what was made of it is in no journal any more
+        self._journal.close()
+
+    def _make_again(self, block: JournalledBlock) -> None:
+        sent = [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in block.transactions]
+        self._rpc.call_all(sent, timeout=self._timeout)
+        self._rpc.call("evm_mine", {"timestamp": block.timestamp}, timeout=self._timeout)
+        _, block_hash, _ = self._newest_block()
+        if block_hash != block.block_hash:
+            raise MismatchError(
+                f"expected the node to make block {block.number} as it was, got another: "
+                "start it once with the version of anvil that made it, and stop it in order",
+                code="chain_replay",
+                expected="0x" + block.block_hash.hex(),
+                actual="0x" + block_hash.hex(),
+            )
 
     def _admit(self, port: int | None) -> None:
         if self._gate is not None:
@@ -326,8 +363,8 @@ class EmbeddedNode:
         while not self._stopping.wait(_POLL_SECONDS):
             self._check_alive()
             self._mine_if_due()
-            self._dump_if_due()
-        if self._final < self._head:
+            self._keep_if_due()
+        if self._final < self._head or self._journal.size > 0:
             self._dump()
 
     def _mine_if_due(self) -> None:  # (3)
@@ -341,21 +378,44 @@ class EmbeddedNode:
         self._rpc.call("evm_mine", {"timestamp": timestamp}, timeout=self._timeout)
         self._head, self._head_time = self._head + 1, timestamp
 
-    def _dump_if_due(self) -> None:
-        if self._final >= self._head or time.monotonic() < self._dump_not_before:
+    def _keep_if_due(self) -> None:
+        if time.monotonic() < self._disk_not_before:
             return
-        started = time.monotonic()
         try:
-            self._dump()
+            if self._final < self._head:
+                self._write_down(self._head)
+            if self._is_dump_due():
+                self._dump()
         except TransportError as error:
             if error.code != "disk":
                 raise
-            # The node itself is well; nothing counts as final until the disk takes it.
-            _log.error("the chain's state could not be written: %s", error)
-        ended = time.monotonic()
-        self._dump_not_before = ended + _DUMP_REST_FACTOR * (ended - started)
+            # The node itself is well; nothing more counts as final until the disk takes it.
+            _log.error("the chain could not be written down: %s", error)
+            self._disk_not_before = time.monotonic() + _DISK_PAUSE_SECONDS
 
-    def _dump(self) -> None:  # (4)
+    def _write_down(self, head: int) -> None:  # (4)
+        for number in range(self._final + 1, head + 1):
+            block = self._rpc.call("eth_getBlockByNumber", hex(number), False, timeout=self._timeout)
+            wanted = [("eth_getRawTransactionByHash", [transaction]) for transaction in block["transactions"]]
+            raw = self._rpc.call_all(wanted, timeout=self._timeout)
+            self._journal.append(
+                JournalledBlock(
+                    number,
+                    bytes.fromhex(block["hash"][2:]),
+                    int(block["timestamp"], 16),
+                    [bytes.fromhex(one[2:]) for one in raw],
+                )
+            )
+            self._final = number
+
+    def _is_dump_due(self) -> bool:  # (5)
+        size = self._journal.size
+        if size >= _JOURNAL_LIMIT_BYTES:
+            return True
+        is_worth_it = size >= max(_JOURNAL_BYTES, self._dump_bytes // _JOURNAL_PART_OF_DUMP)
+        return is_worth_it and time.monotonic() - self._mined_at >= _QUIET_SECONDS
+
+    def _dump(self) -> None:
         block = self._newest_block()
         while True:
             state = self._rpc.call("anvil_dumpState", timeout=_STATE_TIMEOUT_SECONDS)
@@ -363,8 +423,11 @@ class EmbeddedNode:
             if block == before:  # else somebody else mined, and the dump may be of either block
                 break
         number, block_hash, timestamp = block
-        self._dumps.write(StateDump(number, block_hash, bytes.fromhex(state[2:])))
-        self._head, self._head_time, self._final = number, timestamp, number
+        dump = StateDump(number, block_hash, bytes.fromhex(state[2:]))
+        self._write_down(number)  # for the dump before it, should this one be damaged
+        kept_from = self._dumps.write(dump)
+        self._journal.begin_anew(kept_from=kept_from)
+        self._head, self._head_time, self._final, self._dump_bytes = number, timestamp, number, len(dump.state)
 
     def _newest_block(self) -> tuple[int, bytes, int]:
         block = self._rpc.call("eth_getBlockByNumber", "latest", False, timeout=self._timeout)

@@ -97,11 +97,15 @@ class DumpFolder:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def write(self, dump: StateDump) -> None:
+    def write(self, dump: StateDump) -> int:
         """Add a generation durably, then remove all but the newest two.
 
         Args:
             dump: the state to keep.
+
+        Returns:
+            The newest block within the oldest generation that is kept; 0 where its header cannot be read, or where
+            there is no other: a start without this one begins at the genesis block.
 
         Raises:
             TransportError: the disk refused; the generations there were are untouched.
@@ -114,8 +118,10 @@ class DumpFolder:
         digest = hashlib.sha256(header + b"\n")
         digest.update(dump.state)
         write_durably(self._path / f"state-{generation:012d}.dump", header, b"\n", dump.state, digest.digest())
-        for old in self._names()[_GENERATIONS:]:
+        names = self._names()
+        for old in names[_GENERATIONS:]:
             old.unlink(missing_ok=True)
+        return _block_number(names[_GENERATIONS - 1]) if len(names) >= _GENERATIONS else 0
 
     def newest_first(self) -> Iterator[tuple[Path, StateDump]]:
         """Yield the readable generations, the newest first; unreadable ones are set aside.
@@ -152,20 +158,6 @@ class DumpFolder:
         _log.error("state dump %s is unusable and set aside: %s", path.name, reason)
         path.rename(path.with_suffix(".corrupt"))
 
-    def block_number(self) -> int | None:
-        """Return the newest block within a durable dump, or None where there is no dump.
-
-        Reads the header only; for a process that does not run the node itself.
-
-        Raises:
-            MalformedError: the header is not one.
-        """
-        names = self._names()
-        if not names:
-            return None
-        with names[0].open("rb") as file:
-            return _parse_header(file.readline(_HEADER_LIMIT_BYTES), where=str(names[0]))[0]
-
     def _names(self) -> list[Path]:
         return sorted(self._path.glob("state-*.dump"), reverse=True)
 
@@ -180,6 +172,14 @@ def _parse(content: bytes, *, where: str) -> StateDump:
     header, _, state = body.partition(b"\n")
     number, block_hash = _parse_header(header + b"\n", where=where)
     return StateDump(number, block_hash, state)
+
+
+def _block_number(path: Path) -> int:
+    with path.open("rb") as file:
+        try:
+            return _parse_header(file.readline(_HEADER_LIMIT_BYTES), where=str(path))[0]
+        except MalformedError:
+            return 0
 
 
 def _parse_header(line: bytes, *, where: str) -> tuple[int, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from ledger.adapters import anvil
 from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.chain_dumps import DumpFolder
+from ledger.adapters.chain_journal import BlockJournal
 from ledger.adapters.evm import EvmChain, contract_addresses, deploy_contracts, relay_address
 from ledger.adapters.processes import free_port, kill_recorded, process_record
 from ledger.adapters.rpc import JsonRpc
@@ -153,7 +156,11 @@ class Worker:
         return all(state.phase is Phase.FINAL for state in self.states.values())
 
 
-def test_killed_at_any_moment_every_job_is_on_the_chain_exactly_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("journal_limit", [8_192, anvil._JOURNAL_LIMIT_BYTES])  # a dump every few blocks, and none
+def test_killed_at_any_moment_every_job_is_on_the_chain_exactly_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal_limit: int
+) -> None:
+    monkeypatch.setattr(anvil, "_JOURNAL_LIMIT_BYTES", journal_limit)
     chance = random.Random(20261122)
     final_blocks: dict[int, bytes] = {}
     values = [f"A-{number:02d}" for number in range(24)]
@@ -202,35 +209,115 @@ def test_hashes_logs_and_receipts_survive_a_restart(tmp_path: Path) -> None:
 
 def test_stopping_dumps_first(tmp_path: Path) -> None:
     with node_over(tmp_path) as node:
-        deploy(node)
-        node._dump_not_before = time.monotonic() + 3600
         chain = chain_of(node, deploy(node))
-        transaction = chain.prepare(RegisterBuilding(BuildingIdentifier("yunshang", "A-1")), chain.next_nonce())
-        chain.broadcast(transaction.raw)
-        wait_until(lambda: chain.receipt(transaction.transaction_hash) is not None)
-        assert not is_final(chain, transaction.transaction_hash)
-        head = chain.head().number
-    assert DumpFolder(tmp_path).block_number() == head
+        register(chain, "A-1")
+        assert not list(tmp_path.glob("state-*.dump"))
+        head = chain.head()
+    ((_, dump),) = DumpFolder(tmp_path).newest_first()
+    assert (dump.block_number, dump.block_hash) == (head.number, head.block_hash)
 
 
-def test_a_damaged_newest_dump_falls_back_to_the_one_before(tmp_path: Path) -> None:
+def test_blocks_are_made_again_from_the_journal_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with node_over(tmp_path) as node:
         identity = deploy(node)
         chain = chain_of(node, identity)
         register(chain, "A-1")
-        lost = chain.prepare(RegisterBuilding(BuildingIdentifier("yunshang", "A-2")), chain.next_nonce())
-        chain.broadcast(lost.raw)
-        wait_until(lambda: is_final(chain, lost.transaction_hash))
+        node._dump()  # the rest is in the journal only
+        transactions = [register(chain, f"B-{number}") for number in range(3)]
+        before = ([chain.receipt(one) for one in transactions], list(chain.events()), chain.head())
+        monkeypatch.setattr(node, "_dump", lambda: None)
+    with node_over(tmp_path) as node:
+        chain = chain_of(node, identity)
+        assert ([chain.receipt(one) for one in transactions], list(chain.events()), chain.head()) == before
+        assert node.final_block_number() == chain.head().number
+        register(chain, "C-1")
+
+
+def test_a_quiet_chain_is_dumped_once_the_journal_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anvil, "_QUIET_SECONDS", 0.2)
+    with node_over(tmp_path) as node:
+        chain = chain_of(node, deploy(node))
+        time.sleep(0.5)
+        assert not list(tmp_path.glob("state-*.dump"))
+        monkeypatch.setattr(anvil, "_JOURNAL_BYTES", 1)
+        wait_until(lambda: len(list(tmp_path.glob("state-*.dump"))) == 1)
+        register(chain, "A-1")  # far less than a quarter of the dump
+        time.sleep(0.5)
+        assert len(list(tmp_path.glob("state-*.dump"))) == 1
+        monkeypatch.setattr(anvil, "_QUIET_SECONDS", 3600)
+        monkeypatch.setattr(anvil, "_JOURNAL_LIMIT_BYTES", 1)
+        wait_until(lambda: len(list(tmp_path.glob("state-*.dump"))) == 2)
+        wait_until(lambda: node._journal.size == 0)
+
+
+def test_a_damaged_newest_dump_falls_back_to_the_one_before_and_its_journal(tmp_path: Path) -> None:
+    with node_over(tmp_path) as node:
+        identity = deploy(node)
+    with node_over(tmp_path) as node:
+        chain = chain_of(node, identity)
+        transactions = [register(chain, f"A-{number}") for number in range(2)]
+        head = chain.head()
     newest = max(tmp_path.glob("state-*.dump"))
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
     with node_over(tmp_path) as node:
         chain = chain_of(node, identity)
-        assert chain.receipt(lost.transaction_hash) is None
         assert newest.with_suffix(".corrupt").exists()
+        assert chain.head() == head
+        assert all(is_final(chain, one) for one in transactions)
+
+
+def test_a_journal_with_a_damaged_block_is_set_aside_and_what_was_before_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with node_over(tmp_path) as node:
+        identity = deploy(node)
+        chain = chain_of(node, identity)
+        node._dump()
+        before = register(chain, "A-0")
+        lost = chain.prepare(RegisterBuilding(BuildingIdentifier("yunshang", "A-1")), chain.next_nonce())
         chain.broadcast(lost.raw)
         wait_until(lambda: is_final(chain, lost.transaction_hash))
+        register(chain, "A-2")
+        monkeypatch.setattr(node, "_dump", lambda: None)
+    newest = max(tmp_path.glob("blocks-*.journal"))
+    lines = newest.read_bytes().splitlines(keepends=True)
+    newest.write_bytes(b"".join([*lines[:-2], lines[-2].replace(b"0x", b"0X"), lines[-1]]))
+    for _ in range(2):  # the second time from the dump that was made at once
+        with node_over(tmp_path) as node:
+            chain = chain_of(node, identity)
+            assert newest.with_suffix(".corrupt").exists()
+            assert is_final(chain, before)
+            assert chain.receipt(lost.transaction_hash) is None
+            os.kill(node.process_id or 0, signal.SIGKILL)
+            wait_until(lambda node=node: node.is_ready and node.restart_count == 1)  # type: ignore[misc]
+    with node_over(tmp_path) as node:
+        chain = chain_of(node, identity)
+        chain.broadcast(lost.raw)
+        wait_until(lambda: is_final(chain, lost.transaction_hash))
+
+
+def test_a_node_that_makes_another_block_of_the_journal_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with node_over(tmp_path) as node:
+        chain = chain_of(node, deploy(node))
+        register(chain, "A-1")
+        monkeypatch.setattr(node, "_dump", lambda: None)
+    (path,) = tmp_path.glob("blocks-*.journal")
+    content = path.read_bytes()
+    blocks = list(BlockJournal(tmp_path).after(0))
+    path.unlink()
+    journal = BlockJournal(tmp_path)
+    for block in blocks:
+        journal.append(dataclasses.replace(block, block_hash=bytes(32)) if block is blocks[-1] else block)
+    with pytest.raises(MismatchError) as caught:
+        node_over(tmp_path).start()
+    assert caught.value.code == "chain_replay"
+    path.write_bytes(content)
+    with node_over(tmp_path) as node:
+        assert node.final_block_number() == len(blocks)
 
 
 @pytest.mark.parametrize("kept_bytes", [0, 100, -1])
@@ -305,7 +392,7 @@ def test_a_killed_supervisor_takes_its_node_along_and_the_next_finds_every_final
         relay_key=RELAY_KEY,
         archive_organisation=ARCHIVE_CODE,
         authorities=[],
-        final_block=lambda: DumpFolder(tmp_path).block_number() or 0,
+        final_block=lambda: BlockJournal(tmp_path).newest() or 0,
     )
     with pytest.raises(PolicyError) as caught:
         node_over(tmp_path).start()
@@ -402,12 +489,16 @@ def test_a_program_that_is_no_node_is_reported_and_the_folder_is_free_again(tmp_
         assert node.is_ready
 
 
-def test_keeps_two_generations(tmp_path: Path) -> None:
+def test_keeps_two_generations_and_the_journal_from_the_older_one_on(tmp_path: Path) -> None:
     with node_over(tmp_path) as node:
-        chain = chain_of(node, deploy(node))
-        for number in range(4):
-            register(chain, f"A-{number}")
+        identity = deploy(node)
+        first = node.final_block_number() + 1
+    for number in range(3):
+        with node_over(tmp_path) as node:
+            register(chain_of(node, identity), f"A-{number}")
     assert len(list(tmp_path.glob("state-*.dump"))) == 2
+    names = sorted(path.name for path in tmp_path.glob("blocks-*.journal"))
+    assert names == [f"blocks-{first + number:012d}.journal" for number in (2,)]
 
 
 def test_a_hung_node_is_started_again(tmp_path: Path) -> None:
@@ -425,10 +516,10 @@ BRITTLE_DEPLOYMENT = """
 import os, signal, sys
 from pathlib import Path
 from ledger.adapters.anvil import EmbeddedNode
-from ledger.adapters.chain_dumps import DumpFolder
+from ledger.adapters.chain_journal import BlockJournal
 from ledger.adapters.evm import deployment
 folder, chain_id, key, code, function, left, after = sys.argv[1:]
-owner = DumpFolder if function == "write" else deployment
+owner = BlockJournal if function == "append" else deployment
 real, left = getattr(owner, function), int(left)
 def brittle(*arguments):
     global left
@@ -460,9 +551,9 @@ with EmbeddedNode(Path(folder), chain_id=int(chain_id), block_interval_seconds=0
         ("send_raw", 1, True),
         ("send_raw", 5, True),
         ("send_raw", 11, True),
-        ("write", 1, False),  # mined, not in a dump
-        ("write", 1, True),
-        ("write", 99, True),  # all of it final, and nobody told
+        ("append", 1, False),  # mined, not in the journal
+        ("append", 1, True),
+        ("append", 99, True),  # all of it final, and nobody told
     ],
 )
 def test_a_deployment_killed_at_any_point_is_gone_on_with(

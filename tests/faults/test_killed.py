@@ -93,7 +93,7 @@ def test_nothing_is_lost_or_done_twice_wherever_the_server_is_killed(
         "fdatasync home/server/archive.db-wal",
         "fdatasync home/server/blocks/packs/#.pack",
         "fdatasync home/server/blocks/index.db-wal",
-        "rename home/server/chain/state-#.dump",
+        "fsync home/server/chain/blocks-#.journal",
         "rename home/server/uploads/*.info",
         "fsync home/server/uploads/*",
         APPENDED,
