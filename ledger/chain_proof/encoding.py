@@ -31,7 +31,7 @@ def read_rlp(data: bytes, where: str) -> Any:
 
 def write_rlp(value: Any) -> bytes:
     """Write bytes, or lists of them, as RLP."""
-    encoded: bytes = rlp.encode(value)
+    encoded: bytes = rlp.encode(value, infer_serializer=False)
     return encoded
 
 

@@ -8,20 +8,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-
 from ledger.adapters.evm.calls import contract_call
 from ledger.adapters.evm.connection import Connection, NodeError, block_of, from_hex, from_quantity, to_hex
 from ledger.adapters.evm.gathering import gathering_code, parse_gathered
 from ledger.adapters.evm.reader import EvmLedgerReader
+from ledger.adapters.evm.relay import RelayKey
 from ledger.adapters.evm.reverts import refusal
 from ledger.errors import MalformedError, PolicyError, TransportError
 from ledger.hashing import keccak256
 from ledger.ports.calls import LedgerCall
 from ledger.ports.chain import BlockRef, Clock, SignedTransaction, TransactionReceipt
 
-__all__ = ["EvmChain", "account_of", "relay_address", "send_raw", "sign_transaction", "transaction_receipt"]
+__all__ = ["EvmChain", "relay_address", "send_raw", "transaction_receipt"]
 
 # Between simulation and block the state may change and cost more: a first write instead of a second one, say.
 _GAS_MARGIN_PERCENT = 30
@@ -39,7 +37,7 @@ _RECEIPT_PAUSE_SECONDS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 
 def relay_address(relay_key: bytes) -> bytes:
     """Return the address, 20 bytes, of a relay key (secp256k1 private key, 32 bytes)."""
-    return from_hex(account_of(relay_key).address)
+    return RelayKey(relay_key).address
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,8 @@ class EvmChain(EvmLedgerReader):
             genesis_hash=genesis_hash,
             timeout_seconds=timeout_seconds,
         )
-        self._account = account_of(relay_key)
+        self._key = RelayKey(relay_key)
+        self._sender = to_hex(self._key.address)
         self._final_block = final_block
         self._confirmations = confirmations
         self._gas_price_wei = gas_price_wei
@@ -148,14 +147,13 @@ class EvmChain(EvmLedgerReader):
     def _encoded(self, call: LedgerCall) -> _Encoded:
         target = contract_call(call)
         if target is None:
-            return _Encoded(from_hex(self._account.address), b"", ("", ""))
+            return _Encoded(self._key.address, b"", ("", ""))
         contract, function, arguments = target
         data = self._interfaces[contract].encode_call(function, *arguments)
         return _Encoded(self._contracts[contract], data, (contract, function))
 
     def _signed(self, made: _Encoded, nonce: int, *, gas: int) -> SignedTransaction:
-        return sign_transaction(
-            self._account,
+        return self._key.sign(
             chain_id=self._node.chain_id,
             nonce=nonce,
             to=made.to,
@@ -165,7 +163,7 @@ class EvmChain(EvmLedgerReader):
         )
 
     def _call(self, made: _Encoded) -> dict[str, str]:
-        return {"from": self._account.address, "to": to_hex(made.to), "data": to_hex(made.data)}
+        return {"from": self._sender, "to": to_hex(made.to), "data": to_hex(made.data)}
 
     def broadcast(self, raw: bytes) -> None:
         """See `AnchorChain.broadcast`."""
@@ -191,7 +189,7 @@ class EvmChain(EvmLedgerReader):
 
     def next_nonce(self) -> int:
         """See `AnchorChain.next_nonce`."""
-        return int(self._node.ask("eth_getTransactionCount", self._account.address, "latest"), 16)
+        return int(self._node.ask("eth_getTransactionCount", self._sender, "latest"), 16)
 
     def receipts(self, transaction_hashes: Sequence[bytes]) -> list[TransactionReceipt | None]:
         """Like `receipt`, for several transactions, in two requests."""
@@ -271,43 +269,6 @@ def _with_margin(estimate: int) -> int:
     return estimate * (100 + _GAS_MARGIN_PERCENT) // 100 + _GAS_MARGIN
 
 
-def sign_transaction(
-    account: LocalAccount,
-    *,
-    chain_id: int,
-    nonce: int,
-    to: bytes | None,
-    data: bytes,
-    gas: int,
-    gas_price_wei: int,
-) -> SignedTransaction:
-    """Sign a legacy transaction (EIP-155); the same arguments give the same bytes (RFC 6979).
-
-    Args:
-        account: the relay key.
-        chain_id: the chain's id.
-        nonce: the nonce to use.
-        to: the contract, 20 bytes; None: create one.
-        data: calldata or creation code.
-        gas: gas limit.
-        gas_price_wei: gas price.
-    """
-    signed = account.sign_transaction(
-        {
-            "chainId": chain_id,
-            "nonce": nonce,
-            "to": to or b"",
-            "data": data,
-            "value": 0,
-            "gas": gas,
-            "gasPrice": gas_price_wei,
-        }
-    )
-    return SignedTransaction(
-        bytes(signed.raw_transaction), bytes(signed.hash), nonce=nonce, sender=from_hex(account.address)
-    )
-
-
 def send_raw(node: Connection, raw: bytes) -> None:
     """Hand over a signed transaction; known already, pooled or mined, is a success.
 
@@ -361,15 +322,3 @@ def _receipt(transaction_hash: bytes, answer: Any, block: BlockRef | None) -> Tr
         succeeded=int(answer["status"], 16) == 1,
         gas_used=int(answer["gasUsed"], 16),
     )
-
-
-def account_of(relay_key: bytes) -> LocalAccount:
-    """Return the account of a relay key.
-
-    Raises:
-        MalformedError: not 32 bytes.
-    """
-    if len(relay_key) != 32:
-        raise MalformedError(f"expected a relay key of 32 bytes, got {len(relay_key)}", where="relay_key")
-    account: LocalAccount = Account.from_key(relay_key)
-    return account

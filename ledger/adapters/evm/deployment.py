@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 
-from eth_account.signers.local import LocalAccount
-
 from contracts import artifact
 from ledger.adapters.evm.abi import ARTIFACTS, interface
-from ledger.adapters.evm.chain import account_of, send_raw, sign_transaction, transaction_receipt
+from ledger.adapters.evm.chain import send_raw, transaction_receipt
 from ledger.adapters.evm.connection import Connection, from_hex
 from ledger.adapters.evm.reader import EvmLedgerReader
+from ledger.adapters.evm.relay import RelayKey
 from ledger.errors import PolicyError, TransportError
 from ledger.hashing import keccak256
 from ledger.ports.chain import ChainIdentity, SignedTransaction
@@ -78,10 +77,10 @@ def deploy_contracts(
         PolicyError: `nonce_used`: the relay key was used for something else; `deployment_failed`.
         TransportError: the node could not be asked, or the blocks did not come in time.
     """
-    account = account_of(relay_key)
-    addresses = contract_addresses(from_hex(account.address))
+    key = RelayKey(relay_key)
+    addresses = contract_addresses(key.address)
     transactions = _transactions(
-        account,
+        key,
         chain_id,
         addresses,
         archive_organisation=archive_organisation,
@@ -121,7 +120,7 @@ def _are_final(node: Connection, transactions: list[SignedTransaction], final_bl
 
 
 def _transactions(
-    account: LocalAccount,
+    key: RelayKey,
     chain_id: int,
     addresses: Mapping[str, bytes],
     *,
@@ -130,7 +129,7 @@ def _transactions(
     p256_tables: bool,
     gas_price_wei: int,
 ) -> list[SignedTransaction]:
-    admin = account.address
+    admin = key.address
     seal_registry, project_registry = addresses["seal_registry"], addresses["project_registry"]
     organisation = archive_organisation.encode("ascii")
     constructors: dict[str, tuple[object, ...]] = {
@@ -161,11 +160,9 @@ def _transactions(
     pin = interface("authority_registry").encode_call
     steps += [(addresses["authority_registry"], pin("addAuthority", der), _AUTHORITY_GAS) for der in authorities]
     if p256_tables:
-        steps += _table_suite(from_hex(admin), seal_registry, nonce=len(steps))
+        steps += _table_suite(admin, seal_registry, nonce=len(steps))
     return [
-        sign_transaction(
-            account, chain_id=chain_id, nonce=nonce, to=to, data=data, gas=gas, gas_price_wei=gas_price_wei
-        )
+        key.sign(chain_id=chain_id, nonce=nonce, to=to, data=data, gas=gas, gas_price_wei=gas_price_wei)
         for nonce, (to, data, gas) in enumerate(steps)
     ]
 
