@@ -20,8 +20,10 @@ from archive_api.recovery.backup import Backup
 from archive_api.recovery.repository import BackupPoint, BackupRepository
 from archive_api.recovery.restore import restore
 from archive_api.streams.sequencer import Sequencer
+from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.log_files import LogFiles
+from ledger.adapters.rpc import JsonRpc
 from ledger.log.record_audit import examine_records
 from tests.api.epcis_world import object_event
 
@@ -77,6 +79,25 @@ def test_a_home_comes_back_as_it_was(lived: Lived, tmp_path: Path) -> None:
     assert audited(lived, tmp_path / "home", "access")[0] != "FAILED"
     with BlockStore(restored / "blocks") as store:
         assert all(store.get_block(cid) is not None for cid in store.cids())
+
+
+def test_the_chain_comes_back_with_the_blocks_that_no_dump_has(lived: Lived, tmp_path: Path) -> None:
+    chain = lived.world.services.chain
+    final = chain.final_block_number()
+    back_up(lived, tmp_path / "backups")
+    restore(BackupRepository(tmp_path / "backups"), tmp_path / "home")
+    folder = tmp_path / "home" / "server" / "chain"
+    assert list(folder.glob("blocks-*.journal"))
+    with EmbeddedNode(folder, chain_id=lived.world.home.config.chain_id) as node:
+        assert node.final_block_number() >= final
+        number = hex(final)
+        hashes = {
+            JsonRpc("127.0.0.1", int(url.rpartition(":")[2])).call("eth_getBlockByNumber", number, False, timeout=10.0)[
+                "hash"
+            ]
+            for url in (node.rpc_url, lived.world.node.rpc_url)
+        }
+        assert len(hashes) == 1
 
 
 def test_a_second_point_reads_and_writes_only_what_is_new(lived: Lived, tmp_path: Path) -> None:
