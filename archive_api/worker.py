@@ -25,18 +25,16 @@ from datetime import timedelta
 from itertools import count
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session
 
 from archive_api.errors import ApiError
 from archive_api.outbox.calls import FILL_JOB, CallBuilder
+from archive_api.outbox.effects import Effects
 from archive_api.outbox.models import Job
 from archive_api.outbox.monitor import WorkerMonitor
-from archive_api.outbox.repository import JobRepository, anchor_state
+from archive_api.outbox.repository import JobChanges, JobRepository, StoredJob, anchor_state
 from archive_api.outbox.repository import number as number_of
 from archive_api.outbox.together import FEW, MANY, GroupedChain, grouped
 from archive_api.services import Services
-from archive_api.submissions.models import Submission, SubmissionState
-from archive_api.submissions.repository import SubmissionRepository
 from ledger import anchoring
 from ledger.anchoring import Action, AnchorState, Observation, Phase
 from ledger.errors import LedgerError, PolicyError
@@ -125,7 +123,7 @@ class Worker:
             TransportError: the node could not be asked (`ledger.errors`), or the catalogue (`archive_api.errors`).
         """
         with self._services.database.reading() as session:
-            jobs = {job.id: job for job in JobRepository(session).unfinished() if job.id is not None}
+            jobs = {job.id: job for job in JobRepository(session).unfinished()}
         looked_after: set[int] = set()
         later: set[int] = set()
         chain = grouped(self._services.chain)
@@ -136,7 +134,7 @@ class Worker:
                 prepared = self._prepare_together(chain, queued[:MANY])
                 # What is under way is looked after between each so many and the next. Where these don't get on, the
                 # others don't wait for them.
-                later = {number_of(job.id) for job in queued[MANY:]} if prepared else set()
+                later = {job.id for job in queued[MANY:]} if prepared else set()
                 looked_after |= prepared | later
         self._is_behind = bool(later)
         for job_id in [one for one in jobs if one not in looked_after]:  # (1)
@@ -148,7 +146,7 @@ class Worker:
         self._watch()  # (3)
         self._monitor.finished()
 
-    def _check_together(self, chain: GroupedChain, jobs: Mapping[int, Job]) -> set[int]:
+    def _check_together(self, chain: GroupedChain, jobs: Mapping[int, StoredJob]) -> set[int]:
         """Look for the receipts of what is under way; returns the jobs of which nothing more is to be done now.
 
         Left to `_check` are those of which the node says something unexpected: their nonce is used and there is no
@@ -182,7 +180,7 @@ class Worker:
         self._sent_at = {number: at for number, at in self._sent_at.items() if number in jobs}
         return looked_after
 
-    def _prepare_together(self, chain: GroupedChain, queued: Sequence[Job]) -> set[int]:
+    def _prepare_together(self, chain: GroupedChain, queued: Sequence[StoredJob]) -> set[int]:
         """Prepare, journal and send new submissions; returns the jobs of which nothing more is to be done now.
 
         Left to `_prepare` is whatever is not plain: a job that had a transaction before, one whose submission is
@@ -193,17 +191,17 @@ class Worker:
         with self._services.database.reading() as session:
             repository = JobRepository(session)
             room = anchoring.IN_FLIGHT_LIMIT - repository.count_in_flight()
-            known = repository.had_transactions([job.id for job in queued if job.id is not None])
+            known = repository.had_transactions([job.id for job in queued])
         recorded = chain.recorded_among([bytes.fromhex(job.subject[2:]) for job in queued])
         plain = [job for job in queued if job.id not in known and bytes.fromhex(job.subject[2:]) not in recorded]
         next_nonce = self._services.chain.next_nonce()
         with self._services.database.reading() as session:
             held = set(JobRepository(session).held_nonces(next_nonce))
             chosen = plain[: max(0, room)]
-            calls = CallBuilder(session).submits(chosen)
+            calls = CallBuilder(session).submits([job.subject for job in chosen])
         free = (nonce for nonce in count(next_nonce) if nonce not in held)
         signed = [
-            (number_of(job.id), anchor_state(job), _Seen(observation=_prepared(transaction), transaction=transaction))
+            (job.id, anchor_state(job), _Seen(observation=_prepared(transaction), transaction=transaction))
             for job, transaction in zip(chosen, chain.prepare_all(calls, free), strict=True)
             if transaction is not None
         ]
@@ -229,19 +227,20 @@ class Worker:
         if not seen:
             return stored
         with self._services.database.transaction() as session:
-            repository, effects = JobRepository(session), _Effects(session, self._services)
-            jobs = repository.several([number for number, _, _ in seen])
-            repository.look_up([what.transaction for _, _, what in seen if what.transaction is not None])
-            moved = [job.subject for job in jobs if job.kind == "submit"] if _ends_any(seen) else []
-            held = SubmissionRepository(session).standing_on(moved) if moved else []
+            now = self._services.now()
+            jobs = JobRepository(session).several([number for number, _, _ in seen])
+            transactions = [what.transaction for _, _, what in seen if what.transaction is not None]
+            changes, effects = JobChanges(session, transactions, now=now), Effects()
             for number, state, what in seen:
                 following = anchoring.step(state, what.observation)
-                if following.state != state and not self._write(
-                    repository, effects, number, state=state, seen=what, new=following.state
-                ):
-                    break
+                if following.state != state or what.transaction is not None:
+                    job = jobs.get(number)
+                    if job is None or not _note(changes, job, state=state, seen=what, new=following.state):
+                        break
+                    effects.add(job, following.state)
                 stored.append(following.state)
-            del jobs, held  # until here, so that each step finds its rows without asking for them
+            changes.write()
+            effects.write(session, now=now)
         return stored
 
     def _advance(self, job_id: int) -> None:
@@ -342,40 +341,9 @@ class Worker:
             self._sent_at[job_id] = time.monotonic()
         if following.state == state and seen.transaction is None:
             return following.action
-        with self._services.database.transaction() as session:
-            repository, effects = JobRepository(session), _Effects(session, self._services)
-            if not self._write(repository, effects, job_id, state=state, seen=seen, new=following.state):
-                return Action.WAIT  # look again, choose again
+        if not self._store_together([(job_id, state, seen)]):
+            return Action.WAIT  # look again, choose again
         return following.action
-
-    def _write(
-        self,
-        jobs: JobRepository,
-        effects: _Effects,
-        job_id: int,
-        *,
-        state: AnchorState,
-        seen: _Seen,
-        new: AnchorState,
-    ) -> bool:
-        """Write what came of a step; False: a request changed the job, or another worker took its nonce meanwhile."""
-        job, now = jobs.get(job_id), self._services.now()
-        if anchor_state(job) != state:
-            return False  # a withdrawal, a seal made anew
-        if seen.transaction is not None:
-            if jobs.is_nonce_taken(job, seen.transaction.nonce):
-                return False
-            jobs.journal(job, seen.transaction, now=now)
-        if seen.taken_up is not None:
-            jobs.take_up(seen.taken_up)
-        if seen.block is not None:
-            job.block_time = seen.block.timestamp
-            job.gas_used = seen.gas_used if seen.gas_used is not None else job.gas_used
-        jobs.store(job, new, now=now)
-        effects.apply(job, was=state.phase)
-        if new.phase != state.phase:
-            _LOG.info("job %d %s %s: %s", job.id, job.kind, job.subject, new.phase)
-        return True
 
     def _fill_gap(self) -> None:
         """Have a nonce used that keeps transactions from being mined: see `ledger.anchoring.nonce_gap`."""
@@ -448,54 +416,24 @@ def _prepared(transaction: SignedTransaction) -> anchoring.Prepared:
     return anchoring.Prepared(transaction.transaction_hash, transaction.nonce)
 
 
-def _ends_any(seen: Sequence[tuple[int, AnchorState, _Seen]]) -> bool:
-    return any(isinstance(what.observation, anchoring.Found) for _, _, what in seen)
-
-
 def _found(receipt: TransactionReceipt, final_block_number: int) -> _Seen:
     block = anchoring.Block(receipt.block.number, receipt.block.block_hash)
     found = anchoring.Found(block, succeeded=receipt.succeeded, final_block_number=final_block_number)
     return _Seen(observation=found, block=receipt.block, gas_used=receipt.gas_used)
 
 
-class _Effects:
-    """What a job's new phase means for the submission it is about."""
-
-    def __init__(self, session: Session, services: Services) -> None:
-        self._services = services
-        self._submissions = SubmissionRepository(session)
-
-    def apply(self, job: Job, *, was: Phase) -> None:
-        """Move the submission's state, where the job's former phase or the new one says something of it."""
-        final = job.phase == Phase.FINAL
-        if not final and job.phase != Phase.REFUSED and was is not Phase.FINAL:
-            return
-        if job.kind == "submit":
-            submission = self._current(job.subject)
-            if submission is None:
-                return
-            if final and submission.state in (SubmissionState.SEALED, SubmissionState.ANCHOR_REFUSED):
-                self._move(submission, SubmissionState.ANCHORED)
-            elif job.phase == Phase.REFUSED and submission.state == SubmissionState.SEALED:
-                self._move(submission, SubmissionState.ANCHOR_REFUSED, reason=job.refusal)
-            elif not final and submission.state == SubmissionState.ANCHORED:
-                self._move(submission, SubmissionState.SEALED)
-        elif job.kind in ("accept", "return"):
-            submission = self._current(job.subject)
-            decided = SubmissionState.ACCEPTED if job.kind == "accept" else SubmissionState.RETURNED
-            if submission is None:
-                return
-            if final and submission.state == SubmissionState.ANCHORED:
-                self._move(submission, decided)
-            elif not final and submission.state == decided:
-                self._move(submission, SubmissionState.ANCHORED)
-
-    def _current(self, submission_id: str) -> Submission | None:
-        statement = self._submissions.find_statement(submission_id)
-        submission = self._submissions.by_row(statement.submission_pk) if statement else None
-        return submission if submission is not None and submission.submission_id == submission_id else None
-
-    def _move(self, submission: Submission, state: SubmissionState, *, reason: str | None = None) -> None:
-        submission.state = state
-        submission.state_reason = reason
-        submission.updated_at = self._services.now()
+def _note(changes: JobChanges, job: StoredJob, *, state: AnchorState, seen: _Seen, new: AnchorState) -> bool:
+    """Note what came of a step; False: a request changed the job, or another worker took its nonce meanwhile."""
+    if anchor_state(job) != state:
+        return False  # a withdrawal, a seal made anew
+    if seen.transaction is not None:
+        if changes.is_nonce_taken(job.id, seen.transaction.nonce):
+            return False
+        changes.journal(job.id, seen.transaction)
+    if seen.taken_up is not None:
+        changes.take_up(seen.taken_up)
+    block_time = None if seen.block is None else seen.block.timestamp
+    changes.store(job, new, block_time=block_time, gas_used=None if seen.block is None else seen.gas_used)
+    if new.phase != state.phase:
+        _LOG.info("job %d %s %s: %s", job.id, job.kind, job.subject, new.phase)
+    return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Protocol
+from typing import Final, Protocol
 
-from sqlmodel import Session
+from sqlalchemy import bindparam, select
+from sqlmodel import Session, col
 
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
@@ -15,6 +16,7 @@ from archive_api.projects.repository import ProjectRepository
 from archive_api.seal_status.revocations import RELAY_JOB, relay_call
 from archive_api.seals import SealColumns, core_seal
 from archive_api.streams.anchoring import ANCHOR_JOB, append_checkpoint
+from archive_api.submissions.models import StatementRow
 from archive_api.submissions.repository import SubmissionRepository
 from ledger.canonical import parse_canonical
 from ledger.cid import cid_to_bytes
@@ -26,6 +28,11 @@ __all__ = ["FILL_JOB", "CallBuilder"]
 
 FILL_JOB = "fill_nonce"
 """A transaction that does nothing, under a nonce that others wait behind; its subject is that nonce."""
+
+# Built once, since building a query takes longer than asking it.
+_MESSAGES: Final = select(col(StatementRow.submission_id), col(StatementRow.message)).where(
+    col(StatementRow.submission_id).in_(bindparam("submission_ids", expanding=True))
+)
 
 
 class _SealOfRole(SealColumns, Protocol):
@@ -65,14 +72,12 @@ class CallBuilder:
             return relay_call(self._session, job)
         return self._builders[job.kind](job.subject)
 
-    def submits(self, jobs: Collection[Job]) -> Sequence[calls.LedgerCall]:
+    def submits(self, subjects: Sequence[str]) -> Sequence[calls.LedgerCall]:
         """The calls of several jobs that submit, in the same order; asks for all of their rows at once."""
-        subjects = [job.subject for job in jobs]
         seals = self._submissions.seals_among(subjects)
-        held = self._submissions.standing_on(subjects)
-        built = [self._submit_with(subject, seals.get(subject, ())) for subject in subjects]
-        del held  # until here, so that each finds its statement without asking for it
-        return built
+        rows = self._session.connection().execute(_MESSAGES, {"submission_ids": list(subjects)})
+        messages = {row.submission_id: row.message for row in rows}
+        return [_submit(messages[subject], seals.get(subject, ())) for subject in subjects]
 
     def _register_certificate(self, subject: str) -> calls.LedgerCall:
         return calls.RegisterCertificate(self._certificates.der(subject))
@@ -103,14 +108,10 @@ class CallBuilder:
 
     def _statement(self, submission_id: str) -> SubmissionStatement:
         message = self._submissions.statement(submission_id).message
-        return SubmissionStatement.from_json(parse_canonical(message.encode()))
+        return _read_statement(message)
 
     def _submit(self, subject: str) -> calls.LedgerCall:
-        return self._submit_with(subject, self._submissions.seals(subject))
-
-    def _submit_with(self, subject: str, rows: Sequence[_SealOfRole]) -> calls.Submit:
-        seals = tuple(core_seal(row, Role(row.role)) for row in rows)
-        return calls.Submit(self._statement(subject), seals)
+        return _submit(self._submissions.statement(subject).message, self._submissions.seals(subject))
 
     def _withdraw(self, subject: str) -> calls.LedgerCall:
         row = self._submissions.get_withdrawal(subject)
@@ -141,6 +142,14 @@ class CallBuilder:
             reasons_cid=cid_to_bytes(row.document_cid),
             seal=core_seal(row, None),
         )
+
+
+def _read_statement(message: str) -> SubmissionStatement:
+    return SubmissionStatement.from_json(parse_canonical(message.encode()))
+
+
+def _submit(message: str, rows: Sequence[_SealOfRole]) -> calls.Submit:
+    return calls.Submit(_read_statement(message), tuple(core_seal(row, Role(row.role)) for row in rows))
 
 
 def _bytes(text: str) -> bytes:
