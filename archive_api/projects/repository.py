@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, bindparam, func, or_
@@ -15,8 +16,20 @@ from archive_api.outbox.models import Job
 from archive_api.outbox.repository import number
 from archive_api.projects.models import Building, BuildingAlias, RosterRow, UnitProject
 from ledger.anchoring import Phase
+from ledger.canonical import parse_canonical
+from ledger.types import Roster
 
-__all__ = ["ProjectRepository"]
+__all__ = ["ProjectRepository", "stored_roster"]
+
+
+@lru_cache(maxsize=1024)
+def stored_roster(text: str) -> Roster:
+    """Read `RosterRow.roster`; of the many submissions that stand on it, each asks several times.
+
+    Raises:
+        MalformedError: it is not canonical, or no roster (`ledger.errors`).
+    """
+    return Roster.from_json(parse_canonical(text.encode()))
 
 
 # Built once, since building a query takes longer than asking it.

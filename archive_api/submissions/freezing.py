@@ -27,19 +27,19 @@ from archive_api.encryption.service import KeyService
 from archive_api.errors import ConflictError, MismatchError, PolicyError
 from archive_api.outbox.repository import number
 from archive_api.projects.models import RosterRow
-from archive_api.projects.repository import ProjectRepository
+from archive_api.projects.repository import ProjectRepository, stored_roster
 from archive_api.services import Services
 from archive_api.submissions.desensitised import check_copies
 from archive_api.submissions.drafts import require_draft
 from archive_api.submissions.models import EntryRow, StatementRow, Submission, SubmissionState
 from archive_api.submissions.repository import SubmissionRepository
 from ledger import fields
-from ledger.canonical import canonical_bytes, parse_canonical
+from ledger.canonical import canonical_bytes
 from ledger.cid import Cid, Tree, build_submission_tree, file_content, file_tree_bytes, parse_cid
 from ledger.envelope import envelope_size
 from ledger.manifest import Manifest, ManifestCheck, ManifestEntry, Relation
 from ledger.statement import SubmissionStatement, submission_id, submission_statement
-from ledger.types import BuildingIdentifier, Roster, UnitProject
+from ledger.types import BuildingIdentifier, UnitProject
 
 __all__ = ["FreezeService", "FrozenDraft"]
 
@@ -212,7 +212,7 @@ class FreezeService:
             relation = Relation(submission.relation_kind, bytes.fromhex(submission.relation_submission[2:]))
         return Manifest(
             UnitProject(BuildingIdentifier(building.scheme, building.value), unit_project.code),
-            Roster.from_json(parse_canonical(roster_row.roster.encode())),
+            stored_roster(roster_row.roster),
             sequence=sequence,
             previous=None if previous is None else bytes.fromhex(previous[2:]),
             relation=relation,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sqlmodel import Session
 
 from archive_api.access.repository import place_of, seen_levels
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.http import registration
-from archive_api.outbox.models import Job
-from archive_api.outbox.repository import JobRepository, number
+from archive_api.outbox.repository import number
 from archive_api.projects.models import RosterRow, UnitProject
-from archive_api.projects.repository import ProjectRepository
+from archive_api.projects.repository import ProjectRepository, stored_roster
 from archive_api.seals import signing_text
 from archive_api.services import Services
-from archive_api.submissions.models import SealRow, StatementRow, Submission, WithdrawalRow
-from archive_api.submissions.repository import EntryCounts, SubmissionRepository
+from archive_api.submissions.models import StatementRow, Submission, WithdrawalRow
+from archive_api.submissions.repository import Attended, EntryCounts, StoredAnchor, StoredSeal, SubmissionRepository
 from archive_api.submissions.schemas import (
     AnchorOut,
     BuildingRef,
@@ -49,16 +50,17 @@ class SubmissionPresenter:
         self._projects = ProjectRepository(session)
         self._submissions = SubmissionRepository(session)
         self._decisions = DecisionRepository(session)
-        self._jobs = JobRepository(session)
 
     def show(self, row: Submission) -> SubmissionOut:
         """A submission as it is answered."""
         counts, is_member = self._counts(row)
         statement: StatementRow | None = None
+        attended: Attended | None = None
         if row.submission_id is not None:
             handover = self._submissions.handover(row.submission_id)
             statement, unit_project, building = handover.statement, handover.unit_project, handover.building
             roster_row, sequence = handover.roster, statement.sequence
+            attended = self._submissions.attended(row.submission_id)
             message = parse_json(statement.message.encode())
             previous = None if int(message["previous"], 16) == 0 else message["previous"]
         else:
@@ -66,8 +68,9 @@ class SubmissionPresenter:
             building = self._projects.building_by_id(unit_project.building_id)
             roster_row = self._roster(unit_project)
             sequence, previous = self._submissions.next_place(row.unit_project_id, self._services.seen.submissions())
-        roster = Roster.from_json(parse_json(roster_row.roster.encode()))
-        seals = self._submissions.seals(statement.submission_id) if statement else []
+        roster = stored_roster(roster_row.roster)
+        seals = attended.seals if attended else ()
+        may_have_withdrawals = is_member and (attended is None or attended.was_withdrawn)
         given = {seal.role for seal in seals}
         return SubmissionOut(
             id=row.ref,
@@ -94,9 +97,9 @@ class SubmissionPresenter:
             seal_by=statement.seal_by if statement else None,
             seals=[_seal_out(seal, roster) for seal in seals],
             missing_seals=[role.value for role in ROLES if role.value not in given] if statement else [],
-            withdrawals=[_withdrawal_out(item) for item in self._submissions.withdrawals(row)] if is_member else [],
-            anchor=_anchor_out(self._jobs.get(statement.job_id)) if statement and statement.job_id else None,
-            decision=self._decision(statement),
+            withdrawals=self._withdrawals(row) if may_have_withdrawals else [],
+            anchor=_anchor_out(attended.anchor) if attended and attended.anchor else None,
+            decision=self._decision(statement) if statement and attended and attended.is_decided else None,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
@@ -132,8 +135,11 @@ class SubmissionPresenter:
             roster = self._projects.newest_roster(number(unit_project.id))
         return roster
 
-    def _decision(self, statement: StatementRow | None) -> DecisionRef | None:
-        found = self._decisions.find_with_job(statement.submission_id) if statement else None
+    def _withdrawals(self, row: Submission) -> list[WithdrawalOut]:
+        return [_withdrawal_out(item) for item in self._submissions.withdrawals(row)]
+
+    def _decision(self, statement: StatementRow) -> DecisionRef | None:
+        found = self._decisions.find_with_job(statement.submission_id)
         if found is None:
             return None
         decision, job = found
@@ -150,10 +156,15 @@ class SubmissionPresenter:
 
 
 def _roster_ref(row: RosterRow) -> RosterRef:
-    return RosterRef(version=row.version, roster_hash=row.roster_hash, **parse_json(row.roster.encode()))
+    return _shown_roster(row.version, row.roster_hash, row.roster)
 
 
-def _seal_out(row: SealRow, roster: Roster) -> SealOut:
+@lru_cache(maxsize=1024)
+def _shown_roster(version: int, roster_hash: str, text: str) -> RosterRef:
+    return RosterRef(version=version, roster_hash=roster_hash, **stored_roster(text).to_json())
+
+
+def _seal_out(row: StoredSeal, roster: Roster) -> SealOut:
     member = roster.member(Role(row.role))
     return SealOut(
         role=row.role,
@@ -189,7 +200,7 @@ _STATUS = {
 }
 
 
-def _anchor_out(job: Job) -> AnchorOut:
+def _anchor_out(job: StoredAnchor) -> AnchorOut:
     return AnchorOut(
         status=_STATUS[Phase(job.phase)],
         transaction=job.transaction_hash,

@@ -6,16 +6,20 @@ import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, delete, func, insert, true, update
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, insert, true, update
 from sqlalchemy import select as select_columns
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, SQLModel, col, select
 
 from archive_api.access.clearance import LEVELS
+from archive_api.db.rows import delete_row, insert_row
+from archive_api.decisions.models import DecisionRow
 from archive_api.errors import NotFoundError
 from archive_api.http import hex32
+from archive_api.outbox.models import Job
 from archive_api.projects.models import Building, RosterRow, UnitProject
 from archive_api.submissions.models import (
     EntryRow,
@@ -29,9 +33,11 @@ from ledger.types import ROLES
 
 __all__ = [
     "RECORDED",
+    "Attended",
     "EntryCounts",
     "EntryKey",
     "Handover",
+    "StoredAnchor",
     "StoredSeal",
     "SubmissionRepository",
     "content_key",
@@ -91,20 +97,75 @@ class StoredSeal(NamedTuple):
     created_at: datetime
 
 
+class StoredAnchor(NamedTuple):
+    """The values of a `Job` that say where its statement stands on chain.
+
+    Attributes:
+        phase: of `ledger.anchoring`.
+        transaction_hash, block_number, block_hash, block_time, gas_used: as far as it came; hex with 0x.
+        refusal: the contract's error, or None.
+        refusal_values: of that error, JSON.
+    """
+
+    phase: str
+    transaction_hash: str | None
+    block_number: int | None
+    block_hash: str | None
+    block_time: int | None
+    gas_used: int | None
+    refusal: str | None
+    refusal_values: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """What came of a statement.
+
+    Attributes:
+        seals: in role order.
+        anchor: of the job that has it recorded, None before there is one.
+        is_decided: whether there is a decision on it.
+        was_withdrawn: whether there is a withdrawal in its submission's life.
+    """
+
+    seals: Sequence[StoredSeal]
+    anchor: StoredAnchor | None
+    is_decided: bool
+    was_withdrawn: bool
+
+
 # Built once, since building a query takes longer than asking it.
 _BY_NAME: Final = {
     column: select(Submission).where(getattr(Submission, column) == bindparam(column))
     for column in ("ref", "submission_id")
 }
-_SEALS: Final = select(SealRow).where(col(SealRow.submission_id) == bindparam("submission_id"))
-_SEALS_AMONG: Final = select_columns(*(getattr(SealRow, name) for name in StoredSeal._fields)).where(
-    col(SealRow.submission_id).in_(bindparam("submission_ids", expanding=True))
-)
+_SEAL_COLUMNS: Final = select_columns(*(getattr(SealRow, name) for name in StoredSeal._fields))
+_SEALS: Final = _SEAL_COLUMNS.where(col(SealRow.submission_id) == bindparam("submission_id"))
+_SEALS_AMONG: Final = _SEAL_COLUMNS.where(col(SealRow.submission_id).in_(bindparam("submission_ids", expanding=True)))
 _WITHDRAWALS: Final = (
     select(WithdrawalRow)
     .join(StatementRow, col(StatementRow.submission_id) == WithdrawalRow.submission_id)
     .where(col(StatementRow.submission_pk) == bindparam("submission_pk"))
     .order_by(col(WithdrawalRow.created_at))
+)
+_ANCHOR: Final = tuple(f"job_{name}" for name in StoredAnchor._fields)
+_STANDING_IN: Final = aliased(StatementRow)
+_ATTENDED: Final = (
+    select_columns(
+        *(getattr(SealRow, name) for name in StoredSeal._fields),
+        *(getattr(Job, name).label(label) for name, label in zip(StoredAnchor._fields, _ANCHOR, strict=True)),
+        exists().where(col(DecisionRow.submission_id) == col(StatementRow.submission_id)).label("is_decided"),
+        exists()
+        .where(
+            col(_STANDING_IN.submission_pk) == col(StatementRow.submission_pk),
+            col(WithdrawalRow.submission_id) == col(_STANDING_IN.submission_id),
+        )
+        .label("was_withdrawn"),
+    )
+    .select_from(StatementRow)
+    .outerjoin(SealRow, col(SealRow.submission_id) == col(StatementRow.submission_id))
+    .outerjoin(Job, col(Job.id) == col(StatementRow.job_id))
+    .where(col(StatementRow.submission_id) == bindparam("submission_id"))
 )
 _HANDOVER: Final = (
     select_columns(StatementRow, Submission, UnitProject, Building, RosterRow)
@@ -114,6 +175,17 @@ _HANDOVER: Final = (
     .join(RosterRow, col(RosterRow.id) == col(StatementRow.roster_id))
     .where(col(StatementRow.submission_id) == bindparam("submission_id"))
 )
+# The same by a name of the submission, of which a draft has no statement.
+_STANDING: Final = {
+    column: select_columns(StatementRow, Submission, UnitProject, Building, RosterRow)
+    .select_from(Submission)
+    .join(UnitProject, col(UnitProject.id) == col(Submission.unit_project_id))
+    .join(Building, col(Building.id) == col(UnitProject.building_id))
+    .outerjoin(StatementRow, col(StatementRow.submission_id) == col(Submission.submission_id))
+    .outerjoin(RosterRow, col(RosterRow.id) == col(StatementRow.roster_id))
+    .where(getattr(Submission, column) == bindparam(column))
+    for column in ("ref", "submission_id")
+}
 _ROLE_ORDER: Final = {role.value: place for place, role in enumerate(ROLES)}
 
 
@@ -131,10 +203,6 @@ class SubmissionRepository:
         self._session.add(row)
         self._session.flush()
 
-    def stage(self, row: SQLModel) -> None:
-        """Add a row that is written with the next one, or before the next question."""
-        self._session.add(row)
-
     def get(self, ref: str) -> Submission:
         """A submission by its uuid or by the 0x id of its current statement.
 
@@ -146,6 +214,21 @@ class SubmissionRepository:
         if row is None:
             raise NotFoundError(f"expected a submission, got none under {ref[:80]!r}")
         return row
+
+    def standing(self, ref: str) -> Submission:
+        """The same together with what it stands on: `handover` doesn't ask for that again.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        column, value = submission_name(ref)
+        found = self._session.execute(_STANDING[column], {column: value}).one_or_none()
+        if found is None:
+            raise NotFoundError(f"expected a submission, got none under {ref[:80]!r}")
+        statement, submission, *_ = found
+        if statement is not None:
+            self._handovers[statement.submission_id] = Handover(*found)
+        return cast("Submission", submission)
 
     def search(
         self,
@@ -364,22 +447,45 @@ class SubmissionRepository:
             row = self._held[submission_pk] = self._session.get_one(Submission, submission_pk)
         return row
 
-    def seals(self, submission_id: str) -> Sequence[SealRow]:
+    def add_seal(self, seal: StoredSeal) -> None:
+        """Add a seal."""
+        insert_row(self._session, SealRow, **seal._asdict())
+
+    def seals(self, submission_id: str) -> Sequence[StoredSeal]:
         """A statement's seals in role order."""
-        rows = self._session.exec(_SEALS, params={"submission_id": submission_id}).all()
-        return sorted(rows, key=lambda row: _ROLE_ORDER[row.role])
+        self._session.flush()
+        rows = self._session.connection().execute(_SEALS, {"submission_id": submission_id})
+        return sorted((StoredSeal._make(row) for row in rows), key=_by_role)
+
+    def attended(self, submission_id: str) -> Attended:
+        """What came of a statement (0x id), in one query.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        self._session.flush()
+        rows = self._session.connection().execute(_ATTENDED, {"submission_id": submission_id}).all()
+        if not rows:
+            raise NotFoundError(f"expected a statement, got none with id {submission_id}")
+        seals = [StoredSeal._make(row[: len(StoredSeal._fields)]) for row in rows if row.role is not None]
+        *anchor, is_decided, was_withdrawn = rows[0][len(StoredSeal._fields) :]
+        return Attended(
+            seals=sorted(seals, key=_by_role),
+            anchor=None if anchor[0] is None else StoredAnchor._make(anchor),
+            is_decided=bool(is_decided),
+            was_withdrawn=bool(was_withdrawn),
+        )
 
     def seals_among(self, submission_ids: Collection[str]) -> Mapping[str, Sequence[StoredSeal]]:
         """The seals of some statements (0x ids) in role order, in one query; those without any are left out."""
         found: dict[str, list[StoredSeal]] = {}
         for row in self._session.execute(_SEALS_AMONG, {"submission_ids": list(submission_ids)}):
             found.setdefault(row.submission_id, []).append(StoredSeal._make(row))
-        return {one: sorted(rows, key=lambda row: _ROLE_ORDER[row.role]) for one, rows in found.items()}
+        return {one: sorted(rows, key=_by_role) for one, rows in found.items()}
 
-    def remove_seal(self, row: SealRow) -> None:
+    def remove_seal(self, seal: StoredSeal) -> None:
         """Take a seal out, so that its party can seal again."""
-        self._session.delete(row)
-        self._session.flush()
+        delete_row(self._session, SealRow, seal.submission_id, seal.role)
 
     def find_withdrawal(self, submission_id: str) -> WithdrawalRow | None:
         """The withdrawal of a statement, or None."""
@@ -402,6 +508,10 @@ def submission_name(ref: str) -> tuple[str, str]:
         MalformedError: an 0x id of another form.
     """
     return ("submission_id", hex32(ref)) if ref.startswith("0x") else ("ref", _uuid_text(ref))
+
+
+def _by_role(seal: StoredSeal) -> int:
+    return _ROLE_ORDER[seal.role]
 
 
 def _among(column: Any, levels: Collection[str]) -> ColumnElement[bool]:

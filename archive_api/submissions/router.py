@@ -97,7 +97,7 @@ def _add_drafts(routes: APIRouter) -> None:
     def show_submission(ref: RefPath, services: ServicesDep) -> Response:
         """One submission: where it stands, who sealed, where it is recorded."""
         with services.database.reading() as session:
-            return answered(SubmissionPresenter(session, services).show(SubmissionRepository(session).get(ref)))
+            return answered(SubmissionPresenter(session, services).show(SubmissionRepository(session).standing(ref)))
 
     @routes.put("/submissions/{ref}/entries", response_model=EntriesAccepted, openapi_extra=ENTRIES_BODY)
     async def put_entries(ref: RefPath, request: Request, services: ServicesDep) -> EntriesAccepted:

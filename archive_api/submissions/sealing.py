@@ -6,15 +6,17 @@ from hashlib import sha256
 
 from sqlmodel import Session
 
+from archive_api.db.rows import change_row, insert_row
 from archive_api.errors import ConflictError, PolicyError
+from archive_api.outbox.models import Job
 from archive_api.outbox.repository import JobRepository, anchor_state
+from archive_api.projects.repository import stored_roster
 from archive_api.seals import CheckedSeal, SealJudge
 from archive_api.services import Services
-from archive_api.submissions.models import SealRow, StatementRow, Submission, SubmissionState, WithdrawalRow
-from archive_api.submissions.repository import OPEN, SubmissionRepository
+from archive_api.submissions.models import StatementRow, Submission, SubmissionState, WithdrawalRow
+from archive_api.submissions.repository import OPEN, StoredSeal, SubmissionRepository
 from archive_api.submissions.schemas import SealIn, WithdrawalIn
 from ledger.anchoring import AnchorState, Phase, Retried, step
-from ledger.canonical import parse_canonical
 from ledger.statement import Withdrawal, withdrawal_reason
 from ledger.types import ROLES, Role, Roster
 
@@ -30,6 +32,7 @@ class SealService:
     """
 
     def __init__(self, session: Session, services: Services) -> None:
+        self._session = session
         self._services = services
         self._submissions = SubmissionRepository(session)
         self._jobs = JobRepository(session)
@@ -45,7 +48,7 @@ class SealService:
             ConflictError: nothing to seal in this state, or the party sealed already with other values.
             PolicyError: the deadline has passed, or the seal does not count.
         """
-        submission = self._submissions.get(ref)
+        submission = self._submissions.standing(ref)
         statement = self._statement(submission)
         checked = self._check(statement, Role(wanted.role), wanted)
         seals = {row.role: row for row in self._submissions.seals(statement.submission_id)}
@@ -63,20 +66,22 @@ class SealService:
                     role=wanted.role,
                 )
             self._submissions.remove_seal(former)
-        self._submissions.stage(
-            SealRow(
+        now = self._services.now()
+        self._submissions.add_seal(
+            StoredSeal(
                 submission_id=statement.submission_id,
                 role=wanted.role,
                 signing_time=checked.signing_time,
                 signature=checked.signature,
                 certificate_id=checked.certificate_id,
-                created_at=self._services.now(),
+                created_at=now,
             )
         )
+        changes: dict[str, object] = {"updated_at": now}
         if len(seals.keys() | {wanted.role}) == len(ROLES):
-            self._anchor(submission, statement)
-        submission.updated_at = self._services.now()
-        self._submissions.add(submission)
+            self._anchor(statement)
+            changes |= {"state": SubmissionState.SEALED, "state_reason": None}
+        change_row(self._session, submission, **changes)
         return submission
 
     def withdraw(self, ref: str, wanted: WithdrawalIn) -> Submission:
@@ -129,8 +134,7 @@ class SealService:
         return self._submissions.handover(submission.submission_id).statement
 
     def _roster(self, statement: StatementRow) -> Roster:
-        text = self._submissions.handover(statement.submission_id).roster.roster
-        return Roster.from_json(parse_canonical(text.encode()))
+        return stored_roster(self._submissions.handover(statement.submission_id).roster.roster)
 
     def _check(self, statement: StatementRow, role: Role, wanted: SealIn) -> CheckedSeal:
         member = self._roster(statement).member(role)
@@ -146,17 +150,16 @@ class SealService:
                 actual=now,
             )
 
-    def _anchor(self, submission: Submission, statement: StatementRow) -> None:
+    def _anchor(self, statement: StatementRow) -> None:
         now = self._services.now()
         if statement.job_id is None:
-            statement.job_id = self._jobs.add("submit", statement.submission_id, now=now)
-            self._submissions.stage(statement)
+            subject = statement.submission_id
+            (job_id,) = insert_row(self._session, Job, kind="submit", subject=subject, created_at=now, updated_at=now)
+            change_row(self._session, statement, job_id=job_id)
         else:
             job = self._jobs.get(statement.job_id)
             if job.phase == Phase.REFUSED:
                 self._jobs.store(job, step(anchor_state(job), Retried()).state, now=now)
-        submission.state = SubmissionState.SEALED
-        submission.state_reason = None
 
     def _stop_anchor(self, submission: Submission, statement: StatementRow) -> None:
         if submission.state not in OPEN:

@@ -293,7 +293,8 @@ def test_withdrawn_submission_is_frozen_again_under_another_deadline(world: Worl
     for role in ROLES:
         world.seal(again, role)
     world.settle()
-    assert world.show(again)["state"] == "anchored"
+    shown = world.show(again)
+    assert (shown["state"], [one["reason"] for one in shown["withdrawals"]]) == ("anchored", ["缺页"])
 
 
 def test_tells_declining_from_withdrawing(world: World) -> None:
