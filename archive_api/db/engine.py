@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, Executable, Row, event, text
 from sqlalchemy.exc import DataError, OperationalError
 from sqlmodel import Session, create_engine
 
@@ -55,9 +55,10 @@ class Database:
         if self.is_postgresql:  # whose usual transactions see each commit beside them
             options["isolation_level"] = "REPEATABLE READ"
         self._reader = self.engine.execution_options(**options)
-        self._asker = self._reader
-        if self.is_postgresql:
-            self._asker = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Between transactions each query has a snapshot of its own.
+        self._asker = self.engine.execution_options(
+            **({"isolation_level": "AUTOCOMMIT"} if self.is_postgresql else {_BEGIN: None})
+        )
         self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         self._turn: AbstractContextManager[None] = (
             _Turn(busy_timeout_seconds) if self.engine.dialect.name == "sqlite" else nullcontext()
@@ -107,9 +108,23 @@ class Database:
 
     @contextmanager
     def asking(self) -> Iterator[Session]:
-        """A session for queries that need no common snapshot: PostgreSQL begins and ends no transaction around them."""
+        """A session for queries that need no common snapshot: no transaction begins and ends around them."""
         with _translated(), Session(self._asker, expire_on_commit=False) as session:
             yield session
+
+    def ask(self, query: Executable, values: Mapping[str, Any]) -> Row[Any] | None:
+        """The one row that a query finds, or None; without a session around it, for what every request asks.
+
+        Args:
+            query: of columns, not of models.
+            values: of its parameters.
+
+        Raises:
+            MultipleResultsFound: it finds more than one (`sqlalchemy.exc`).
+            TransportError: the database gave no answer.
+        """
+        with _translated(), self._asker.connect() as connection:
+            return connection.execute(query, values).one_or_none()
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision."""
@@ -186,4 +201,6 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+        statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
+        if statement is not None:
+            connection.exec_driver_sql(statement)

@@ -214,9 +214,7 @@ class SessionStore:
         if len(token) != _TOKEN_CHARACTERS or not token.isascii():
             return None
         now = self._now()
-        with self._database.asking() as session:
-            values = {"token_sha256": _digest(token), "cookie": cookie, "now": now}
-            found = session.connection().execute(_OPEN_SESSION, values).one_or_none()
+        found = self._database.ask(_OPEN_SESSION, {"token_sha256": _digest(token), "cookie": cookie, "now": now})
         if found is None or (found.person_certificate_pk is not None and found.certificate_id is None):
             return None
         return SignedIn(

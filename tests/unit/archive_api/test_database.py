@@ -128,6 +128,26 @@ def test_rolls_back_what_raises(database: Database) -> None:
         assert session.exec(select(Job)).all() == []
 
 
+def test_who_asks_sees_each_commit(database: Database) -> None:
+    with database.asking() as asker:
+        assert asker.exec(select(Job)).all() == []
+        with database.transaction() as writer:
+            JobRepository(writer).add("submit", "0x00", now=NOW)
+        assert len(asker.exec(select(Job)).all()) == 1
+
+
+def test_asks_for_one_row(database: Database) -> None:
+    query = text("SELECT kind FROM jobs WHERE subject = :subject")
+    assert database.ask(query, {"subject": "0x00"}) is None
+    with database.transaction() as session:
+        JobRepository(session).add("submit", "0x00", now=NOW)
+    found = database.ask(query, {"subject": "0x00"})
+    assert found is not None
+    assert found.kind == "submit"
+    with pytest.raises(TransportError):
+        database.ask(text("SELECT 1 FROM nowhere"), {})
+
+
 def test_a_reader_sees_one_moment_and_writes_nothing(database: Database) -> None:
     with database.reading() as reader:
         assert reader.exec(select(Job)).all() == []  # the snapshot is taken by the first read
