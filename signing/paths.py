@@ -112,6 +112,10 @@ def validate_path(
         raise MalformedError("expected an aware time, got a naive one", where="at", actual=at)
     leaf = parse_certificate(certificate) if isinstance(certificate, bytes) else certificate
     _check_validity(leaf, at)
+    found = [] if intermediates else _found(leaf.der, _purpose(leaf), roots)
+    for path in found:
+        if path.not_before <= at <= path.not_after:
+            return path.members
     authorities = [_load_authority(der, f"intermediates[{index}]") for index, der in enumerate(intermediates)]
     if roots._store is None:
         raise _no_chain(leaf)
@@ -135,7 +139,28 @@ def validate_path(
             where="certificate",
             actual=at,
         ) from error
-    return tuple(member.public_bytes(Encoding.DER) for member in verified.chain)
+    path = _Path(
+        tuple(member.public_bytes(Encoding.DER) for member in verified.chain),
+        max(member.not_valid_before_utc for member in verified.chain),
+        min(member.not_valid_after_utc for member in verified.chain),
+    )
+    found[:] = [path]
+    return path.members
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """A path that was checked: all of it but the time holds for ever, and the time from one moment to another."""
+
+    members: tuple[bytes, ...]
+    not_before: datetime.datetime
+    not_after: datetime.datetime
+
+
+@lru_cache(maxsize=4096)
+def _found(_leaf: bytes, _purpose: ObjectIdentifier | None, _roots: TrustRoots) -> list[_Path]:
+    """Where the path that was found last is kept: most certificates seal many times, and nothing else changes."""
+    return []
 
 
 def _no_chain(leaf: _Leaf) -> NotFoundError:

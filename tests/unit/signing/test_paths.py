@@ -176,6 +176,32 @@ def test_refuses_an_expired_root() -> None:
     assert caught.value.code == "chain_constraints_failure"
 
 
+def test_a_path_that_was_found_is_not_searched_again(
+    key_store: InMemoryKeyStore, roots: TrustRoots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = validate_path(key_store.certificate, roots, at=AT)
+    monkeypatch.setattr("signing.paths.PolicyBuilder", None)
+    assert validate_path(key_store.certificate, roots, at=AT + datetime.timedelta(days=1)) == found
+    assert validate_path(key_store.certificate, TrustRoots.from_der(roots.certificates), at=AT) == found
+
+
+def test_a_path_that_was_found_leads_to_no_other_root(key_store: InMemoryKeyStore, roots: TrustRoots) -> None:
+    validate_path(key_store.certificate, roots, at=AT)
+    other = TrustRoots.from_der([authority_certificate("另一个根", generate_key())])
+    with pytest.raises(NotFoundError):
+        validate_path(key_store.certificate, other, at=AT)
+
+
+def test_a_path_that_was_found_counts_no_longer_than_its_root() -> None:
+    key = generate_key()
+    roots = TrustRoots.from_der([authority_certificate("甲根", key, not_after=AT)])
+    leaf = sub_authority("某公司", key, authority_certificate("甲根", key))
+    found = validate_path(leaf, roots, at=AT)
+    with pytest.raises(PolicyError):
+        validate_path(leaf, roots, at=AT + datetime.timedelta(seconds=1))
+    assert validate_path(leaf, roots, at=AT) == found
+
+
 @pytest.mark.parametrize(
     "extension",
     [
