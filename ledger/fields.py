@@ -205,7 +205,7 @@ def utc_time(value: Any, where: str) -> datetime:
 
 def utc_text(value: datetime) -> str:
     """Write an aware datetime as `YYYY-MM-DDTHH:MM:SSZ`; fractions of a second are dropped."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{value.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def cid_text(value: Any, where: str) -> str:

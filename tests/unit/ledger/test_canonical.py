@@ -144,6 +144,14 @@ def test_sorts_names_by_utf16() -> None:
 
 def test_takes_enumerated_text() -> None:
     assert canonical_bytes([Role.OWNER]) == b'["owner"]'
+    assert canonical_bytes({Role.OWNER: 1, "b": 2}) == b'{"b":2,"owner":1}'
+
+
+def test_takes_nesting_that_only_the_standard_library_writes() -> None:
+    value: Any = "甲"
+    for _ in range(300):
+        value = [value]
+    assert canonical_bytes(value) == b"[" * 300 + '"甲"'.encode() + b"]" * 300
 
 
 @pytest.mark.parametrize(
