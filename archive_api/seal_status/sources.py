@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,8 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from archive_api.errors import TransportError
+from ledger.adapters.plain_http import PlainHttp
+from ledger.errors import TransportError as PlainTransportError
 from signing.certificates import OrganisationCertificate
 from signing.errors import SigningError
 from signing.personal import PersonalCertificate
@@ -29,6 +32,7 @@ __all__ = ["HttpSources", "Issued", "StatusSource", "StatusSources", "check_addr
 Issued = OrganisationCertificate | PersonalCertificate
 
 _MAX_TIMESTAMP_BYTES = 4 * MAX_TOKEN_BYTES
+_HTTP_PORT = 80
 
 
 def check_address(value: str) -> str:
@@ -103,11 +107,13 @@ class StatusSources(Protocol):
 class HttpSources:
     """Sources by HTTP and from files.
 
+    Without TLS an address is asked over a connection that is kept: each submission has a timestamp.
+
     Args:
         sources: by SHA-256 of the issuer's certificate, lowercase hex.
         timestamp_url: of the timestamp authority, or None.
         timeout_seconds: of each answer.
-        transport: another httpx2 transport, for tests.
+        transport: another httpx2 transport, for tests; all is asked by it.
     """
 
     def __init__(
@@ -123,6 +129,10 @@ class HttpSources:
         self._http = httpx2.Client(
             timeout=timeout_seconds, transport=transport, trust_env=False, follow_redirects=False
         )
+        self._timeout_seconds = timeout_seconds
+        self._has_own_transport = transport is not None
+        self._plain: dict[tuple[str, int], PlainHttp] = {}
+        self._headers = {name: value for name, value in self._http.headers.items() if name != "accept-encoding"}
 
     @classmethod
     def of(cls, settings: Settings) -> HttpSources:
@@ -136,6 +146,8 @@ class HttpSources:
     def close(self) -> None:
         """Give the sockets back."""
         self._http.close()
+        for plain in self._plain.values():
+            plain.close()
 
     def has_source(self, issuer: bytes) -> bool:
         """See the protocol."""
@@ -205,18 +217,44 @@ class HttpSources:
 
     def _exchange(self, address: str, body: bytes | None, kind: str, *, limit: int) -> bytes:
         method, headers = ("GET", {}) if body is None else ("POST", {"Content-Type": kind})
-        content = b""
         try:
-            with self._http.stream(method, address, content=body, headers=headers) as response:
-                if response.status_code != httpx2.codes.OK:
-                    raise TransportError(f"expected status 200 of {address}, got {response.status_code}")
+            url = _url(address)
+            ask = self._ask if self._has_own_transport or url.scheme != "http" else self._ask_plainly
+            status, content = ask(method, url, body, headers, limit)
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, PlainTransportError) as error:
+            kind_of_error = type(error.__cause__ or error).__name__
+            raise TransportError(f"expected an answer of {address}, got {kind_of_error}") from error
+        if status != httpx2.codes.OK:
+            raise TransportError(f"expected status 200 of {address}, got {status}")
+        return _bounded(content, limit)
+
+    def _ask(
+        self, method: str, url: httpx2.URL, body: bytes | None, headers: Mapping[str, str], limit: int
+    ) -> tuple[int, bytes]:
+        content = b""
+        with self._http.stream(method, url, content=body, headers=headers) as response:
+            if response.status_code == httpx2.codes.OK:
                 for piece in response.iter_bytes():
                     content += piece
                     if len(content) > limit:
                         break
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            raise TransportError(f"expected an answer of {address}, got {type(error).__name__}") from error
-        return _bounded(content, limit)
+            return response.status_code, content
+
+    def _ask_plainly(
+        self, method: str, url: httpx2.URL, body: bytes | None, headers: Mapping[str, str], limit: int
+    ) -> tuple[int, bytes]:
+        place = (url.raw_host.decode("ascii"), url.port or _HTTP_PORT)
+        plain = self._plain.get(place)
+        if plain is None:  # of two threads that make one at once, one is used
+            plain = self._plain.setdefault(place, PlainHttp(*place, timeout_seconds=self._timeout_seconds))
+        target = url.raw_path.decode("ascii")
+        answer = plain.ask(method, target, body=body, headers={**self._headers, **headers}, limit=limit)
+        return answer.status, answer.content
+
+
+@lru_cache(maxsize=64)
+def _url(address: str) -> httpx2.URL:
+    return httpx2.URL(address)
 
 
 def _bounded(content: bytes, limit: int) -> bytes:

@@ -15,6 +15,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from ledger.adapters.plain_http import PlainHttp
 from ledger.canonical import refuse_depth
 from ledger.errors import MalformedError, MismatchError, TransportError
 from ledger.ports.chain import BlockRef
@@ -26,6 +27,7 @@ _ANSWER_BYTES = 64 << 20
 _PIECE_BYTES = 1 << 16
 _THREADS = 64
 _HEADERS = {"Content-Type": "application/json"}
+_HTTP_PORT = 80
 _QUANTITY_CHARACTERS = 2 + 64  # 256 bits
 # anvil without history, asked for the newest block just when it mines the next: the block it had in mind is gone.
 _BLOCK_GONE = "blockoutofrange"
@@ -102,9 +104,8 @@ class Connection:
         self._session.mount("https://", keeping)
         # A proxy from the environment must not see, or break, what stays on this machine.
         self._session.trust_env = any(urlsplit(address).hostname not in _LOOPBACK for address in self._urls)
-        # requests looks for proxies, cookies and credentials each time; where there can be none, its pool is asked.
-        self._near = urllib3.PoolManager(maxsize=_THREADS)
-        self._near_urls = frozenset(filter(_is_near, self._urls))
+        # requests looks for proxies, cookies and credentials each time; where there can be none, that is spared.
+        self._near = {address: _Near(address, timeout_seconds) for address in self._urls if _is_near(address)}
         self.chain_id = chain_id
         self._genesis_hash = genesis_hash
         self._is_checked = False
@@ -112,7 +113,8 @@ class Connection:
     def close(self) -> None:
         """Give back the sockets."""
         self._session.close()
-        self._near.clear()
+        for near in self._near.values():
+            near.close()
 
     def request(self, method: str, *params: object) -> Any:
         """Return a method's result.
@@ -253,39 +255,51 @@ class Connection:
             body = self._post(request)
             refuse_depth(body)  # else what stops nested JSON is the recursion limit, or the end of the stack
             return json.loads(body)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, MalformedError) as error:
+        except (
+            *(requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError),
+            *(MalformedError, TransportError),
+        ) as error:
             self._is_checked = False
-            _log.debug("%s failed: %s", method, type(error).__name__)
             # The error's text may hold the address; its type says enough.
+            kind = type(error.__cause__ or error).__name__
+            _log.debug("%s failed: %s", method, kind)
             raise TransportError(
-                f"expected an answer to {method}, got {type(error).__name__}", code="rpc_unreachable", where="rpc"
+                f"expected an answer to {method}, got {kind}", code="rpc_unreachable", where="rpc"
             ) from error
 
     def _post(self, request: object) -> bytes:
         """Return the answer's bytes: of this address, whole, in time and not without end."""
         deadline, url, data = time.monotonic() + self._timeout_seconds, self._url, json.dumps(request)
-        if url in self._near_urls:
-            near = self._near.urlopen(
-                "POST",
-                url,
-                body=data,
-                headers=_HEADERS,
-                timeout=self._timeout_seconds,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-            try:
-                if near.status >= HTTPStatus.BAD_REQUEST:
-                    raise requests.HTTPError(f"expected an answer, got status {near.status}")
-                return _whole(near, deadline)
-            finally:
-                near.close()  # gives the socket back where all was read, else ends it
+        near = self._near.get(url)
+        if near is not None:
+            return near.post(data.encode())
         with self._session.post(
             url, data=data, headers=_HEADERS, timeout=self._timeout_seconds, stream=True, allow_redirects=False
         ) as response:
             response.raise_for_status()
             return _whole(response.raw, deadline)
+
+
+class _Near:
+    """An address on this machine."""
+
+    def __init__(self, url: str, timeout_seconds: float) -> None:
+        parts = urlsplit(url)
+        self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._http = PlainHttp(str(parts.hostname), parts.port or _HTTP_PORT, timeout_seconds=timeout_seconds)
+
+    def close(self) -> None:
+        """Give back the sockets."""
+        self._http.close()
+
+    def post(self, body: bytes) -> bytes:
+        """Return the answer's bytes."""
+        answer = self._http.ask("POST", self._target, body=body, headers=_HEADERS, limit=_ANSWER_BYTES)
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise requests.HTTPError(f"expected an answer, got status {answer.status}")
+        if len(answer.content) > _ANSWER_BYTES:
+            raise requests.Timeout("expected a shorter answer, got a longer one")
+        return answer.content
 
 
 def _is_near(url: str) -> bool:
