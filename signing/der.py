@@ -135,25 +135,8 @@ class Reader:
         Raises:
             MalformedError: truncated, long-form tag, indefinite or non-minimal length.
         """
-        data, start, end = self.data, self._position, self._end
-        if end - start < 2:
-            raise self.refuse("expected an element, got truncated data")
-        tag, length, content = data[start], data[start + 1], start + 2
-        if tag & 0x1F == 0x1F:
-            raise self.refuse("expected a low tag number, got the long form")
-        if length == 0x80:
-            raise self.refuse("expected a definite length, got the indefinite form of BER")
-        if length > 0x80:
-            count = length & 0x7F
-            if count > 4 or content + count > end:
-                raise self.refuse("expected a length of at most four octets within the data, got another one")
-            length = int.from_bytes(data[content : content + count], "big")
-            if length < 0x80 or length >> (8 * (count - 1)) == 0:
-                raise self.refuse("expected a minimal length, got a longer form")
-            content += count
-        after = content + length
-        if after > end:
-            raise self.refuse("expected an element within its parent, got a longer one")
+        start = self._position
+        tag, content, after = _header(self, start, self._end)
         self._position = after
         return tag, start, content, after
 
@@ -214,29 +197,62 @@ def check_canonical(data: bytes, *, where: str = "") -> None:
         MalformedError: the first octets that DER forbids, or trailing bytes.
     """
     reader = Reader(data, where=where)
-    _check_element(reader, 0)
-    reader.finish()
+    _, _, after = _header(reader, 0, len(data))
+    _check_elements(reader, 0, after, 0)
+    if after != len(data):
+        left = len(data) - after
+        raise reader.refuse(f"expected the end, got {left} trailing bytes", expected=0, actual=left)
 
 
-def _check_element(reader: Reader, depth: int) -> bytes:
+def _header(reader: Reader, start: int, end: int) -> tuple[int, int, int]:
+    """Read identifier and length of one element: identifier octet, offset of its content, offset after it."""
+    data = reader.data
+    if end - start < 2:
+        raise reader.refuse("expected an element, got truncated data")
+    tag, length, content = data[start], data[start + 1], start + 2
+    if tag & 0x1F == 0x1F:
+        raise reader.refuse("expected a low tag number, got the long form")
+    if length >= 0x80:
+        if length == 0x80:
+            raise reader.refuse("expected a definite length, got the indefinite form of BER")
+        count = length & 0x7F
+        if count > 4 or content + count > end:
+            raise reader.refuse("expected a length of at most four octets within the data, got another one")
+        length = int.from_bytes(data[content : content + count], "big")
+        if length < 0x80 or length >> (8 * (count - 1)) == 0:
+            raise reader.refuse("expected a minimal length, got a longer form")
+        content += count
+    after = content + length
+    if after > end:
+        raise reader.refuse("expected an element within its parent, got a longer one")
+    return tag, content, after
+
+
+def _check_elements(reader: Reader, position: int, end: int, depth: int, *, is_set: bool = False) -> None:
+    """Check the elements between two offsets, whatever they hold included.
+
+    Tokens and answers are a hundred elements each, so one call is made for all of a level.
+    """
     if depth > _MAX_DEPTH:
         raise reader.refuse(f"expected at most {_MAX_DEPTH} levels, got more")
-    tag, start, content, after = reader.next()
-    if tag & 0x20:
-        if tag < 0x40 and tag not in (SEQUENCE, SET):
-            raise reader.refuse("expected a primitive string, got a constructed one")
-        inner = Reader(reader.data, content, after, where=reader.where)
-        previous = b""
-        while not inner.at_end:
-            element = _check_element(inner, depth + 1)
-            if tag == SET and element < previous:
+    data, checks, previous = reader.data, _PRIMITIVES, b""
+    while position != end:
+        tag, content, after = _header(reader, position, end)
+        if tag & 0x20:
+            if tag < 0x40 and tag not in (SEQUENCE, SET):
+                raise reader.refuse("expected a primitive string, got a constructed one")
+            if content != after:
+                _check_elements(reader, content, after, depth + 1, is_set=tag == SET)
+        else:
+            check = checks.get(tag)
+            if check is not None:
+                check(data[content:after], reader)
+        if is_set:
+            element = data[position:after]
+            if element < previous:
                 raise reader.refuse("expected the members of a SET in ascending order, got another order")
             previous = element
-    else:
-        check = _PRIMITIVES.get(tag)
-        if check is not None:
-            check(reader.data[content:after], reader)
-    return reader.data[start:after]
+        position = after
 
 
 def _check_integer(octets: bytes, reader: Reader) -> None:

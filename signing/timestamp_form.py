@@ -18,7 +18,16 @@ from signing import der
 from signing.certificates import P256_ORDER, UNREADABLE
 from signing.errors import MalformedError, PolicyError
 
-__all__ = ["DIGESTS", "TST_INFO", "Token", "load_certificate", "normalise_token", "parse_token", "public_key"]
+__all__ = [
+    "DIGESTS",
+    "TST_INFO",
+    "Token",
+    "load_certificate",
+    "normalise_token",
+    "normalised",
+    "parse_token",
+    "public_key",
+]
 
 #: id-ct-TSTInfo, OBJECT IDENTIFIER in DER.
 TST_INFO = bytes.fromhex("060b2a864886f70d0109100104")
@@ -73,7 +82,11 @@ def normalise_token(token: bytes) -> bytes:
     Raises:
         MalformedError: another structure, or the signer's certificate is not in it.
     """
-    parsed = parse_token(token)
+    return normalised(parse_token(token))
+
+
+def normalised(parsed: Token) -> bytes:
+    """The same of a token that was taken apart already."""
     if parsed.digest_oid not in DIGESTS:
         raise MalformedError("expected SHA-256, SHA-384 or SHA-512, got another digest", where="timestamp")
     certificate = next((one for one in parsed.certificates if _names(one) == parsed.signer), None)

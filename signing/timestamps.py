@@ -20,12 +20,14 @@ import datetime
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import rfc3161_client
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from signing import der
@@ -37,6 +39,7 @@ from signing.timestamp_form import (
     Token,
     load_certificate,
     normalise_token,
+    normalised,
     parse_token,
     public_key,
 )
@@ -141,7 +144,7 @@ def check_timestamp(token: bytes, signatures: Iterable[bytes], *, authorities: S
     parsed = parse_token(token)
     if parsed.digest_oid not in DIGESTS:
         raise PolicyError("expected SHA-256, SHA-384 or SHA-512, got another digest", code="timestamp_algorithm")
-    if len(parsed.certificates) != 1 or normalise_token(token) != token:  # (1)
+    if len(parsed.certificates) != 1 or normalised(parsed) != token:  # (1)
         raise MalformedError("expected the one spelling of a timestamp, got another", where="timestamp")
     certificate = load_certificate(parsed.certificates[0])
     issuer = _issuer(certificate, authorities)  # (4) first: what a stranger signed is not read further
@@ -241,7 +244,8 @@ def _check_signature(parsed: Token, certificate: x509.Certificate) -> None:
 
 
 def _issuer(certificate: x509.Certificate, authorities: Sequence[bytes]) -> x509.Certificate:
-    issuer = next((one for one in map(load_certificate, authorities) if _issued(certificate, one)), None)
+    given = certificate.public_bytes(Encoding.DER)
+    issuer = next((load_certificate(one) for one in map(bytes, authorities) if _issued(given, one)), None)
     if issuer is None:
         raise NotFoundError(
             f"expected an authority of the trust file, got {certificate.issuer.rfc4514_string()}",
@@ -265,9 +269,12 @@ def _check_certificate(certificate: x509.Certificate, issuer: x509.Certificate, 
         raise PolicyError("expected the critical purpose timeStamping alone, got others", code="timestamp_certificate")
 
 
-def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+# An authority has one certificate for very many tokens; whether another issued it is the same each time.
+@lru_cache(maxsize=64)
+def _issued(certificate: bytes, authority: bytes) -> bool:
+    issuer = load_certificate(authority)
     try:
-        certificate.verify_directly_issued_by(authority)
-        return bool(authority.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+        load_certificate(certificate).verify_directly_issued_by(issuer)
+        return bool(issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
     except (*UNREADABLE, InvalidSignature, x509.ExtensionNotFound):
         return False
