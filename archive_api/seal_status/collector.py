@@ -26,9 +26,9 @@ from sqlmodel import Session
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.errors import ApiError, TransportError
 from archive_api.outbox.repository import JobRepository
-from archive_api.seal_status.models import CertificateStatusRow, Occasion, TimestampRow
+from archive_api.seal_status.models import CertificateStatusRow, Occasion
 from archive_api.seal_status.reporters import proved_captures
-from archive_api.seal_status.repository import SealStatusRepository, Unsettled
+from archive_api.seal_status.repository import SealStatusRepository, StoredTimestamp, Unsettled
 from archive_api.seal_status.revocations import IssuerRevocations
 from archive_api.seal_status.sources import StatusSources
 from archive_api.services import Services
@@ -37,7 +37,7 @@ from ledger.errors import LedgerError
 from ledger.types import ROLES
 from signing.certificates import OrganisationCertificate, parse_certificate
 from signing.errors import SigningError
-from signing.status import find_issuer, names_status, read_status
+from signing.status import CertificateStatus, find_issuer, names_status, read_status
 from signing.timestamps import check_timestamp
 
 __all__ = ["SealStatusCollector"]
@@ -73,6 +73,15 @@ class _Known:
     blocks: Mapping[int | None, datetime]
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A status that is to be kept with the round's other findings."""
+
+    row: CertificateStatusRow
+    status: CertificateStatus
+    data: bytes
+
+
 class SealStatusCollector:
     """One thread beside the worker, so that an authority that is slow holds up nothing else.
 
@@ -94,6 +103,7 @@ class SealStatusCollector:
         self._settled_heads: set[int] = set()
         self._certificates: dict[str, OrganisationCertificate] = {}
         self._newest: dict[str, datetime | None] = {}
+        self._taken: dict[tuple[str, str, datetime], _Taken] = {}
 
     def start(self) -> None:
         """Start the thread."""
@@ -118,6 +128,7 @@ class SealStatusCollector:
     def round(self) -> None:
         """Do what can be done now for every statement that is not settled, then look for statuses grown old."""
         self._newest.clear()
+        self._taken.clear()
         is_refreshing = time.monotonic() >= self._refresh_at
         if is_refreshing:
             self._refresh_at = time.monotonic() + _REFRESH_POLL_SECONDS
@@ -127,6 +138,7 @@ class SealStatusCollector:
         if time.monotonic() >= self._reporters_at:
             self._reporters_at = time.monotonic() + _REPORTERS_POLL_SECONDS
             self._reporters()
+        self._keep_taken()
 
     def _collect(self, *, is_looking_back: bool) -> None:
         with self._services.database.reading() as session:
@@ -137,7 +149,7 @@ class SealStatusCollector:
             known = self._known(session, statements)
         # What waits for an authority that is away must not keep the rest from its turn.
         self._offset = self._offset + _BATCH if len(statements) == _BATCH else 0
-        stamps: list[TimestampRow] = []
+        stamps: list[StoredTimestamp] = []
         settled: list[str] = []
         try:
             for statement in statements:
@@ -146,10 +158,10 @@ class SealStatusCollector:
                 if self._is_settled(statement, known, stamps):
                     settled.append(statement.submission_id)
         finally:
-            if stamps or settled:
+            if stamps or settled or self._taken:
                 self._store(stamps, settled, known)
 
-    def _store(self, stamps: Sequence[TimestampRow], settled: Sequence[str], known: _Known) -> None:
+    def _store(self, stamps: Sequence[StoredTimestamp], settled: Sequence[str], known: _Known) -> None:
         with self._services.database.transaction() as session:
             repository = SealStatusRepository(session)
             current = SubmissionRepository(session).seals_among([row.submission_id for row in stamps])
@@ -161,7 +173,21 @@ class SealStatusCollector:
                 == [seal.signature for seal in known.seals[row.submission_id]]
             ]
             repository.add_timestamps(standing)
+            self._write_taken(session)
             repository.settle(settled, now=self._services.now())
+
+    def _keep_taken(self) -> None:
+        """Keep the statuses taken so far that are not kept yet."""
+        if self._taken:
+            with self._services.database.transaction() as session:
+                self._write_taken(session)
+
+    def _write_taken(self, session: Session) -> None:
+        repository, revocations = SealStatusRepository(session), IssuerRevocations(session)
+        taken, self._taken = self._taken, {}
+        for one in taken.values():
+            repository.add_status(one.row)
+            revocations.keep(one.row.certificate_id, one.status, one.data, now=one.row.created_at)
 
     def _known(self, session: Session, statements: Sequence[Unsettled]) -> _Known:
         """What the catalogue says of some statements, each kind of row in one query."""
@@ -177,7 +203,7 @@ class SealStatusCollector:
             blocks={job_id: datetime.fromtimestamp(time, UTC) for job_id, time in times.items()},
         )
 
-    def _is_settled(self, statement: Unsettled, known: _Known, stamps: list[TimestampRow]) -> bool:
+    def _is_settled(self, statement: Unsettled, known: _Known, stamps: list[StoredTimestamp]) -> bool:
         """Take the next steps for a statement, adding its timestamp if it got one; whether nothing remains."""
         if statement.void_reason is not None:
             return True
@@ -214,7 +240,7 @@ class SealStatusCollector:
     def _wants_stamp(self) -> bool:
         return self._sources.stamps and bool(self._services.trust.timestamp_authorities)
 
-    def _stamp(self, submission_id: str, seals: Sequence[StoredSeal]) -> TimestampRow | None:
+    def _stamp(self, submission_id: str, seals: Sequence[StoredSeal]) -> StoredTimestamp | None:
         """A timestamp over a statement's seals, not stored yet; None: none is wanted, or none can be had now."""
         if not self._wants_stamp or not self._is_due(submission_id):
             return None
@@ -227,7 +253,7 @@ class SealStatusCollector:
             self._put_off(submission_id, f"timestamp of {submission_id}: {error}")
             return None
         self._delays.pop(submission_id, None)
-        return TimestampRow(
+        return StoredTimestamp(
             submission_id=submission_id,
             token=base64.b64encode(token).decode("ascii"),
             proven_time=stamp.time,
@@ -254,6 +280,11 @@ class SealStatusCollector:
             self._newest[identifier] = None if row is None else row.this_update
         newest = self._newest[identifier]
         return newest is not None and newest >= wanted.replace(microsecond=0)
+
+    def _is_latest(self, identifier: str, time_: datetime) -> bool:
+        """Whether a status of a time is later than any that the catalogue has, as far as it was asked this round."""
+        newest = self._newest.get(identifier, time_)
+        return newest is None or newest < time_
 
     def _certificate(self, session: Session, seal: StoredSeal) -> OrganisationCertificate:
         """The certificate of a seal, read once: its id is the digest of its bytes."""
@@ -284,10 +315,20 @@ class SealStatusCollector:
             occasion=occasion,
             created_at=self._services.now(),
         )
-        with self._services.database.transaction() as session:
-            is_new = SealStatusRepository(session).add_status(row)
-            IssuerRevocations(session).keep(identifier, status, data, now=row.created_at)
-        self._newest.pop(identifier, None)
+        key = (identifier, row.method, row.this_update)
+        if status.revocation is None and self._is_latest(identifier, status.this_update):
+            # That nothing is revoked can wait for the end of the round.
+            self._taken[key] = _Taken(row, status, data)
+            self._newest[identifier] = status.this_update
+            is_new = True
+        elif status.revocation is None and key in self._taken:
+            is_new = False
+        else:
+            self._keep_taken()
+            with self._services.database.transaction() as session:
+                is_new = SealStatusRepository(session).add_status(row)
+                IssuerRevocations(session).keep(identifier, status, data, now=row.created_at)
+            self._newest.pop(identifier, None)
         if not is_new:
             self._put_off(identifier, f"status of certificate {identifier}: nothing newer than {status.this_update}")
             return False
@@ -317,6 +358,7 @@ class SealStatusCollector:
             certificates = [parse_certificate(base64.b64decode(row.der)) for row in one.certificates]
             lacking = [each for each in certificates if not self._has_status(each, one.time, Occasion.PROVEN)]
             if not lacking:
+                self._keep_taken()  # before it is taken as settled
                 self._settled_heads.add(one.head_id)
 
     def _issuer(self, certificate: OrganisationCertificate) -> bytes | None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, exists, func
+from sqlalchemy import bindparam, exists, func, insert
 from sqlalchemy import select as select_columns
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
@@ -18,7 +18,7 @@ from archive_api.seal_status.models import CertificateStatusRow, Occasion, Settl
 from archive_api.submissions.models import SealRow, StatementRow
 from ledger.seal_status import RevocationStatus
 
-__all__ = ["SealStatusRepository", "Unsettled"]
+__all__ = ["SealStatusRepository", "StoredTimestamp", "Unsettled"]
 
 _IS_SETTLED = exists().where(col(SettledStatementRow.submission_id) == col(StatementRow.submission_id))
 _IS_SEALED = exists().where(col(SealRow.submission_id) == col(StatementRow.submission_id))
@@ -49,6 +49,29 @@ def _all_before_expiry() -> SelectOfScalar[CertificateStatusRow]:
 # Built once, since building them takes longer than asking them.
 _ALL_BEFORE_EXPIRY: Final = _all_before_expiry()
 _TIMESTAMP: Final = select(TimestampRow).where(col(TimestampRow.submission_id) == bindparam("submission_id"))
+_PROVEN_TIMES: Final = select(TimestampRow.submission_id, TimestampRow.proven_time).where(
+    col(TimestampRow.submission_id).in_(bindparam("submission_ids", expanding=True))
+)
+_SETTLED_AMONG: Final = select_columns(col(SettledStatementRow.submission_id)).where(
+    col(SettledStatementRow.submission_id).in_(bindparam("submission_ids", expanding=True))
+)
+_LATEST: Final = (
+    select(CertificateStatusRow)
+    .where(CertificateStatusRow.certificate_id == bindparam("certificate_id"))
+    .order_by(col(CertificateStatusRow.this_update).desc())
+    .limit(1)
+)
+_ADD_TIMESTAMPS: Final = insert(TimestampRow)
+_SETTLE: Final = insert(SettledStatementRow)
+
+
+class StoredTimestamp(NamedTuple):
+    """The values of a `TimestampRow`: a row itself takes several times as long."""
+
+    submission_id: str
+    token: str
+    proven_time: datetime
+    created_at: datetime
 
 
 class Unsettled(NamedTuple):
@@ -102,13 +125,7 @@ class SealStatusRepository:
 
     def latest(self, certificate_id: str) -> CertificateStatusRow | None:
         """The newest status of a certificate (hex id), or None."""
-        query = (
-            select(CertificateStatusRow)
-            .where(CertificateStatusRow.certificate_id == certificate_id)
-            .order_by(col(CertificateStatusRow.this_update).desc())
-            .limit(1)
-        )
-        return self._session.exec(query).first()
+        return self._session.exec(_LATEST, params={"certificate_id": certificate_id}).first()
 
     def timestamp(self, submission_id: str) -> TimestampRow | None:
         """The timestamp over a statement's seals, or None."""
@@ -116,8 +133,9 @@ class SealStatusRepository:
 
     def timestamps(self, submission_ids: Collection[str]) -> Mapping[str, datetime]:
         """The times that the timestamps of some statements prove, by the statements' 0x ids."""
-        query = select(TimestampRow.submission_id, TimestampRow.proven_time)
-        return dict(self._session.exec(query.where(col(TimestampRow.submission_id).in_(submission_ids))).all())
+        if not submission_ids:
+            return {}
+        return dict(self._session.exec(_PROVEN_TIMES, params={"submission_ids": list(submission_ids)}).all())
 
     def evidence(
         self, submission_id: str, certificates: Iterable[CertificateRow]
@@ -187,17 +205,22 @@ class SealStatusRepository:
         self._session.flush()
         return True
 
-    def add_timestamps(self, rows: Collection[TimestampRow]) -> None:
+    def add_timestamps(self, stamps: Collection[StoredTimestamp]) -> None:
         """Keep timestamps, except over statements that have one."""
-        known = self.timestamps([row.submission_id for row in rows])
-        self._session.add_all([row for row in rows if row.submission_id not in known])
+        known = self.timestamps([stamp.submission_id for stamp in stamps])
+        rows = [stamp._asdict() for stamp in stamps if stamp.submission_id not in known]
+        if rows:
+            self._session.connection().execute(_ADD_TIMESTAMPS, rows)
 
     def settle(self, submission_ids: Collection[str], *, now: datetime) -> None:
         """Say that nothing remains to be collected for these statements."""
-        query = select(SettledStatementRow.submission_id)
-        known = set(self._session.exec(query.where(col(SettledStatementRow.submission_id).in_(submission_ids))))
-        rows = [SettledStatementRow(submission_id=one, created_at=now) for one in submission_ids if one not in known]
-        self._session.add_all(rows)
+        if not submission_ids:
+            return
+        connection = self._session.connection()
+        known = set(connection.execute(_SETTLED_AMONG, {"submission_ids": list(submission_ids)}).scalars())
+        rows = [{"submission_id": one, "created_at": now} for one in submission_ids if one not in known]
+        if rows:
+            connection.execute(_SETTLE, rows)
 
     def grown_old(self, before: datetime, *, now: datetime, limit: int) -> Sequence[CertificateRow]:
         """Certificates with seals, not expired nor known as revoked, whose newest status is older than a time."""

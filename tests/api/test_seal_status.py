@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from cryptography import x509
 from pydantic import ValidationError
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from archive_api.errors import TransportError
 from archive_api.seal_status.collector import SealStatusCollector
@@ -178,6 +178,27 @@ def test_a_timestamp_over_a_seal_that_was_made_anew_meanwhile_is_not_kept(office
         row.signature = row.signature.swapcase()
         session.add(row)
     world.settle()
+
+
+def test_what_a_round_finds_is_kept_together_or_found_again(office: Office) -> None:
+    prepared = office.world.accepted()
+    identifier = office.world.show(prepared)["submission_id"]
+
+    def full(*_: object, **__: object) -> None:
+        raise TransportError("expected room, got none")
+
+    office.collector._since = office.world.clock.now() - DAY
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SealStatusRepository, "settle", full)
+        with pytest.raises(TransportError):
+            office.collect()
+    with office.world.services.database.reading() as session:
+        assert session.scalars(select(CertificateStatusRow)).all() == []
+        assert SealStatusRepository(session).timestamp(identifier) is None
+    office.collect()
+    office.catch_up(prepared)
+    office.collect()
+    assert office.verify(prepared).outcome is Outcome.PASSED
 
 
 def test_a_seal_by_a_revoked_certificate_is_known_at_once_and_never_passes(office: Office) -> None:
