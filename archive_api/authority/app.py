@@ -62,7 +62,8 @@ def create_authority_app(services: AuthorityServices) -> Starlette:
         body = await _body(request)
         if body is None:
             return _too_large()
-        return await _answer(lambda: services.timestamp(body, now=_now()), "application/timestamp-reply")
+        # Made in a tenth of a millisecond: handing that to a thread and back takes longer.
+        return _made(lambda: services.timestamp(body, now=_now()), "application/timestamp-reply")
 
     return Starlette(
         routes=[
@@ -89,8 +90,12 @@ def _too_large() -> Response:
 
 
 async def _answer(make: Callable[[], bytes], media_type: str) -> Response:
+    return await run_in_threadpool(_made, make, media_type)
+
+
+def _made(make: Callable[[], bytes], media_type: str) -> Response:
     try:
-        content = await run_in_threadpool(make)
+        content = make()
     except SigningError as error:
         _LOG.warning("no answer: %s", error)
         return PlainTextResponse("暂不可用 not available\n", status_code=503)
