@@ -24,6 +24,7 @@ from archive_api.projects.models import Building, BuildingAlias, UnitProject
 from archive_api.projects.repository import ProjectRepository
 from archive_api.submissions.models import EntryRow, Submission, SubmissionState
 from archive_api.submissions.repository import submission_name
+from archive_api.submissions.standing import StoredSubmission
 
 __all__ = ["GrantRepository", "TargetFinder", "is_cleared", "place_of", "seen_levels"]
 
@@ -81,7 +82,7 @@ class GrantRepository:
         self._session.flush()
 
 
-def place_of(session: Session, submission: Submission) -> Place:
+def place_of(session: Session, submission: Submission | StoredSubmission) -> Place:
     """Where a handover belongs."""
     query = select(col(RosterOrganisation.organisation_code)).where(
         col(RosterOrganisation.roster_id)
@@ -95,7 +96,7 @@ def is_cleared(session: Session, seen: Visibility, submission: Submission, secur
     return level_of(security_level) in seen_levels(session, seen, submission)
 
 
-def seen_levels(session: Session, seen: Visibility, submission: Submission) -> frozenset[str]:
+def seen_levels(session: Session, seen: Visibility, submission: Submission | StoredSubmission) -> frozenset[str]:
     """The levels of a submission's documents that may be known of."""
     if seen.is_everything:
         return frozenset(LEVELS)

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Delete, Insert, Update, bindparam, delete, insert, inspect, update
-from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel
 
 __all__ = ["change_row", "delete_row", "insert_row"]
@@ -32,20 +31,17 @@ def insert_row(session: Session, model: type[SQLModel], **values: Any) -> tuple[
     return tuple(session.connection().execute(_insert(model), values).inserted_primary_key or ())
 
 
-def change_row(session: Session, row: SQLModel, **values: Any) -> None:
-    """Change columns of a stored row, in the database and in the object.
+def change_row(session: Session, model: type[SQLModel], *identity: Any, **values: Any) -> None:
+    """Change columns of a row that the session doesn't hold as an object.
 
     Args:
-        session: that holds the row; what it still has to write is written first.
-        row: it.
+        session: of the caller's transaction; what it still has to write is written first.
+        model: of the table.
+        identity: the row's primary key.
         values: by column.
     """
     session.flush()
-    state = inspect(row)
-    keys = {f"{_KEY}{place}": value for place, value in enumerate(state.identity)}
-    session.connection().execute(_update(type(row), tuple(values)), {**values, **keys})
-    for name, value in values.items():
-        set_committed_value(row, name, value)
+    session.connection().execute(_update(model, tuple(values)), {**values, **_keys(identity)})
 
 
 def delete_row(session: Session, model: type[SQLModel], *identity: Any) -> None:
@@ -57,7 +53,11 @@ def delete_row(session: Session, model: type[SQLModel], *identity: Any) -> None:
         identity: the row's primary key.
     """
     session.flush()
-    session.connection().execute(_delete(model), {f"{_KEY}{place}": value for place, value in enumerate(identity)})
+    session.connection().execute(_delete(model), _keys(identity))
+
+
+def _keys(identity: tuple[Any, ...]) -> dict[str, Any]:
+    return {f"{_KEY}{place}": value for place, value in enumerate(identity)}
 
 
 # Built once for each table and set of columns, since building a statement takes longer than executing it.

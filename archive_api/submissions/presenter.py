@@ -9,8 +9,7 @@ from sqlmodel import Session
 from archive_api.access.repository import place_of, seen_levels
 from archive_api.decisions.repository import DecisionRepository
 from archive_api.http import registration
-from archive_api.outbox.repository import number
-from archive_api.projects.models import RosterRow, UnitProject
+from archive_api.projects.models import RosterRow
 from archive_api.projects.repository import ProjectRepository, stored_roster
 from archive_api.seals import signing_text
 from archive_api.services import Services
@@ -28,6 +27,7 @@ from archive_api.submissions.schemas import (
     UnitProjectRef,
     WithdrawalOut,
 )
+from archive_api.submissions.standing import Standing, StoredRoster, StoredSubmission
 from ledger.anchoring import Phase
 from ledger.canonical import parse_json
 from ledger.statement import SubmissionStatement, typed_data
@@ -53,22 +53,23 @@ class SubmissionPresenter:
 
     def show(self, row: Submission) -> SubmissionOut:
         """A submission as it is answered."""
+        return self.show_standing(self._submissions.standing(row.ref))
+
+    def show_standing(self, standing: Standing) -> SubmissionOut:
+        """The same of one that was read with all that it stands on."""
+        row, unit_project, building = standing.submission, standing.unit_project, standing.building
+        statement, roster_row = standing.statement, standing.roster
         counts, is_member = self._counts(row)
-        statement: StatementRow | None = None
         attended: Attended | None = None
-        if row.submission_id is not None:
-            handover = self._submissions.handover(row.submission_id)
-            statement, unit_project, building = handover.statement, handover.unit_project, handover.building
-            roster_row, sequence = handover.roster, statement.sequence
-            attended = self._submissions.attended(row.submission_id)
+        if statement is not None:
+            sequence = statement.sequence
+            attended = self._submissions.attended(statement.submission_id)
             message = parse_json(statement.message.encode())
             previous = None if int(message["previous"], 16) == 0 else message["previous"]
         else:
-            unit_project = self._projects.unit_project_by_id(row.unit_project_id)
-            building = self._projects.building_by_id(unit_project.building_id)
-            roster_row = self._roster(unit_project)
             sequence, previous = self._submissions.next_place(row.unit_project_id, self._services.seen.submissions())
-        roster = stored_roster(roster_row.roster)
+        shown_roster = roster_row or self._roster(row.unit_project_id)
+        roster = stored_roster(shown_roster.roster)
         seals = attended.seals if attended else ()
         may_have_withdrawals = is_member and (attended is None or attended.was_withdrawn)
         given = {seal.role for seal in seals}
@@ -83,7 +84,7 @@ class SubmissionPresenter:
             unit_project=UnitProjectRef(
                 unit_project_key=unit_project.unit_project_key, code=unit_project.code, name=unit_project.name
             ),
-            roster=_roster_ref(roster_row),
+            roster=_roster_ref(shown_roster),
             relation=Relation(kind=row.relation_kind, submission=row.relation_submission)
             if row.relation_kind and row.relation_submission
             else None,
@@ -99,7 +100,9 @@ class SubmissionPresenter:
             missing_seals=[role.value for role in ROLES if role.value not in given] if statement else [],
             withdrawals=self._withdrawals(row) if may_have_withdrawals else [],
             anchor=_anchor_out(attended.anchor) if attended and attended.anchor else None,
-            decision=self._decision(statement) if statement and attended and attended.is_decided else None,
+            decision=self._decision(statement.submission_id)
+            if statement and attended and attended.is_decided
+            else None,
             created_at=row.created_at,
             updated_at=row.updated_at,
         )
@@ -120,7 +123,7 @@ class SubmissionPresenter:
             state=row.state,
         )
 
-    def _counts(self, row: Submission) -> tuple[EntryCounts, bool]:
+    def _counts(self, row: StoredSubmission) -> tuple[EntryCounts, bool]:
         """What there is of documents that may be known of, and whether the one who asks is a member."""
         if self._services.seen.is_everything:
             return EntryCounts(row.document_count, row.total_bytes, row.missing_count), True
@@ -128,18 +131,18 @@ class SubmissionPresenter:
         is_member = self._services.seen.is_member(place_of(self._session, row))
         return self._submissions.counts(row, levels), is_member
 
-    def _roster(self, unit_project: UnitProject) -> RosterRow:
-        roster = self._projects.current_roster(unit_project)
+    def _roster(self, unit_project_id: int) -> RosterRow:
+        roster = self._projects.current_roster(self._projects.unit_project_by_id(unit_project_id))
         if roster is None:
             # Every version was refused by the contract since the draft was opened: show the last one asked for.
-            roster = self._projects.newest_roster(number(unit_project.id))
+            roster = self._projects.newest_roster(unit_project_id)
         return roster
 
-    def _withdrawals(self, row: Submission) -> list[WithdrawalOut]:
+    def _withdrawals(self, row: StoredSubmission) -> list[WithdrawalOut]:
         return [_withdrawal_out(item) for item in self._submissions.withdrawals(row)]
 
-    def _decision(self, statement: StatementRow) -> DecisionRef | None:
-        found = self._decisions.find_with_job(statement.submission_id)
+    def _decision(self, submission_id: str) -> DecisionRef | None:
+        found = self._decisions.find_with_job(submission_id)
         if found is None:
             return None
         decision, job = found
@@ -155,7 +158,7 @@ class SubmissionPresenter:
         )
 
 
-def _roster_ref(row: RosterRow) -> RosterRef:
+def _roster_ref(row: RosterRow | StoredRoster) -> RosterRef:
     return _shown_roster(row.version, row.roster_hash, row.roster)
 
 

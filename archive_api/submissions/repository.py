@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, func, insert, true, update
@@ -29,6 +29,7 @@ from archive_api.submissions.models import (
     SubmissionState,
     WithdrawalRow,
 )
+from archive_api.submissions.standing import Standing, StoredSubmission, find_standing
 from ledger.types import ROLES
 
 __all__ = [
@@ -175,17 +176,6 @@ _HANDOVER: Final = (
     .join(RosterRow, col(RosterRow.id) == col(StatementRow.roster_id))
     .where(col(StatementRow.submission_id) == bindparam("submission_id"))
 )
-# The same by a name of the submission, of which a draft has no statement.
-_STANDING: Final = {
-    column: select_columns(StatementRow, Submission, UnitProject, Building, RosterRow)
-    .select_from(Submission)
-    .join(UnitProject, col(UnitProject.id) == col(Submission.unit_project_id))
-    .join(Building, col(Building.id) == col(UnitProject.building_id))
-    .outerjoin(StatementRow, col(StatementRow.submission_id) == col(Submission.submission_id))
-    .outerjoin(RosterRow, col(RosterRow.id) == col(StatementRow.roster_id))
-    .where(getattr(Submission, column) == bindparam(column))
-    for column in ("ref", "submission_id")
-}
 _ROLE_ORDER: Final = {role.value: place for place, role in enumerate(ROLES)}
 
 
@@ -215,20 +205,16 @@ class SubmissionRepository:
             raise NotFoundError(f"expected a submission, got none under {ref[:80]!r}")
         return row
 
-    def standing(self, ref: str) -> Submission:
-        """The same together with what it stands on: `handover` doesn't ask for that again.
+    def standing(self, ref: str) -> Standing:
+        """The same with all that it stands on, as values.
 
         Raises:
             NotFoundError: there is none.
         """
-        column, value = submission_name(ref)
-        found = self._session.execute(_STANDING[column], {column: value}).one_or_none()
-        if found is None:
+        standing = find_standing(self._session, *submission_name(ref))
+        if standing is None:
             raise NotFoundError(f"expected a submission, got none under {ref[:80]!r}")
-        statement, submission, *_ = found
-        if statement is not None:
-            self._handovers[statement.submission_id] = Handover(*found)
-        return cast("Submission", submission)
+        return standing
 
     def search(
         self,
@@ -312,7 +298,7 @@ class SubmissionRepository:
         self._session.add(submission)
         self._session.flush()
 
-    def counts(self, submission: Submission, levels: Collection[str]) -> EntryCounts:
+    def counts(self, submission: Submission | StoredSubmission, levels: Collection[str]) -> EntryCounts:
         """What a submission has in documents of some levels."""
         query = select(
             func.count(), func.coalesce(func.sum(EntryRow.size), 0), func.count(col(EntryRow.content_bytes))
@@ -495,7 +481,7 @@ class SubmissionRepository:
         """The withdrawal of a statement."""
         return self._session.get_one(WithdrawalRow, submission_id)
 
-    def withdrawals(self, submission: Submission) -> Sequence[WithdrawalRow]:
+    def withdrawals(self, submission: Submission | StoredSubmission) -> Sequence[WithdrawalRow]:
         """Every withdrawal in a submission's life, oldest first."""
         return self._session.exec(_WITHDRAWALS, params={"submission_pk": submission.id}).all()
 

@@ -97,7 +97,8 @@ def _add_drafts(routes: APIRouter) -> None:
     def show_submission(ref: RefPath, services: ServicesDep) -> Response:
         """One submission: where it stands, who sealed, where it is recorded."""
         with services.database.reading() as session:
-            return answered(SubmissionPresenter(session, services).show(SubmissionRepository(session).standing(ref)))
+            standing = SubmissionRepository(session).standing(ref)
+            return answered(SubmissionPresenter(session, services).show_standing(standing))
 
     @routes.put("/submissions/{ref}/entries", response_model=EntriesAccepted, openapi_extra=ENTRIES_BODY)
     async def put_entries(ref: RefPath, request: Request, services: ServicesDep) -> EntriesAccepted:
@@ -186,8 +187,8 @@ def _add_seals(routes: APIRouter) -> None:
     def add_seal(ref: RefPath, body: SealIn, services: ServicesDep) -> Response:
         """Add a party's seal; the same seal again changes nothing. The fifth one sends the submission on chain."""
         with services.database.transaction() as session:
-            row = SealService(session, services).add(ref, body)
-            shown = SubmissionPresenter(session, services).show(row)
+            standing = SealService(session, services).add(ref, body)
+            shown = SubmissionPresenter(session, services).show_standing(standing)
         return answered(shown)
 
     @routes.post("/submissions/{ref}/withdrawal", response_model=SubmissionOut)

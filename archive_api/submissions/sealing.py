@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
 from sqlmodel import Session
 
@@ -11,11 +14,12 @@ from archive_api.errors import ConflictError, PolicyError
 from archive_api.outbox.models import Job
 from archive_api.outbox.repository import JobRepository, anchor_state
 from archive_api.projects.repository import stored_roster
-from archive_api.seals import CheckedSeal, SealJudge
+from archive_api.seals import SealJudge
 from archive_api.services import Services
 from archive_api.submissions.models import StatementRow, Submission, SubmissionState, WithdrawalRow
 from archive_api.submissions.repository import OPEN, StoredSeal, SubmissionRepository
 from archive_api.submissions.schemas import SealIn, WithdrawalIn
+from archive_api.submissions.standing import Standing, StoredStatement, StoredSubmission
 from ledger.anchoring import AnchorState, Phase, Retried, step
 from ledger.statement import Withdrawal, withdrawal_reason
 from ledger.types import ROLES, Role, Roster
@@ -38,7 +42,7 @@ class SealService:
         self._jobs = JobRepository(session)
         self._judge = SealJudge(session, services)
 
-    def add(self, ref: str, wanted: SealIn) -> Submission:
+    def add(self, ref: str, wanted: SealIn) -> Standing:
         """Add a party's seal; the fifth one writes the anchor job in the same transaction.
 
         The same seal again changes nothing. After the contract refused to record, a party may seal the same payload
@@ -48,16 +52,21 @@ class SealService:
             ConflictError: nothing to seal in this state, or the party sealed already with other values.
             PolicyError: the deadline has passed, or the seal does not count.
         """
-        submission = self._submissions.standing(ref)
-        statement = self._statement(submission)
-        checked = self._check(statement, Role(wanted.role), wanted)
+        standing = self._submissions.standing(ref)
+        submission, statement, roster = standing.submission, standing.statement, standing.roster
+        if statement is None or roster is None:
+            raise _state_error(submission, "a frozen statement")
+        member = stored_roster(roster.roster).member(Role(wanted.role))
+        payload = bytes.fromhex(statement.payload[2:])
+        checked = self._judge.check(wanted, payload, code=member.code, name=member.name)
         seals = {row.role: row for row in self._submissions.seals(statement.submission_id)}
         former = seals.get(wanted.role)
         if former is not None and checked.same_as(former):
-            return submission
+            return standing
         if submission.state not in (SubmissionState.SEALING, SubmissionState.ANCHOR_REFUSED):
             raise _state_error(submission, "a submission to be sealed")
-        self._require_time(statement)
+        now = self._services.now()
+        _require_time(statement, int(now.timestamp()))
         if former is not None:
             if submission.state != SubmissionState.ANCHOR_REFUSED:
                 raise ConflictError(
@@ -66,7 +75,6 @@ class SealService:
                     role=wanted.role,
                 )
             self._submissions.remove_seal(former)
-        now = self._services.now()
         self._submissions.add_seal(
             StoredSeal(
                 submission_id=statement.submission_id,
@@ -77,12 +85,12 @@ class SealService:
                 created_at=now,
             )
         )
-        changes: dict[str, object] = {"updated_at": now}
+        changes: dict[str, Any] = {"updated_at": now}
         if len(seals.keys() | {wanted.role}) == len(ROLES):
-            self._anchor(statement)
-            changes |= {"state": SubmissionState.SEALED, "state_reason": None}
-        change_row(self._session, submission, **changes)
-        return submission
+            self._anchor(statement, now)
+            changes |= {"state": SubmissionState.SEALED.value, "state_reason": None}
+        change_row(self._session, Submission, submission.id, **changes)
+        return replace(standing, submission=submission._replace(**changes))
 
     def withdraw(self, ref: str, wanted: WithdrawalIn) -> Submission:
         """Decline (before one's own seal) or withdraw (after it): the statement is void, the submission a draft again.
@@ -136,26 +144,11 @@ class SealService:
     def _roster(self, statement: StatementRow) -> Roster:
         return stored_roster(self._submissions.handover(statement.submission_id).roster.roster)
 
-    def _check(self, statement: StatementRow, role: Role, wanted: SealIn) -> CheckedSeal:
-        member = self._roster(statement).member(role)
-        return self._judge.check(wanted, bytes.fromhex(statement.payload[2:]), code=member.code, name=member.name)
-
-    def _require_time(self, statement: StatementRow) -> None:
-        now = int(self._services.now().timestamp())
-        if now > statement.seal_by:
-            raise PolicyError(
-                f"expected a seal by {statement.seal_by}, got one at {now}",
-                code="seal_by_passed",
-                expected=statement.seal_by,
-                actual=now,
-            )
-
-    def _anchor(self, statement: StatementRow) -> None:
-        now = self._services.now()
+    def _anchor(self, statement: StoredStatement, now: datetime) -> None:
+        subject = statement.submission_id
         if statement.job_id is None:
-            subject = statement.submission_id
             (job_id,) = insert_row(self._session, Job, kind="submit", subject=subject, created_at=now, updated_at=now)
-            change_row(self._session, statement, job_id=job_id)
+            change_row(self._session, StatementRow, subject, job_id=job_id)
         else:
             job = self._jobs.get(statement.job_id)
             if job.phase == Phase.REFUSED:
@@ -176,7 +169,17 @@ class SealService:
         self._jobs.store(job, AnchorState(Phase.REFUSED, refusal="withdrawn"), now=self._services.now())
 
 
-def _state_error(submission: Submission, expected: str) -> ConflictError:
+def _require_time(statement: StoredStatement, now: int) -> None:
+    if now > statement.seal_by:
+        raise PolicyError(
+            f"expected a seal by {statement.seal_by}, got one at {now}",
+            code="seal_by_passed",
+            expected=statement.seal_by,
+            actual=now,
+        )
+
+
+def _state_error(submission: Submission | StoredSubmission, expected: str) -> ConflictError:
     return ConflictError(
         f"expected {expected}, got a submission in state {submission.state}", code="state", state=submission.state
     )
