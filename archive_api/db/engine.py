@@ -45,7 +45,7 @@ class Database:
         self.url = url
         if url.startswith("sqlite"):
             arguments: dict[str, Any] = {"check_same_thread": False, "timeout": busy_timeout_seconds}
-            self.engine = create_engine(url, connect_args=arguments)
+            self.engine = create_engine(url, connect_args=arguments, pool_use_lifo=True)
         else:
             self.engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=0, pool_use_lifo=True)
         if self.engine.dialect.name == "sqlite":
