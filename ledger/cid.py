@@ -244,10 +244,10 @@ class FileCid:
         self._chunk = self._file
         self._chunk_bytes = 0
         self._size = 0
-        self._held = bytearray()
+        self._held: bytes | bytearray = b""
 
     def update(self, data: Buffer) -> None:
-        """Take the next bytes. Whole, aligned chunks are passed on without being copied."""
+        """Take the next bytes. Whole, aligned chunks are passed on without being copied, `bytes` as they are."""
         view = memoryview(data)
         while view:
             if self._chunk_bytes == self._profile.chunk_bytes:
@@ -260,16 +260,25 @@ class FileCid:
             self._chunk_bytes += len(piece)
             self._size += len(piece)
             if self._on_block:
+                whole = data if isinstance(data, bytes) and len(piece) == len(data) else piece
                 if len(piece) == self._profile.chunk_bytes:
-                    self._on_block(Cid(CODEC_RAW, self._chunk.digest()), piece)
+                    self._on_block(Cid(CODEC_RAW, self._chunk.digest()), whole)
                 else:
-                    self._held += piece
+                    self._hold(whole)
+
+    def _hold(self, piece: Buffer) -> None:
+        if isinstance(piece, bytes) and not self._held:
+            self._held = piece
+            return
+        if isinstance(self._held, bytes):
+            self._held = bytearray(self._held)
+        self._held += piece
 
     def _end_chunk(self) -> None:
         cid = Cid(CODEC_RAW, self._chunk.digest())
         if self._on_block and (self._held or not self._chunk_bytes):
             self._on_block(cid, bytes(self._held))
-            self._held = bytearray()
+            self._held = b""
         self._tree.add(Link(b"", cid.to_bytes(), self._chunk_bytes), self._chunk_bytes)
         self._chunk = hashlib.sha256()
         self._chunk_bytes = 0

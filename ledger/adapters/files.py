@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ledger.adapters.sm3_lanes import LANES, side_by_side, sm3_of_all
-from ledger.cid import UNIXFS_V1_2025, BlockSink, FileCid
+from ledger.cid import UNIXFS_V1_2025, BlockSink, Buffer, FileCid
 from ledger.entries import DocumentEntry
 from ledger.envelope import DataKey, DataKeys, EntryEncryption, data_key, seal_stream
 from ledger.errors import LedgerError, MismatchError, NotFoundError, TransportError
@@ -320,12 +320,12 @@ def _may_join(group: Sequence[int], size: int, share: int) -> bool:
 
 def _digest_small(files: Sequence[FoundFile], run: _Run, on_block: BlockSink | None) -> Sequence[FileDigests]:
     """Digest files of one block each."""
-    contents, left = [], run.worker.buffer
+    contents: list[Buffer] = []
+    room = None if on_block else run.worker.buffer
     for found in files:
-        contents.append(left[: found.size])
-        left = left[found.size :]
         with _reading(found) as file:
-            _fill(found, file, contents[-1])
+            contents.append(_read(found, file, found.size, room))
+        room = room and room[found.size :]
     digests = []
     for found, content, sm3 in zip(files, contents, sm3_of_all(contents), strict=True):
         digests.append(digest_whole(content, found.path, sm3=sm3, on_block=on_block))
@@ -339,11 +339,11 @@ def _digest_large(files: Sequence[FoundFile], run: _Run, on_block: BlockSink | N
         sources = [opened.enter_context(_reading(found)) for found in files]
         cids, sm3s = [FileCid(on_block) for _ in files], side_by_side(len(files))
         for start in range(0, max(found.size for found in files), _PIECE_BYTES):
-            pieces, left = [], run.worker.buffer
+            pieces: list[Buffer] = []
+            room = None if on_block else run.worker.buffer
             for found, source in zip(files, sources, strict=True):
-                piece, left = left[: min(max(found.size - start, 0), _PIECE_BYTES)], left[_PIECE_BYTES:]
-                _fill(found, source, piece)
-                pieces.append(piece)
+                pieces.append(_read(found, source, min(max(found.size - start, 0), _PIECE_BYTES), room))
+                room = room and room[_PIECE_BYTES:]
             sm3s.update(pieces)
             for cid, piece in zip(cids, pieces, strict=True):
                 cid.update(piece)
@@ -369,16 +369,32 @@ def _reading(found: FoundFile) -> Iterator[int]:
         os.close(file)
 
 
-def _fill(found: FoundFile, file: int, piece: memoryview) -> None:
-    """Read as much as there is room for; a network file system may return less than was asked for."""
-    while piece:
+def _read(found: FoundFile, file: int, size: int, room: memoryview | None) -> Buffer:
+    """Read all that has to be there; a network file system may return less than was asked for.
+
+    Args:
+        found: what the file was found as.
+        file: open.
+        size: bytes.
+        room: for them; None: they become `bytes`, which whoever keeps them need not copy.
+    """
+    parts: list[bytes] = []
+    done = 0
+    while done < size:
         try:
-            count = os.readv(file, [piece])
+            if room is None:
+                parts.append(os.read(file, size - done))
+                count = len(parts[-1])
+            else:
+                count = os.readv(file, [room[done:size]])
         except OSError as e:
             raise _unreadable(found, e) from e
         if not count:
             raise _changed(found, "size", found.size, "less")
-        piece = piece[count:]
+        done += count
+    if room is not None:
+        return room[:size]
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _unreadable(found: FoundFile, error: OSError) -> TransportError:

@@ -5,7 +5,6 @@ Every request is for what this node has itself (`offline`), save a pin that may 
 
 from __future__ import annotations
 
-import io
 import ipaddress
 import json
 import os
@@ -30,7 +29,7 @@ __all__ = ["PIN_BUNDLE", "KuboNode"]
 PIN_BUNDLE: Final = "yunshang-bundle"
 """The name of pins of directories that only keep others pinned."""
 
-_PIECE_BYTES: Final = 1 << 20
+_ARCHIVE_TYPE: Final = "application/vnd.ipld.car"
 _ARGUMENTS: Final = 100  # of 59 characters each, in a request's query
 _MISSING: Final = ("could not find", "not found", "merkledag: not found")
 _NOT_PINNED: Final = "is not pinned"
@@ -38,16 +37,41 @@ _OTHER_CID: Final = "mismatch in content integrity"
 _FULL: Final = ("no space left", "disk quota", "storagemax")
 
 
+class _Archive(multipart.StreamBase, multipart.StreamFileMixin):  # type: ignore[misc]
+    """The body of a request with one file, of a length known beforehand and sent as it is: the library's own copies a
+    file twice, and lays it into numbered chunks that the node copies once more.
+
+    Args:
+        pieces: of the file.
+    """
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        super().__init__("files")
+        self._pieces = pieces
+        self._parts = list(self._body())
+
+    def _body(self) -> Iterator[bytes]:
+        yield b"".join(self._gen_file_start("", content_type=_ARCHIVE_TYPE))
+        yield from self._pieces
+        yield b"".join((*self._gen_file_end(), *self._gen_end()))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+
 class _Blocks(block.Section):  # type: ignore[misc]
     """Blocks, many in one request; the library's own `put` takes one."""
 
-    def put_many(self, archive: bytes, **details: Any) -> list[dict[str, Any]]:
+    def put_many(self, archive: Sequence[bytes], **details: Any) -> list[dict[str, Any]]:
         """Import an archive of blocks (CAR): the node writes and syncs them together, as `ipfs add` has it do, where
         `/block/put` syncs one after the other."""
-        body, headers = multipart.stream_files([io.BytesIO(archive)], chunk_size=_PIECE_BYTES)
+        body = _Archive(archive)
         options = {"pin-roots": "false", "stats": "true", "fast-provide-root": "false"}
         answer: list[dict[str, Any]] = self._client.request(
-            "/dag/import", decoder="json", data=body, headers=headers, opts=options, **details
+            "/dag/import", decoder="json", data=body, headers=body.headers(), opts=options, **details
         )
         return answer
 

@@ -211,6 +211,26 @@ def test_200000_entries_are_built_child_before_parent() -> None:
     assert build_directory(((str(number), leaf) for number in range(200_000)), check).cid == roots[-1]
 
 
+def test_bytes_are_passed_on_as_they_are() -> None:
+    pieces = [bytes([1]) * 8, bytes([2]) * 8, bytes([3]) * 5]
+    seen: list[Buffer] = []
+    fed = FileCid(lambda _, block: seen.append(block), profile=Profile(chunk_bytes=8))
+    for piece in pieces:
+        fed.update(piece)
+    fed.finish()
+    assert all(block is piece for block, piece in zip(seen, pieces, strict=False))
+
+
+def test_what_may_change_later_is_not_kept() -> None:
+    room = bytearray(b"sealed")
+    blocks: list[Buffer] = []
+    fed = FileCid(lambda _, block: blocks.append(block))
+    fed.update(room)
+    room[:] = b"other!"
+    fed.finish()
+    assert blocks == [b"sealed"]
+
+
 @given(st.lists(st.binary(max_size=300), max_size=12), st.integers(1, 100), st.integers(2, 5))
 def test_the_pieces_fed_do_not_matter(pieces: list[bytes], chunk: int, width: int) -> None:
     profile = Profile(chunk_bytes=chunk, links_per_node=width)

@@ -29,7 +29,7 @@ def varint(data: bytes, place: int) -> tuple[int, int]:
 @pytest.mark.parametrize("sizes", [(0,), (1, 90, 91, 92), (16_346, 16_347, 16_348), (1 << 20, 3)])
 def test_holds_each_block_behind_its_cid(sizes: tuple[int, ...]) -> None:
     blocks = [block(bytes([number]) * size) for number, size in enumerate(sizes)]
-    archive = block_archive(blocks)
+    archive = b"".join(block_archive(blocks))
     length, place = varint(archive, 0)
     root = blocks[0][0].to_bytes()
     assert archive[place : place + length] == (  # as `ipfs dag export` writes it
@@ -42,3 +42,11 @@ def test_holds_each_block_behind_its_cid(sizes: tuple[int, ...]) -> None:
         found.append((Cid.from_bytes(archive[place : place + 36]), archive[place + 36 : place + length]))
         place += length
     assert found == blocks
+
+
+def test_large_blocks_are_not_copied() -> None:
+    blocks = [block(bytes([number]) * size) for number, size in enumerate((1 << 20, 10, 300_000, 20, 30))]
+    pieces = block_archive(blocks)
+    assert len(pieces) == 5
+    assert pieces[1] is blocks[0][1]
+    assert pieces[3] is blocks[2][1]

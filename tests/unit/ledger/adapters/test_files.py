@@ -16,7 +16,7 @@ from ledger.adapters import files as files_adapter
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.files import Sealing, digest_files, recompute, scan_folder
 from ledger.adapters.memory import MemoryBlobStore
-from ledger.cid import file_content
+from ledger.cid import Buffer, Cid, file_content
 from ledger.dag import BlobReader
 from ledger.entries import DocumentEntry
 from ledger.envelope import DataKey
@@ -154,8 +154,35 @@ def test_blocks_are_stored_as_they_pass(tmp_path: Path) -> None:
             assert len(list(reader.cids())) == 5
 
 
+@pytest.mark.parametrize("keeping", [True, False])
+def test_what_a_network_file_system_returns_piece_by_piece_is_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeping: bool
+) -> None:
+    for number, size in enumerate((0, 90_000, 1 << 20, 2_500_000)):
+        write(tmp_path, f"{number}", os.urandom(size))
+    read, readv = os.read, os.readv
+    monkeypatch.setattr(os, "read", lambda file, size: read(file, min(size, 40_000)))
+    monkeypatch.setattr(os, "readv", lambda file, rooms: readv(file, [rooms[0][:40_000]]))
+    files = scan_folder(tmp_path).require()
+    store = MemoryBlobStore()
+    for digests, file in zip(digest_files(files, on_block=store.put_block if keeping else None), files, strict=True):
+        data = Path(file.source).read_bytes()
+        assert (digests.sha256, digests.tree) == (hashlib.sha256(data).digest(), file_content(data).tree)
+        assert not keeping or store.open(digests.cid).read() == data
+
+
+def test_whoever_keeps_the_blocks_is_given_bytes_of_their_own(tmp_path: Path) -> None:
+    for number, size in enumerate((0, 5, 90_000, 1 << 20, 2_500_000, 3 << 20)):
+        write(tmp_path, f"{number}", os.urandom(size))
+    blocks: dict[Cid, Buffer] = {}
+    digest_files(scan_folder(tmp_path).require(), workers=1, on_block=blocks.__setitem__)
+    assert {type(block) for block in blocks.values()} == {bytes}
+    assert all(Cid.of(block, codec=cid.codec) == cid for cid, block in blocks.items())
+
+
+@pytest.mark.parametrize("keeping", [True, False])
 @pytest.mark.parametrize("change", ["longer", "shorter", "touched", "replaced"])
-def test_a_file_changed_since_it_was_found_is_refused(tmp_path: Path, change: str) -> None:
+def test_a_file_changed_since_it_was_found_is_refused(tmp_path: Path, change: str, keeping: bool) -> None:
     write(tmp_path, "file", bytes(1000))
     files = scan_folder(tmp_path).require()
     if change == "touched":
@@ -166,7 +193,7 @@ def test_a_file_changed_since_it_was_found_is_refused(tmp_path: Path, change: st
     else:
         write(tmp_path, "file", bytes(1001 if change == "longer" else 10))
     with pytest.raises(MismatchError) as caught:
-        digest_files(files)
+        digest_files(files, on_block=MemoryBlobStore().put_block if keeping else None)
     assert caught.value.code == "file_changed"
     assert caught.value.where == "file"
 
@@ -181,7 +208,8 @@ def test_a_file_changed_among_many_small_ones_is_refused_by_its_name(tmp_path: P
     assert (caught.value.code, caught.value.where) == ("file_changed", "file 17")
 
 
-def test_a_large_file_cut_among_others_is_refused_by_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keeping", [True, False])
+def test_a_large_file_cut_among_others_is_refused_by_its_name(tmp_path: Path, keeping: bool) -> None:
     for number in range(5):
         write(tmp_path, f"file {number}", bytes(3_000_000 + number))
     files = scan_folder(tmp_path).require()
@@ -190,7 +218,7 @@ def test_a_large_file_cut_among_others_is_refused_by_its_name(tmp_path: Path) ->
         os.truncate(tmp_path / "file 3", 1_000_000)
 
     with pytest.raises(MismatchError) as caught:
-        digest_files(files, workers=1, progress=cut)
+        digest_files(files, workers=1, progress=cut, on_block=MemoryBlobStore().put_block if keeping else None)
     assert (caught.value.code, caught.value.where) == ("file_changed", "file 3")
 
 
