@@ -31,9 +31,12 @@ from ledger.unixfs import decode_node
 __all__ = ["KuboStore"]
 
 _log = logging.getLogger(__name__)
-_BATCH_BYTES: Final = 4 << 20
-_BATCH_BLOCKS: Final = 512
-_SENDERS: Final = 2
+# With each batch a node waits for its disk, folder after folder: several at once share that wait.
+_BATCH_BYTES: Final = 8 << 20
+_BATCH_BLOCKS: Final = 256
+_SENDERS: Final = 4
+# Batches under way: those being sent, and some ready, so that no sender waits for one.
+_UNDER_WAY: Final = 6
 _BACKLOG_BYTES: Final = 64 << 20
 _REST_SECONDS: Final = 5.0
 # How long a node may take to get from its peers what it has to pin.
@@ -76,7 +79,7 @@ class KuboStore(BlobStore):
         self._batch_bytes = 0
         self._sending: dict[Cid, bytes] = {}
         self._under_way: set[Future[None]] = set()
-        self._slots = threading.BoundedSemaphore(2 * _SENDERS)
+        self._slots = threading.BoundedSemaphore(_UNDER_WAY)
         self._tops: dict[Cid, float | None] = {}
         self._unpinned: dict[Cid, int] = {}
         self._resting: dict[str, float] = {}

@@ -7,10 +7,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import cast
+from email import message_from_bytes
+from email.message import Message
+from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar, cast
 
 import pytest
 
+from ledger.adapters.block_archive import block_archive
 from ledger.adapters.kubo import KuboStore
 from ledger.adapters.kubo_address import kubo_address
 from ledger.adapters.kubo_node import KuboNode
@@ -126,6 +131,25 @@ def test_many_tops_are_one_pin(store: KuboStore, nodes: list[Node]) -> None:
     for node in nodes:
         assert list(node.roots.values()) == ["yunshang-bundle"]
     assert set(store.cids()) == files
+
+
+def test_batches_are_sent_side_by_side_and_blocks_are_not_copied(nodes: list[Node]) -> None:
+    blocks = [bytes([number]) * (1 << 20) for number in range(32)]
+    together = threading.Barrier(4)
+    put_blocks = nodes[0].put_blocks
+
+    def wait_for_others(batch: Sequence[tuple[Cid, bytes]]) -> None:
+        together.wait(timeout=20)  # raises where no four are under way at once
+        put_blocks(batch)
+
+    nodes[0].put_blocks = wait_for_others  # type: ignore[method-assign]
+    with store_on(nodes[:1], replicas=1) as store:
+        cids = [Cid.of(block) for block in blocks]
+        for cid, block in zip(cids, blocks, strict=True):
+            store.put_block(cid, block)
+        store._send_all()
+        assert all(nodes[0].blocks[cid] is block for cid, block in zip(cids, blocks, strict=True))
+        nodes[0].put_blocks = put_blocks  # type: ignore[method-assign]
 
 
 def test_nothing_is_acknowledged_while_too_few_nodes_have_it(store: KuboStore, nodes: list[Node]) -> None:
@@ -280,6 +304,45 @@ def test_refuses_what_is_no_address_of_a_node(address: str) -> None:
     with pytest.raises(MalformedError) as caught:
         kubo_address(address)
     assert caught.value.code == "ipfs_address"
+
+
+class Api(BaseHTTPRequestHandler):
+    """A node's API that takes every archive, and keeps what it was sent."""
+
+    protocol_version = "HTTP/1.1"
+    requests: ClassVar[list[tuple[Message, bytes]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.requests.append((self.headers, body))
+        answer = b'{"Stats":{"BlockCount":3}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_blocks_go_to_a_node_in_a_body_of_known_length() -> None:
+    blocks = [(Cid.of(data), data) for data in (b"", b"small", bytes(300_000))]
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        threading.Thread(target=server.serve_forever).start()
+        node = KuboNode(f"/ip4/127.0.0.1/tcp/{server.server_port}")
+        try:
+            node.put_blocks(blocks)
+            node.put_blocks(blocks)  # on the same connection: nothing of the first is left over
+        finally:
+            node.close()
+            server.shutdown()
+    for headers, body in Api.requests:
+        assert "Transfer-Encoding" not in headers
+        kind = b"Content-Type: " + headers["Content-Type"].encode() + b"\r\n\r\n"
+        (part,) = cast(list[Message], message_from_bytes(kind + body, policy=HTTP).get_payload())
+        assert part.get_content_type() == "application/vnd.ipld.car"
+        assert part.get_payload(decode=True) == b"".join(block_archive(blocks))
+    assert len(Api.requests) == 2
 
 
 def test_a_node_that_is_down_is_a_transport_error() -> None:
