@@ -492,6 +492,31 @@ def test_simulates_many_on_the_newest_block_at_a_clocks_time(tmp_path: Path) -> 
             assert [one is not None for one in made] == [is_in_time]
 
 
+def test_many_are_simulated_without_signatures_and_the_block_checks_them(engine: Engine) -> None:
+    chain = engine.chain
+    parties, unit_project = register(engine)
+    submit(engine, parties, first_statement(parties, unit_project))  # what it costs is known then
+    calls = []
+    for is_in_order in (True, False):
+        parties, unit_project = register(engine)
+        statement = first_statement(parties, unit_project)
+        if not is_in_order:
+            statement = replace(statement, sequence=2)
+        seals = list(parties.seals(engine.domain, statement))
+        seals[2] = replace(seals[2], signature=seals[1].signature)
+        calls.append(Submit(statement, seals))
+    nonce = chain.next_nonce()
+    forged, out_of_order = chain.prepare_all(calls, iter([nonce]))
+    assert out_of_order is None
+    assert forged is not None
+    assert chain.broadcast_all([forged.raw]) == [None]
+    assert not engine.wait(forged.transaction_hash).succeeded
+    for call, code in zip(calls, ("InvalidSeal", "SequenceMismatch"), strict=True):
+        with pytest.raises(PolicyError) as caught:
+            chain.prepare(call, nonce + 1)
+        assert caught.value.code == code
+
+
 def test_prepares_many_of_what_was_never_made_since_the_start(engine: Engine) -> None:
     calls = [RegisterBuilding(new_unit_project().building) for _ in range(2)]
     known = RegisterBuilding(new_unit_project().building)

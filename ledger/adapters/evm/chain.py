@@ -26,6 +26,8 @@ _GAS_MARGIN_PERCENT = 30
 _GAS_MARGIN = 30_000
 # What two calls of one kind differ by: a zero byte of calldata costs less than another one. Well within the margin.
 _GAS_SLACK_PERCENT = 5
+# Code that answers whatever it is asked with 1: PUSH1 1, PUSH1 0, MSTORE, PUSH1 32, PUSH1 0, RETURN.
+_AGREEING = "0x600160005260206000f3"
 _ALREADY_KNOWN = ("already known", "already imported", "known transaction", "already exists", "alreadyknown")
 _NONCE_USED = ("nonce too low", "nonce is too low", "invalid nonce", "old nonce", "underpriced", "oldnonce")
 _FULL = ("full", "limit exceeded", "too many", "rate limit", "queue")
@@ -106,6 +108,8 @@ class EvmChain(EvmLedgerReader):
 
         With a clock, what is under way isn't looked at: a call that needs it is among those to be prepared by
         themselves, and one that it forestalls reverts in its block, as one forestalled after its simulation does.
+        Signatures aren't checked here either, which is most of an execution: seals were checked when they came in, and
+        the block checks each. All else is: certificates, rosters, order, time.
 
         Args:
             calls: what is to be done.
@@ -120,8 +124,8 @@ class EvmChain(EvmLedgerReader):
         made = [self._encoded(call) for call in calls]
         self._learn_gas(made)
         known = [(one, self._gas[one.kind]) for one in made if one.kind in self._gas]
-        now = self._now()
-        asked = [("eth_call", (self._call(one) | {"gas": to_hex(_with_slack(gas))}, *now)) for one, gas in known]
+        state = self._state()
+        asked = [("eth_call", (self._call(one) | {"gas": to_hex(_with_slack(gas))}, *state)) for one, gas in known]
         answers = self._node.request_all(asked) if asked else []
         agreed = {
             id(one): gas for (one, gas), answer in zip(known, answers, strict=True) if not isinstance(answer, NodeError)
@@ -138,11 +142,12 @@ class EvmChain(EvmLedgerReader):
             with suppress(PolicyError):  # it is prepared by itself, which tells why
                 self._simulate(one)
 
-    def _now(self) -> tuple[object, ...]:
+    def _state(self) -> tuple[object, ...]:
         """The state that several calls are simulated in: arguments of `eth_call` after the call."""
+        agreeing = {to_hex(self._contracts["p256_suite"]): {"code": _AGREEING}}
         if self._clock is None:
-            return ("pending",)
-        return ("latest", {}, {"time": to_hex(int(self._clock.now().timestamp()))})
+            return ("pending", agreeing)
+        return ("latest", agreeing, {"time": to_hex(int(self._clock.now().timestamp()))})
 
     def _encoded(self, call: LedgerCall) -> _Encoded:
         target = contract_call(call)
