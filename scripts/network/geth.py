@@ -75,8 +75,11 @@ class Validator:
         ]
 
     def is_up(self) -> bool:
-        """Whether it answers, and takes transactions that pay nothing: a price of zero can't be configured."""
+        """Whether it answers, has its account unlocked, and takes transactions that pay nothing: a price of zero can't be
+        configured."""
         try:
+            # geth answers before it has unlocked the account; told to seal then, it fails once and doesn't try again.
+            self.rpc.call("eth_sign", self.address, "0x", timeout=2.0)
             return bool(self.rpc.call("miner_setGasPrice", "0x0", timeout=2.0))
         except TransportError:
             return False
