@@ -131,7 +131,7 @@ def desk(folder: Path) -> Iterator[Place]:
                 home,
                 str(json.loads(said)["api"]),
                 f"sqlite:///{home.database_path}",
-                lambda: {"archive": cpu(process.pid)},
+                lambda: apart(process.pid),
             )
         finally:
             process.terminate()
@@ -145,6 +145,17 @@ def cpu(pid: int) -> float:
     for task in Path(f"/proc/{pid}/task").iterdir():
         total += sum(cpu(int(child)) for child in (task / "children").read_text("ascii").split())
     return total
+
+
+def apart(pid: int) -> dict[str, float]:
+    """Processor seconds of the archive's own process, and of each program that it started, by name."""
+    found = {"archive": cpu(pid)}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text("ascii").split():
+            name, spent = Path(f"/proc/{child}/comm").read_text().strip(), cpu(int(child))
+            found[name] = found.get(name, 0.0) + spent
+            found["archive"] -= spent
+    return found
 
 
 class Sampled:
