@@ -75,10 +75,11 @@ class Validator:
         ]
 
     def is_up(self) -> bool:
-        """Whether it answers, can sign, and takes transactions that pay nothing: a price of zero can't be configured."""
+        """Whether it answers, can sign, and takes transactions that pay nothing."""
         try:
             # geth answers before it has unlocked the account; told to seal then, it fails once and doesn't try again.
             self.rpc.call("eth_sign", self.address, "0x", timeout=2.0)
+            # A price of zero can't be configured.
             return bool(self.rpc.call("miner_setGasPrice", "0x0", timeout=2.0))
         except TransportError:
             return False
