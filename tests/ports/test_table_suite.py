@@ -112,6 +112,23 @@ def test_a_submission_with_five_seals_is_anchored(engine: Engine, parties: Parti
         assert record is not None and record.suite_id == 2
 
 
+def test_many_are_simulated_without_either_suites_check(engine: Engine, parties: Parties) -> None:
+    unit_project = new_unit_project()
+    engine.do(
+        RegisterBuilding(unit_project.building),
+        RegisterUnitProject(unit_project, "一号楼"),
+        SetRoster(unit_project.key, parties.roster),
+    )
+    statement = statement_over([bytes(32)], unit_project, parties.roster, sequence=1, previous=bytes(32))
+    seals = parties.seals(engine.domain, statement)
+    engine.chain.prepare(Submit(statement, seals), engine.chain.next_nonce())  # what it costs is known then
+    forged = Submit(statement, (*seals[:4], replace(seals[4], signature=seals[2].signature)))
+    (transaction,) = engine.chain.prepare_all([forged], iter([engine.chain.next_nonce()]))
+    assert transaction is not None
+    engine.chain.broadcast(transaction.raw)
+    assert not engine.wait(transaction.transaction_hash).succeeded
+
+
 def test_any_reader_finds_the_same(engine: Engine, parties: Parties) -> None:
     # A reader that knows the six contracts only, as `yunshang-verify` does.
     contracts: Mapping[str, bytes] = engine.contracts

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any
 
 from ledger.adapters.evm.calls import contract_call
@@ -97,6 +98,7 @@ class EvmChain(EvmLedgerReader):
         self._gas_price_wei = gas_price_wei
         self._clock = clock
         self._gas: dict[tuple[str, str], int] = {}
+        self._suites: dict[str, dict[str, str]] | None = None
 
     def prepare(self, call: LedgerCall, nonce: int) -> SignedTransaction:
         """See `AnchorChain.prepare`."""
@@ -144,10 +146,12 @@ class EvmChain(EvmLedgerReader):
 
     def _state(self) -> tuple[object, ...]:
         """The state that several calls are simulated in: arguments of `eth_call` after the call."""
-        agreeing = {to_hex(self._contracts["p256_suite"]): {"code": _AGREEING}}
+        if self._suites is None:
+            found = (self._read("seal_registry", "suite", number)[0] for number in count(1))
+            self._suites = {address: {"code": _AGREEING} for address in takewhile(_is_contract, found)}
         if self._clock is None:
-            return ("pending", agreeing)
-        return ("latest", agreeing, {"time": to_hex(int(self._clock.now().timestamp()))})
+            return ("pending", self._suites)
+        return ("latest", self._suites, {"time": to_hex(int(self._clock.now().timestamp()))})
 
     def _encoded(self, call: LedgerCall) -> _Encoded:
         target = contract_call(call)
@@ -264,6 +268,10 @@ class EvmChain(EvmLedgerReader):
         except NodeError:  # too little gas, or a refusal that the call without a limit will tell of
             return False
         return True
+
+
+def _is_contract(address: str) -> bool:
+    return int(address, 16) != 0
 
 
 def _with_slack(estimate: int) -> int:
