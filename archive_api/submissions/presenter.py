@@ -55,15 +55,19 @@ class SubmissionPresenter:
         """A submission as it is answered."""
         return self.show_standing(self._submissions.standing(row.ref))
 
-    def show_standing(self, standing: Standing) -> SubmissionOut:
-        """The same of one that was read with all that it stands on."""
+    def show_standing(self, standing: Standing, attended: Attended | None = None) -> SubmissionOut:
+        """The same of one that was read with all that it stands on.
+
+        Args:
+            standing: it.
+            attended: what came of its statement, where that is known already.
+        """
         row, unit_project, building = standing.submission, standing.unit_project, standing.building
         statement, roster_row = standing.statement, standing.roster
         counts, is_member = self._counts(row)
-        attended: Attended | None = None
         if statement is not None:
             sequence = statement.sequence
-            attended = self._submissions.attended(statement.submission_id)
+            attended = attended or self._submissions.attended(statement.submission_id)
             message = parse_json(statement.message.encode())
             previous = None if int(message["previous"], 16) == 0 else message["previous"]
         else:

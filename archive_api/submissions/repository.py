@@ -109,13 +109,13 @@ class StoredAnchor(NamedTuple):
     """
 
     phase: str
-    transaction_hash: str | None
-    block_number: int | None
-    block_hash: str | None
-    block_time: int | None
-    gas_used: int | None
-    refusal: str | None
-    refusal_values: str
+    transaction_hash: str | None = None
+    block_number: int | None = None
+    block_hash: str | None = None
+    block_time: int | None = None
+    gas_used: int | None = None
+    refusal: str | None = None
+    refusal_values: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,8 +187,8 @@ def _add_seals(routes: APIRouter) -> None:
     def add_seal(ref: RefPath, body: SealIn, services: ServicesDep) -> Response:
         """Add a party's seal; the same seal again changes nothing. The fifth one sends the submission on chain."""
         with services.database.transaction() as session:
-            standing = SealService(session, services).add(ref, body)
-            shown = SubmissionPresenter(session, services).show_standing(standing)
+            standing, attended = SealService(session, services).add(ref, body)
+            shown = SubmissionPresenter(session, services).show_standing(standing, attended)
         return answered(shown)
 
     @routes.post("/submissions/{ref}/withdrawal", response_model=SubmissionOut)

@@ -17,7 +17,7 @@ from archive_api.projects.repository import stored_roster
 from archive_api.seals import SealJudge
 from archive_api.services import Services
 from archive_api.submissions.models import StatementRow, Submission, SubmissionState, WithdrawalRow
-from archive_api.submissions.repository import OPEN, StoredSeal, SubmissionRepository
+from archive_api.submissions.repository import OPEN, Attended, StoredAnchor, StoredSeal, SubmissionRepository
 from archive_api.submissions.schemas import SealIn, WithdrawalIn
 from archive_api.submissions.standing import Standing, StoredStatement, StoredSubmission
 from ledger.anchoring import AnchorState, Phase, Retried, step
@@ -42,11 +42,14 @@ class SealService:
         self._jobs = JobRepository(session)
         self._judge = SealJudge(session, services)
 
-    def add(self, ref: str, wanted: SealIn) -> Standing:
+    def add(self, ref: str, wanted: SealIn) -> tuple[Standing, Attended]:
         """Add a party's seal; the fifth one writes the anchor job in the same transaction.
 
         The same seal again changes nothing. After the contract refused to record, a party may seal the same payload
         anew; its former seal is replaced and the job tried again.
+
+        Returns:
+            The submission, and what came of its statement, with this seal.
 
         Raises:
             ConflictError: nothing to seal in this state, or the party sealed already with other values.
@@ -59,10 +62,11 @@ class SealService:
         member = stored_roster(roster.roster).member(Role(wanted.role))
         payload = bytes.fromhex(statement.payload[2:])
         checked = self._judge.check(wanted, payload, code=member.code, name=member.name)
-        seals = {row.role: row for row in self._submissions.seals(statement.submission_id)}
+        attended = self._submissions.attended(statement.submission_id)
+        seals = {row.role: row for row in attended.seals}
         former = seals.get(wanted.role)
         if former is not None and checked.same_as(former):
-            return standing
+            return standing, attended
         if submission.state not in (SubmissionState.SEALING, SubmissionState.ANCHOR_REFUSED):
             raise _state_error(submission, "a submission to be sealed")
         now = self._services.now()
@@ -75,22 +79,26 @@ class SealService:
                     role=wanted.role,
                 )
             self._submissions.remove_seal(former)
-        self._submissions.add_seal(
-            StoredSeal(
-                submission_id=statement.submission_id,
-                role=wanted.role,
-                signing_time=checked.signing_time,
-                signature=checked.signature,
-                certificate_id=checked.certificate_id,
-                created_at=now,
-            )
+        seals[wanted.role] = StoredSeal(
+            submission_id=statement.submission_id,
+            role=wanted.role,
+            signing_time=checked.signing_time,
+            signature=checked.signature,
+            certificate_id=checked.certificate_id,
+            created_at=now,
         )
+        self._submissions.add_seal(seals[wanted.role])
         changes: dict[str, Any] = {"updated_at": now}
-        if len(seals.keys() | {wanted.role}) == len(ROLES):
-            self._anchor(statement, now)
+        anchor = attended.anchor
+        if len(seals) == len(ROLES):
+            anchor = self._anchor(statement, now)
             changes |= {"state": SubmissionState.SEALED.value, "state_reason": None}
         change_row(self._session, Submission, submission.id, **changes)
-        return replace(standing, submission=submission._replace(**changes))
+        in_order = [seals[role.value] for role in ROLES if role.value in seals]
+        return (
+            replace(standing, submission=submission._replace(**changes)),
+            replace(attended, seals=in_order, anchor=anchor),
+        )
 
     def withdraw(self, ref: str, wanted: WithdrawalIn) -> Submission:
         """Decline (before one's own seal) or withdraw (after it): the statement is void, the submission a draft again.
@@ -144,15 +152,19 @@ class SealService:
     def _roster(self, statement: StatementRow) -> Roster:
         return stored_roster(self._submissions.handover(statement.submission_id).roster.roster)
 
-    def _anchor(self, statement: StoredStatement, now: datetime) -> None:
+    def _anchor(self, statement: StoredStatement, now: datetime) -> StoredAnchor:
         subject = statement.submission_id
         if statement.job_id is None:
-            (job_id,) = insert_row(self._session, Job, kind="submit", subject=subject, created_at=now, updated_at=now)
+            queued = StoredAnchor(phase=Phase.QUEUED.value)
+            (job_id,) = insert_row(
+                self._session, Job, kind="submit", subject=subject, created_at=now, updated_at=now, **queued._asdict()
+            )
             change_row(self._session, StatementRow, subject, job_id=job_id)
-        else:
-            job = self._jobs.get(statement.job_id)
-            if job.phase == Phase.REFUSED:
-                self._jobs.store(job, step(anchor_state(job), Retried()).state, now=now)
+            return queued
+        job = self._jobs.get(statement.job_id)
+        if job.phase == Phase.REFUSED:
+            self._jobs.store(job, step(anchor_state(job), Retried()).state, now=now)
+        return StoredAnchor._make(getattr(job, name) for name in StoredAnchor._fields)
 
     def _stop_anchor(self, submission: Submission, statement: StatementRow) -> None:
         if submission.state not in OPEN:

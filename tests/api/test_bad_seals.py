@@ -226,7 +226,9 @@ def test_takes_a_seal_anew_after_the_contract_refused_a_revoked_certificate(worl
     world.settle()
     shown = world.show(prepared)
     assert (shown["state"], shown["state_reason"]) == ("anchor_refused", "CertificateIsRevoked")
-    world.seal(prepared, Role.OWNER)
+    sealed = world.seal(prepared, Role.OWNER)
+    assert sealed == world.show(prepared)
+    assert (sealed["state"], sealed["anchor"]["status"], len(sealed["seals"])) == ("sealed", "pending", 5)
     world.settle()
     assert world.show(prepared)["state"] == "anchored"
     assert world.show(prepared)["submission_id"] == shown["submission_id"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 
 from ledger.cli.seals import CadesSeals
-from ledger.types import ROLES
+from ledger.types import ROLES, Role
 from ledger.verify import Outcome, verify_bundle
 
 from .world import FILES, World
@@ -33,3 +33,12 @@ def test_carries_a_handover_from_draft_to_evidence(world: World) -> None:
         )
         assert report.outcome is Outcome.PASSED, report.to_json()
         assert bundle["format"] == "yunshang-evidence/v1"
+
+
+def test_each_seal_is_answered_with_the_submission_as_it_is_shown(world: World) -> None:
+    prepared = world.frozen()
+    for count, role in enumerate((Role.DESIGNER, *(role for role in ROLES if role is not Role.DESIGNER)), 1):
+        sealed = world.seal(prepared, role)
+        assert sealed == world.seal(prepared, role) == world.show(prepared)
+        assert (len(sealed["seals"]), sealed["anchor"] is None) == (count, count < 5)
+    assert (sealed["state"], sealed["anchor"]["status"]) == ("sealed", "pending")
