@@ -64,7 +64,7 @@ class LogFiles(LogStore):
         self._edges: list[bytes] = []
         self._bundle_bytes = 0
         self._behind: list[LogRecord] = []  # in the journal, and not in the tiles: there was no room
-        self._dirty: dict[Path, int] = {}
+        self._dirty: dict[Tile, int] = {}
         self._new_folders: set[Path] = set()
         try:
             if not folder.is_dir():
@@ -273,9 +273,9 @@ class LogFiles(LogStore):
         self._extend(level + 1, index // TILE_WIDTH, root)
 
     def _write(self, tile: Tile, data: bytes, position: int) -> None:
-        path = self._path(tile)
-        file = self._dirty.get(path)
+        file = self._dirty.get(tile)
         if file is None:
+            path = self._path(tile)
             self._make_folder(path.parent)
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -283,7 +283,7 @@ class LogFiles(LogStore):
             except OSError:
                 os.close(file)
                 raise
-            self._dirty[path] = file
+            self._dirty[tile] = file
             if position == 0:
                 self._new_folders.add(path.parent)
         done = 0
@@ -297,9 +297,9 @@ class LogFiles(LogStore):
             self._new_folders.update((folder, folder.parent))
 
     def _sync(self) -> None:
-        for path, file in list(self._dirty.items()):
+        for tile, file in list(self._dirty.items()):
             os.fdatasync(file)
-            del self._dirty[path]
+            del self._dirty[tile]
             os.close(file)
         for folder in self._new_folders:
             sync_folder(folder)
