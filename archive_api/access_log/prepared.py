@@ -82,7 +82,8 @@ class PreparedAccess:
         _check(event)
         clear = ClearText(event.subject, _bounded(event.source), _bounded(event.search)).canonical()
         _check_clear(clear)
-        named = replace(event, object_id=_identifier(event.object_id))
+        object_id = _identifier(event.object_id)
+        named = event if object_id == event.object_id else replace(event, object_id=object_id)
         salt = secrets.token_bytes(SALT_BYTES)
         return cls(named, salt, clear, clear_commitment(salt, clear))
 
