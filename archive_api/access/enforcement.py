@@ -27,7 +27,7 @@ from archive_api.access.gate import Found
 from archive_api.access.policy import Log, Rule
 from archive_api.access.policy import Scope as AccessScope
 from archive_api.access.principal import ANONYMOUS, EVERYTHING, Principal
-from archive_api.access.repository import GrantRepository, TargetFinder
+from archive_api.access.repository import TargetFinder, grants_of
 from archive_api.access.visibility import Visibility
 from archive_api.access_log.events import PROMISE_HEADER, AccessEvent, Outcome, Promise
 from archive_api.errors import (
@@ -165,8 +165,8 @@ def _decide(request: Request, access: Access, names: Mapping[str, str]) -> None:
     rule = access.rule
     try:
         if rule.scope not in _NAMELESS:
-            with services.database.reading() as session:
-                access.target = TargetFinder(session, access.seen).find(rule, names)
+            with services.database.looking() as connection:
+                access.target = TargetFinder(connection, access.seen).find(rule, names)
     except (MalformedError, KeyError) as error:
         # A name that cannot be one, or none in a body: those who may use the route at all are told what is wrong. A
         # name is refused here, since a route could read it as another one.
@@ -187,8 +187,8 @@ def _principal(services: Services, request: Request) -> Principal:
     admit_person(request, signed.person_id)
     grants = EVERYTHING
     if not signed.desk:
-        with services.database.reading() as session:
-            grants = GrantRepository(session).of(signed.person_id)
+        with services.database.looking() as connection:
+            grants = grants_of(connection, signed.person_id)
     return Principal(
         person_id=signed.person_id,
         name=signed.name,

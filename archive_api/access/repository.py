@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, Executable, bindparam, select
+from sqlalchemy import ColumnElement, Connection, Executable, bindparam, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
@@ -21,12 +21,11 @@ from archive_api.errors import NotFoundError
 from archive_api.http import hex32
 from archive_api.outbox.repository import number
 from archive_api.projects.models import Building, BuildingAlias, UnitProject
-from archive_api.projects.repository import ProjectRepository
 from archive_api.submissions.models import EntryRow, Submission, SubmissionState
 from archive_api.submissions.repository import submission_name
 from archive_api.submissions.standing import StoredSubmission
 
-__all__ = ["GrantRepository", "TargetFinder", "is_cleared", "place_of", "seen_levels"]
+__all__ = ["GrantRepository", "TargetFinder", "grants_of", "is_cleared", "place_of", "seen_levels"]
 
 _MAX_INDEX_DIGITS = 9
 
@@ -36,12 +35,6 @@ class GrantRepository:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    def of(self, person_id: str) -> tuple[Grant, ...]:
-        """The grants of a person."""
-        query = select(GrantRow.role, GrantRow.unit_project_id, GrantRow.organisation_code)  # type: ignore[call-overload]
-        rows = self._session.execute(query.where(col(GrantRow.person_id) == person_id))
-        return tuple(Grant(AccessRole(role), project, code) for role, project, code in rows)
 
     def rows(self, person_id: str | None = None) -> Sequence[GrantRow]:
         """Grants, of everybody or of one person, oldest first."""
@@ -80,6 +73,18 @@ class GrantRepository:
         """Take a grant back."""
         self._session.delete(row)
         self._session.flush()
+
+
+# Built once: every request asks it.
+_GRANTS: Final = select(col(GrantRow.role), col(GrantRow.unit_project_id), col(GrantRow.organisation_code)).where(
+    col(GrantRow.person_id) == bindparam("person_id")
+)
+
+
+def grants_of(connection: Connection, person_id: str) -> tuple[Grant, ...]:
+    """The grants of a person."""
+    rows = connection.execute(_GRANTS, {"person_id": person_id})
+    return tuple(Grant(AccessRole(role), project, code) for role, project, code in rows)
 
 
 def place_of(session: Session, submission: Submission | StoredSubmission) -> Place:
@@ -139,6 +144,9 @@ def _submission_of(column: str) -> Executable:
 
 
 _SUBMISSIONS: Final = {column: _submission_of(column) for column in ("ref", "submission_id")}
+_UNIT_PROJECT: Final = select(col(UnitProject.id), col(UnitProject.unit_project_key)).where(
+    col(UnitProject.unit_project_key) == bindparam("unit_project_key")
+)
 _LEVEL: Final = select(col(EntryRow.level)).where(
     col(EntryRow.submission_pk) == bindparam("submission_pk"), col(EntryRow.leaf_index) == bindparam("leaf_index")
 )
@@ -154,17 +162,16 @@ def _building_queries(seen: Visibility) -> tuple[Executable, Executable]:
 
 
 class TargetFinder:
-    """Finds what requests name, in one session.
+    """Finds what requests name.
 
     Args:
-        session: any.
+        connection: to the catalogue, in one snapshot of it.
         seen: what the principal may know of.
     """
 
-    def __init__(self, session: Session, seen: Visibility) -> None:
-        self._session = session
+    def __init__(self, connection: Connection, seen: Visibility) -> None:
+        self._connection = connection
         self._seen = seen
-        self._projects = ProjectRepository(session)
 
     def find(self, rule: Rule, names: Mapping[str, str]) -> Target | None:
         """The thing that a request names.
@@ -196,7 +203,7 @@ class TargetFinder:
 
     def _building(self, building_key: str, members: Executable | None = None) -> Target | None:
         by_key, by_alias = _building_queries(self._seen)
-        connection, values = self._session.connection(), {"building_key": building_key}
+        connection, values = self._connection, {"building_key": building_key}
         row = connection.execute(by_key, values).one_or_none() or connection.execute(by_alias, values).one_or_none()
         if row is None:
             return None
@@ -206,12 +213,12 @@ class TargetFinder:
     def _places(self, building_id: int, members: Executable) -> tuple[Place, ...]:
         """The unit projects of a building, each with the organisations on the rosters that count."""
         parties: dict[int, set[str]] = {}
-        for unit_project_id, code in self._session.connection().execute(members, {"building_id": building_id}):
+        for unit_project_id, code in self._connection.execute(members, {"building_id": building_id}):
             parties.setdefault(number(unit_project_id), set()).update(() if code is None else (code,))
         return tuple(Place(unit_project_id, frozenset(codes)) for unit_project_id, codes in parties.items())
 
     def _unit_project(self, unit_project_key: str, rosters: ColumnElement[bool]) -> Target | None:
-        row = self._projects.find_unit_project(unit_project_key)
+        row = self._connection.execute(_UNIT_PROJECT, {"unit_project_key": unit_project_key}).one_or_none()
         if row is None:
             return None
         known = select(col(UnitProject.id)).where(col(UnitProject.id) == row.id, self._seen.unit_projects())
@@ -221,8 +228,8 @@ class TargetFinder:
             .where(rosters)
         )
         return Target(
-            place=Place(number(row.id), frozenset(self._session.scalars(codes))),
-            is_known=self._session.scalar(known) is not None,
+            place=Place(number(row.id), frozenset(self._connection.scalars(codes))),
+            is_known=self._connection.scalar(known) is not None,
             unit_project_key=row.unit_project_key,
         )
 
@@ -233,7 +240,7 @@ class TargetFinder:
         except NotFoundError:
             return None
         # A row for each organisation on the roster, or one without any.
-        rows = self._session.connection().execute(_SUBMISSIONS[column], {column: value}).all()
+        rows = self._connection.execute(_SUBMISSIONS[column], {column: value}).all()
         if not rows:
             return None
         row = rows[0]
@@ -256,11 +263,11 @@ class TargetFinder:
         query = select(col(EntryRow.id)).where(
             col(EntryRow.submission_pk) == submission_pk, col(EntryRow.level).in_(sorted(levels))
         )
-        return self._session.scalar(query.limit(1)) is not None
+        return self._connection.scalar(query.limit(1)) is not None
 
     def _level(self, submission_pk: int, index: str) -> str | None:
         if len(index) > _MAX_INDEX_DIGITS or not (index.isascii() and index.isdecimal()) or index != str(int(index)):
             return None  # `+3`, `3.0` or `03` is no document, whatever a route would read in it
         values = {"submission_pk": submission_pk, "leaf_index": int(index)}
-        level: str | None = self._session.connection().execute(_LEVEL, values).scalar()
+        level: str | None = self._connection.execute(_LEVEL, values).scalar()
         return level

@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, Executable, Row, event, text
+from sqlalchemy import Connection, Engine, Executable, Row, event, text
 from sqlalchemy.exc import DataError, OperationalError
 from sqlmodel import Session, create_engine
 
@@ -105,6 +105,12 @@ class Database:
         with _translated(), Session(self._reader, expire_on_commit=False) as session:
             session.connection()
             yield session
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """One snapshot as in `reading`, without a session: for queries of columns, since models need one."""
+        with _translated(), self._reader.connect() as connection:
+            yield connection
 
     @contextmanager
     def asking(self) -> Iterator[Session]:

@@ -128,6 +128,17 @@ def test_rolls_back_what_raises(database: Database) -> None:
         assert session.exec(select(Job)).all() == []
 
 
+def test_who_looks_sees_one_moment(database: Database) -> None:
+    query = text("SELECT count(*) FROM jobs")
+    with database.looking() as connection:
+        assert connection.execute(query).scalar() == 0  # the snapshot is taken by the first read
+        with database.transaction() as writer:
+            JobRepository(writer).add("submit", "0x00", now=NOW)
+        assert connection.execute(query).scalar() == 0
+    with pytest.raises(TransportError), database.looking() as connection:
+        connection.execute(text("SELECT 1 FROM nowhere"))
+
+
 def test_who_asks_sees_each_commit(database: Database) -> None:
     with database.asking() as asker:
         assert asker.exec(select(Job)).all() == []
