@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ledger.errors import TransportError
 
@@ -45,7 +45,7 @@ class PlainHttp:
         self._host = host
         self._port = port
         self._timeout_seconds = timeout_seconds
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._idle: deque[_Connection] = deque()
         weakref.finalize(self, _close, self._idle)
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class PlainHttp:
         connection = self._connection()
         is_kept = False
         try:
-            connection.request(method, target, body, dict(headers))
+            connection.request_at_once(method, target, body, headers)
             with connection.getresponse() as response:
                 content, is_whole = _content(response, limit, deadline)
                 is_kept = is_whole and not response.will_close
@@ -86,7 +86,7 @@ class PlainHttp:
             else:
                 connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
+    def _connection(self) -> _Connection:
         """The connection used last that the other side did not end, or a new one."""
         with suppress(IndexError):
             while True:
@@ -94,15 +94,38 @@ class PlainHttp:
                 if not _is_ended(connection):
                     return connection
                 connection.close()
-        return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_seconds)
+        return _Connection(self._host, self._port, timeout=self._timeout_seconds)
 
 
-def _close(connections: deque[http.client.HTTPConnection]) -> None:
+class _Connection(http.client.HTTPConnection):
+    """Sends head and body of a request together, which else are two packets, and two wakes of whoever answers."""
+
+    _held: list[bytes] | None = None
+
+    def request_at_once(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> None:
+        """As `request`."""
+        held: list[bytes] = []
+        self._held = held
+        try:
+            self.request(method, target, body, headers)
+        finally:
+            self._held = None
+        self.send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        """Send, or hold back until the request is whole."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
+
+
+def _close(connections: deque[_Connection]) -> None:
     while connections:
         connections.pop().close()
 
 
-def _is_ended(connection: http.client.HTTPConnection) -> bool:
+def _is_ended(connection: _Connection) -> bool:
     """Whether something came that nobody asked for: the end, or bytes that would be taken for the next answer."""
     poll = select.poll()
     poll.register(connection.sock, select.POLLIN)
