@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -47,7 +47,8 @@ _STEPS_A_ROUND = 6
 _WATCH_SECONDS = 60.0
 _WATCHED_BLOCKS = 64
 _WATCHED_JOBS = 256
-# So long after it was made a transaction that was given up may still turn out to be mined: no refusal counts meanwhile.
+# So long after it was made a transaction that was given up may still turn out to be mined, unless a final block has it
+# without effect: no refusal counts meanwhile.
 _DOUBT = timedelta(minutes=2)
 # So long a nonce is missing before it is filled: a node that is behind, or a job just being prepared, looks the same.
 _GAP_SECONDS = 2.0
@@ -125,24 +126,24 @@ class Worker:
         with self._services.database.reading() as session:
             jobs = {job.id: job for job in JobRepository(session).unfinished()}
         looked_after: set[int] = set()
-        later: set[int] = set()
+        self._is_behind = False
         chain = grouped(self._services.chain)
         if chain is not None and len(jobs) >= FEW:
             with self._services.traces.span("worker jobs", {"yunshang.jobs": len(jobs)}):
                 looked_after |= self._check_together(chain, jobs)
                 queued = [job for job in jobs.values() if job.phase == Phase.QUEUED and job.kind == "submit"]
-                prepared = self._prepare_together(chain, queued[:MANY])
+                prepared, has_room = self._prepare_together(chain, queued[:MANY])
                 # What is under way is looked after between each so many and the next. Where these don't get on, the
                 # others don't wait for them.
                 later = {job.id for job in queued[MANY:]} if prepared else set()
                 looked_after |= prepared | later
-        self._is_behind = bool(later)
+                self._is_behind = has_room and bool(later)
         for job_id in [one for one in jobs if one not in looked_after]:  # (1)
             if self._stopping.is_set():
                 return
             with self._services.traces.span("worker job", {"yunshang.job": job_id}):
                 self._advance(job_id)
-        self._fill_gap()  # (2)
+        self._fill_gap({job.phase for job in jobs.values()})  # (2)
         self._watch()  # (3)
         self._monitor.finished()
 
@@ -180,29 +181,39 @@ class Worker:
         self._sent_at = {number: at for number, at in self._sent_at.items() if number in jobs}
         return looked_after
 
-    def _prepare_together(self, chain: GroupedChain, queued: Sequence[StoredJob]) -> set[int]:
-        """Prepare, journal and send new submissions; returns the jobs of which nothing more is to be done now.
+    def _prepare_together(self, chain: GroupedChain, queued: Sequence[StoredJob]) -> tuple[set[int], bool]:
+        """Prepare, journal and send new submissions, as many as there is room for in flight.
 
         Left to `_prepare` is whatever is not plain: a job that had a transaction before, one whose submission is
         recorded, one that the contract refuses.
+
+        Returns:
+            The jobs of which nothing more is to be done now, and whether room is left.
         """
         if not queued:
-            return set()
-        with self._services.database.reading() as session:
-            repository = JobRepository(session)
-            room = anchoring.IN_FLIGHT_LIMIT - repository.count_in_flight()
-            known = repository.had_transactions([job.id for job in queued])
-        recorded = chain.recorded_among([bytes.fromhex(job.subject[2:]) for job in queued])
-        plain = [job for job in queued if job.id not in known and bytes.fromhex(job.subject[2:]) not in recorded]
+            return set(), True
         next_nonce = self._services.chain.next_nonce()
         with self._services.database.reading() as session:
-            held = set(JobRepository(session).held_nonces(next_nonce))
-            chosen = plain[: max(0, room)]
+            repository = JobRepository(session)
+            room = max(0, anchoring.IN_FLIGHT_LIMIT - repository.count_in_flight())
+            known = repository.had_transactions([job.id for job in queued])
+            new = [job for job in queued if job.id not in known]
+            chosen, waiting = new[:room], {job.id for job in new[room:]}
+            if not chosen:
+                return waiting, bool(room)
+            held = set(repository.held_nonces(next_nonce))
             calls = CallBuilder(session).submits([job.subject for job in chosen])
+        recorded = chain.recorded_among([bytes.fromhex(job.subject[2:]) for job in chosen])
+        plain = [
+            (job, call)
+            for job, call in zip(chosen, calls, strict=True)
+            if bytes.fromhex(job.subject[2:]) not in recorded
+        ]
         free = (nonce for nonce in count(next_nonce) if nonce not in held)
+        transactions = chain.prepare_all([call for _, call in plain], free)
         signed = [
             (job.id, anchor_state(job), _Seen(observation=_prepared(transaction), transaction=transaction))
-            for job, transaction in zip(chosen, chain.prepare_all(calls, free), strict=True)
+            for (job, _), transaction in zip(plain, transactions, strict=True)
             if transaction is not None
         ]
         stored = self._store_together(signed)
@@ -214,7 +225,7 @@ class Worker:
             outcomes.append((number, state, _Seen(observation=told)))
             self._sent_at[number] = time.monotonic()
         self._store_together(outcomes)
-        return {number for number, _ in sent}
+        return waiting.union(number for number, _ in sent), len(new) < room
 
     def _store_together(self, seen: Sequence[tuple[int, AnchorState, _Seen]]) -> list[AnchorState]:
         """Store what came of a step for each of several jobs, in one transaction.
@@ -269,12 +280,15 @@ class Worker:
         chain = self._services.chain
         with self._services.database.reading() as session:
             former = JobRepository(session).given_up(job)
-        # Given up on the word of a node that was behind: it was mined all the same.
+        final, reverted = chain.final_block_number() if former else 0, set()
         for row in former:
             receipt = chain.receipt(bytes.fromhex(row.transaction_hash[2:]))
             if receipt is not None and receipt.succeeded:
+                # Given up on the word of a node that was behind: it was mined all the same.
                 again = anchoring.Prepared(receipt.transaction_hash, row.nonce)
                 return _Seen(observation=again, taken_up=receipt.transaction_hash)
+            if receipt is not None and receipt.block.number <= final:
+                reverted.add(row.transaction_hash)
         recorded = self._recorded(job)
         if recorded is not None:
             return recorded
@@ -285,7 +299,8 @@ class Worker:
             unsettled = jobs.unsettled_beside(job)
             call = CallBuilder(session).build(job)
         now = self._services.now()
-        unsettled += sum(now - _DOUBT < row.created_at <= now for row in former)
+        doubtful = [row for row in former if row.transaction_hash not in reverted]
+        unsettled += sum(now - _DOUBT < row.created_at <= now for row in doubtful)
         nonce = anchoring.choose_nonce(next_nonce, held)
         try:
             transaction = chain.prepare(call, nonce)
@@ -345,13 +360,15 @@ class Worker:
             return Action.WAIT  # look again, choose again
         return following.action
 
-    def _fill_gap(self) -> None:
-        """Have a nonce used that keeps transactions from being mined: see `ledger.anchoring.nonce_gap`."""
-        with self._services.database.reading() as session:
-            counts = JobRepository(session).count_unfinished()
+    def _fill_gap(self, phases: Collection[str]) -> None:
+        """Have a nonce used that keeps transactions from being mined: see `ledger.anchoring.nonce_gap`.
+
+        Args:
+            phases: of the unfinished jobs when the round began.
+        """
         gap = None
         # A job that waits to be prepared takes the lowest free nonce anyway.
-        if counts.get(Phase.BROADCAST) and not counts.get(Phase.QUEUED):
+        if Phase.BROADCAST in phases and Phase.QUEUED not in phases:
             next_nonce = self._services.chain.next_nonce()
             with self._services.database.reading() as session:
                 gap = anchoring.nonce_gap(next_nonce, JobRepository(session).held_nonces(next_nonce))

@@ -325,6 +325,28 @@ def test_many_submissions_are_prepared_and_sent_together(
         anchored_once(world, one)
 
 
+def test_what_there_is_no_room_for_waits_without_being_asked_about(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = sealed_together(world)
+    chain = CountingChain(world.services.chain)
+    worker = Worker(dataclasses.replace(world.services, chain=chain), WorkerMonitor())
+    monkeypatch.setattr("ledger.anchoring.IN_FLIGHT_LIMIT", 0)
+    worker.round()
+    # Whether it takes such questions is all it was asked.
+    assert chain.calls["recorded_among"] == chain.calls["prepare_all"] == chain.calls["broadcast_all"]
+    assert not {"prepare", "submission"} & chain.calls.keys()
+    assert world.unfinished_jobs() == {Phase.QUEUED: len(prepared)}
+    monkeypatch.setattr("ledger.anchoring.IN_FLIGHT_LIMIT", len(prepared) - 1)
+    monkeypatch.setattr("archive_api.worker.MANY", len(prepared) - 1)
+    worker.round()
+    assert world.unfinished_jobs().get(Phase.QUEUED) == 1
+    assert not {"prepare", "submission"} & chain.calls.keys()
+    assert not worker._is_behind  # else the next round began at once, and there is no room for it
+    for one in prepared:
+        anchored_once(world, one)
+
+
 def test_final_jobs_are_watched_together_and_those_that_moved_by_themselves(world: World) -> None:
     prepared = sealed_together(world)
     for one in prepared:
