@@ -110,7 +110,8 @@ class ModelProcesses:
 
     def _run(self, task: str, **arguments: str) -> dict[str, Any]:
         order = {"task": task, "seconds": self.seconds, "memory_bytes": self.memory_bytes, "arguments": arguments}
-        command = dying_with_parent([sys.executable, "-I", "-c", _START, str(_ROOT)])
+        # Without byte code: Python takes no notice of a file that its limit has cut short, and imports that for ever.
+        command = dying_with_parent([sys.executable, "-I", "-B", "-c", _START, str(_ROOT)])
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         with self._slots, contextlib.ExitStack() as left:
             try:

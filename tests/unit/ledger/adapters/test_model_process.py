@@ -176,3 +176,11 @@ def test_counts_the_global_ids_that_two_models_share(tmp_path: Path) -> None:
     one.write_bytes(walls("a", "b", "c", "c"))
     other.write_bytes(walls("b", "c", "d"))
     assert ModelProcesses().common_global_ids(one, other) == 2
+
+
+def test_a_child_writes_no_byte_code_which_its_limit_would_cut_short(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = 'import json, sys; print(json.dumps({"result": {"common": int(sys.dont_write_bytecode)}}))'
+    monkeypatch.setattr(model_process, "_START", answer)
+    assert ModelProcesses().common_global_ids(model, model) == 1
