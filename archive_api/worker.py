@@ -19,7 +19,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -143,7 +144,7 @@ class Worker:
                 return
             with self._services.traces.span("worker job", {"yunshang.job": job_id}):
                 self._advance(job_id)
-        self._fill_gap({job.phase for job in jobs.values()})  # (2)
+        self._fill_gap(tuple(jobs.values()))  # (2)
         self._watch()  # (3)
         self._monitor.finished()
 
@@ -262,7 +263,9 @@ class Worker:
                 job = jobs.get(job_id)
                 state = anchor_state(job)
                 # What the last step asked for comes first: a forgotten transaction's state alone says only "check".
-                action = action or anchoring.resume(state, in_flight=jobs.count_in_flight())
+                # What makes room for the others needs none.
+                in_flight = 0 if job.kind == FILL_JOB else jobs.count_in_flight()
+                action = action or anchoring.resume(state, in_flight=in_flight)
             if action in (Action.WAIT, Action.NONE):
                 return
             action = self._store(job_id, state, self._observe(job, state, action))
@@ -360,15 +363,17 @@ class Worker:
             return Action.WAIT  # look again, choose again
         return following.action
 
-    def _fill_gap(self, phases: Collection[str]) -> None:
+    def _fill_gap(self, jobs: Sequence[StoredJob]) -> None:
         """Have a nonce used that keeps transactions from being mined: see `ledger.anchoring.nonce_gap`.
 
         Args:
-            phases: of the unfinished jobs when the round began.
+            jobs: the unfinished ones when the round began.
         """
-        gap = None
-        # A job that waits to be prepared takes the lowest free nonce anyway.
-        if Phase.BROADCAST in phases and Phase.QUEUED not in phases:
+        gap, phases = None, Counter(job.phase for job in jobs)
+        has_room = phases[Phase.SIGNED] + phases[Phase.BROADCAST] < anchoring.IN_FLIGHT_LIMIT
+        # A job that waits to be prepared takes the lowest free nonce anyway, once there is room for it.
+        waiting = [job for job in jobs if job.phase == Phase.QUEUED and (has_room or job.kind == FILL_JOB)]
+        if phases[Phase.BROADCAST] and not waiting:
             next_nonce = self._services.chain.next_nonce()
             with self._services.database.reading() as session:
                 gap = anchoring.nonce_gap(next_nonce, JobRepository(session).held_nonces(next_nonce))
