@@ -7,7 +7,9 @@ short answer, and of those that are asked for here there are many.
 from __future__ import annotations
 
 import http.client
+import io
 import select
+import socket
 import time
 import weakref
 from collections import deque
@@ -38,7 +40,7 @@ class PlainHttp:
     Args:
         host: name or address.
         port: the port.
-        timeout_seconds: to connect, to begin the answer, and to end it.
+        timeout_seconds: to connect, and from then for a whole answer, whatever it is made of.
     """
 
     def __init__(self, host: str, port: int, *, timeout_seconds: float) -> None:
@@ -69,13 +71,12 @@ class PlainHttp:
         Raises:
             TransportError: no whole answer in time, or one in an encoding. The text names no address.
         """
-        deadline = time.monotonic() + self._timeout_seconds
         connection = self._connection()
         is_kept = False
         try:
             connection.request_at_once(method, target, body, headers)
             with connection.getresponse() as response:
-                content, is_whole = _content(response, limit, deadline)
+                content, is_whole = _content(response, limit)
                 is_kept = is_whole and not response.will_close
                 return PlainAnswer(response.status, content)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -97,9 +98,45 @@ class PlainHttp:
         return _Connection(self._host, self._port, timeout=self._timeout_seconds)
 
 
+class _UntilDeadline(io.RawIOBase):
+    """Reads from a socket until a moment: whoever sends a byte now and then, or lines without end, gains no more."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, seconds: float) -> None:
+        self._raw = raw
+        self._socket = sock
+        self._deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """As the socket's own."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("expected the end of an answer in time, got none")
+        self._socket.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that has the socket's time-out for all of it: status, headers, content and what comes between."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(sock, *arguments, **named)
+        raw, seconds = self.fp.detach(), sock.gettimeout() or 0.0
+        self.fp = io.BufferedReader(_UntilDeadline(raw, sock, seconds))
+
+
 class _Connection(http.client.HTTPConnection):
     """Sends head and body of a request together, which else are two packets, and two wakes of whoever answers."""
 
+    response_class = _Answer
     _held: list[bytes] | None = None
 
     def request_at_once(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> None:
@@ -110,6 +147,8 @@ class _Connection(http.client.HTTPConnection):
             self.request(method, target, body, headers)
         finally:
             self._held = None
+        if self.sock is not None:
+            self.sock.settimeout(self.timeout)  # the answer before this one has used some of it
         self.send(b"".join(held))
 
     def send(self, data: Any) -> None:
@@ -132,7 +171,7 @@ def _is_ended(connection: _Connection) -> bool:
     return bool(poll.poll(0))
 
 
-def _content(response: http.client.HTTPResponse, limit: int, deadline: float) -> tuple[bytes, bool]:
+def _content(response: http.client.HTTPResponse, limit: int) -> tuple[bytes, bool]:
     """What an answer holds, and whether that is all."""
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ValueError("expected content as it is, got an encoding")
@@ -147,7 +186,5 @@ def _content(response: http.client.HTTPResponse, limit: int, deadline: float) ->
         content += piece
         if len(content) > limit:
             return bytes(content[: limit + 1]), False
-        if time.monotonic() > deadline:
-            raise TimeoutError("expected the end of an answer in time, got none")
         left = left if left is None else left - len(piece)
     return bytes(content), True

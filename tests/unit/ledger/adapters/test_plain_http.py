@@ -197,11 +197,24 @@ def _dripping(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def _continuing(connection: socket.socket) -> None:
+    """Says without end that it goes on."""
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+
+def _trailing(connection: socket.socket) -> None:
+    """Ends its content, and not what follows it."""
+    connection.sendall(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n")
+    while True:
+        connection.sendall(b"X: y\r\n" * 100)
+
+
 def _silent(_connection: socket.socket) -> None:
     time.sleep(3)
 
 
-@pytest.mark.parametrize("script", [_dripping, _silent])
+@pytest.mark.parametrize("script", [_dripping, _silent, _continuing, _trailing])
 def test_a_slow_answer_is_none(peer: Peer, script: Callable[[socket.socket], None]) -> None:
     peer.script = script
     begun = time.monotonic()
