@@ -290,7 +290,7 @@ def main() -> int:
     parser.add_argument("--submissions", type=int, default=5_000)
     parser.add_argument("--units", type=int, default=100, help="unit projects at least; a window has one for each")
     parser.add_argument("--window", type=int, default=96, help="submissions under way at a time, on validators")
-    parser.add_argument("--embedded-window", type=int, default=160, help="the same on the embedded node")
+    parser.add_argument("--embedded-window", type=int, default=400, help="the same on the embedded node")
     parser.add_argument("--rate", type=float, default=8.0, help="offered a second")
     parser.add_argument("--offered-seconds", type=float, default=45.0)
     parser.add_argument("--megabytes", type=int, default=300, help="of the tree that is put in")

@@ -44,7 +44,7 @@ _POLL_SECONDS = 0.1
 _STATE_TIMEOUT_SECONDS = 600.0
 # A dump takes as long as the state is large, and the node does nothing else meanwhile: so it waits for a quiet moment
 # and for a journal that is worth it beside the dump, but not for ever, since the next start makes the journal again
-# (8 MiB: some 5,000 submissions, a quarter of a minute).
+# (8 MiB: some 3,000 submissions, some seconds).
 _JOURNAL_BYTES = 256 * 1024
 _JOURNAL_PART_OF_DUMP = 4
 _JOURNAL_LIMIT_BYTES = 8 * 1024 * 1024
