@@ -54,11 +54,18 @@ class Effects:
 
     def write(self, session: Session, *, now: datetime) -> None:
         """Move the submissions."""
-        # What stood as recorded goes back to waiting; it is not refused on top of that.
-        for move, subjects in sorted(self._moved.items(), key=lambda one: one[0].new is not _REFUSED):
+        for move, subjects in sorted(self._moved.items(), key=_place):
             values = {"state": move.new.value, "state_reason": move.reason, "updated_at": now}
             asked = {"subjects": subjects, "former": [state.value for state in move.former]}
             session.connection().execute(_MOVE.values(values), asked)
+
+
+def _place(moved: tuple[_Move, list[str]]) -> int:
+    """Where a move belongs among those of one round."""
+    move, _ = moved
+    if move.new is _REFUSED:
+        return 0  # before what stood as recorded goes back to waiting: that isn't refused on top of it
+    return 2 if move.new in _DECIDED.values() else 1  # what is decided on may have been recorded in the same round
 
 
 def _moves(job: StoredJob, new: AnchorState) -> Collection[_Move]:
