@@ -19,7 +19,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -369,11 +368,11 @@ class Worker:
         Args:
             jobs: the unfinished ones when the round began.
         """
-        gap, phases = None, Counter(job.phase for job in jobs)
-        has_room = phases[Phase.SIGNED] + phases[Phase.BROADCAST] < anchoring.IN_FLIGHT_LIMIT
-        # A job that waits to be prepared takes the lowest free nonce anyway, once there is room for it.
-        waiting = [job for job in jobs if job.phase == Phase.QUEUED and (has_room or job.kind == FILL_JOB)]
-        if phases[Phase.BROADCAST] and not waiting:
+        gap = None
+        # One that waits to be prepared takes the lowest free nonce within a round, unless there is no room for it or it
+        # needs what waits behind the gap.
+        is_filled = any(job.phase == Phase.QUEUED and job.kind == FILL_JOB for job in jobs)
+        if not is_filled and any(job.phase == Phase.BROADCAST for job in jobs):
             next_nonce = self._services.chain.next_nonce()
             with self._services.database.reading() as session:
                 gap = anchoring.nonce_gap(next_nonce, JobRepository(session).held_nonces(next_nonce))

@@ -308,17 +308,19 @@ def test_a_transaction_that_another_replaced_is_made_anew(world: World) -> None:
     assert [row.transaction_hash for row in given_up] == [job.transaction_hash]
 
 
-@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize("others", ["none", "without room", "waiting for ours"])
 def test_a_nonce_that_nobody_holds_any_more_is_filled(
-    world: World, monkeypatch: pytest.MonkeyPatch, is_full: bool
+    world: World, monkeypatch: pytest.MonkeyPatch, others: str
 ) -> None:
-    """A transaction of somebody else with the relay key was mined before ours, and is forgotten with its block; others
-    wait for room in flight, or none."""
+    """A transaction of somebody else with the relay key was mined before ours, and is forgotten with its block."""
     chain = world.services.chain
-    buildings = [world.new_building()["building_key"]]
-    if is_full:
+    subjects = [world.new_building()["building_key"]]
+    if others == "without room":
         monkeypatch.setattr(anchoring, "IN_FLIGHT_LIMIT", 1)
-        buildings.append(world.new_building()["building_key"])
+        subjects.append(world.new_building()["building_key"])
+    elif others == "waiting for ours":
+        unit = world.post(f"/buildings/{subjects[0]}/unit-projects", {"code": "U01", "name": "主体工程"})
+        subjects.append(unit["unit_project_key"])
     skipped = chain.next_nonce()
 
     class Ahead:
@@ -334,7 +336,7 @@ def test_a_nonce_that_nobody_holds_any_more_is_filled(
     work_until(ahead, lambda: world.unfinished_jobs().get(Phase.BROADCAST, 0) == 1)
     assert chain.next_nonce() == skipped
     world.settle()  # on the node that has forgotten it
-    nothing_refused(world, buildings)
+    nothing_refused(world, subjects)
     with world.services.database.reading() as session:
         filled = session.exec(select(Job).where(Job.kind == FILL_JOB, Job.subject == str(skipped))).one()
     assert (filled.nonce, filled.phase) == (skipped, Phase.FINAL)
