@@ -24,6 +24,9 @@ __all__ = ["PlainAnswer", "PlainHttp"]
 
 _PIECE_BYTES: Final = 1 << 16
 _KEPT: Final = 64
+# A connection that was idle for longer may be forgotten by what is between, which tells nobody.
+_IDLE_SECONDS: Final = 4.0
+_INTERIM: Final = range(100, 200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class PlainHttp:
         try:
             connection.request_at_once(method, target, body, headers)
             with connection.getresponse() as response:
+                if response.status in _INTERIM:  # what it announces would be taken for the next answer
+                    raise http.client.UnknownProtocol(f"expected an answer, got status {response.status}")
                 content, is_whole = _content(response, limit)
                 is_kept = is_whole and not response.will_close
                 return PlainAnswer(response.status, content)
@@ -83,16 +88,17 @@ class PlainHttp:
             raise TransportError(f"expected an answer, got {type(error).__name__}", code="unreachable") from error
         finally:
             if is_kept and len(self._idle) < _KEPT:
+                connection.idle_since = time.monotonic()
                 self._idle.append(connection)
             else:
                 connection.close()
 
     def _connection(self) -> _Connection:
-        """The connection used last that the other side did not end, or a new one."""
+        """The connection used last that is still of use, or a new one."""
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
-                if not _is_ended(connection):
+                if time.monotonic() - connection.idle_since < _IDLE_SECONDS and not _is_ended(connection):
                     return connection
                 connection.close()
         return _Connection(self._host, self._port, timeout=self._timeout_seconds)
@@ -137,6 +143,7 @@ class _Connection(http.client.HTTPConnection):
     """Sends head and body of a request together, which else are two packets, and two wakes of whoever answers."""
 
     response_class = _Answer
+    idle_since = 0.0
     _held: list[bytes] | None = None
 
     def request_at_once(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> None:

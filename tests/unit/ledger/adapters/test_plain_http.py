@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import pytest
 
+from ledger.adapters import plain_http
 from ledger.adapters.plain_http import PlainHttp
 from ledger.errors import TransportError
 
@@ -147,6 +148,18 @@ def test_a_connection_that_is_of_no_more_use_is_not_used_again(peer: Peer, answe
     http.close()
 
 
+def test_a_connection_that_was_idle_for_long_is_not_used_again(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    peer.script = [WHOLE]
+    http = client(peer)
+    assert [ask(http), ask(http)] == [(200, b"hello")] * 2
+    assert peer.connections == 1
+    monkeypatch.setattr(plain_http, "_IDLE_SECONDS", 0.01)
+    time.sleep(0.02)
+    assert ask(http) == (200, b"hello")
+    assert peer.connections == 2
+    http.close()
+
+
 def test_no_more_than_the_limit_and_one_byte_is_kept(peer: Peer) -> None:
     peer.script = [OK + b"Content-Length: 1000000\r\n\r\n" + bytes(1_000_000)]
     http = client(peer)
@@ -176,8 +189,9 @@ def test_a_status_is_told_and_nothing_followed(peer: Peer, status: int) -> None:
         [OK + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"],
         [OK + b"X: " + b"y" * 70_000 + b"\r\n\r\n"],
         [OK + b"X: y\r\n" * 200 + b"\r\n"],
+        [b"HTTP/1.1 102 Processing\r\n\r\n", WHOLE],
     ],
-    ids=["nothing", "no http", "short", "short chunk", "no chunk", "encoded", "long header", "many headers"],
+    ids=["nothing", "no http", "short", "short chunk", "no chunk", "encoded", "long header", "many headers", "interim"],
 )
 def test_what_is_no_whole_answer_is_none(peer: Peer, answer: list[bytes | None]) -> None:
     peer.script = answer
