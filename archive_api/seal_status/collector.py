@@ -251,6 +251,7 @@ class SealStatusCollector:
             stamp = check_timestamp(token, signatures, authorities=self._services.trust.timestamp_authorities)
         except (TransportError, SigningError) as error:
             self._put_off(submission_id, f"timestamp of {submission_id}: {error}")
+            self._keep_taken()  # it may have taken long, and so may the next one
             return None
         self._delays.pop(submission_id, None)
         return StoredTimestamp(
