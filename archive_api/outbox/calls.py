@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from archive_api.certificates.repository import CertificateRepository
 from archive_api.decisions.repository import DecisionRepository
+from archive_api.errors import NotFoundError
 from archive_api.outbox.models import Job
 from archive_api.projects.repository import ProjectRepository
 from archive_api.seal_status.revocations import RELAY_JOB, relay_call
@@ -77,6 +78,9 @@ class CallBuilder:
         seals = self._submissions.seals_among(subjects)
         rows = self._session.connection().execute(_MESSAGES, {"submission_ids": list(subjects)})
         messages = {row.submission_id: row.message for row in rows}
+        missing = [subject for subject in subjects if subject not in messages]
+        if missing:
+            raise NotFoundError(f"expected the statement of a job, got none with id {missing[0]}")
         return [_submit(messages[subject], seals.get(subject, ())) for subject in subjects]
 
     def _register_certificate(self, subject: str) -> calls.LedgerCall:

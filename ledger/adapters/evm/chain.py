@@ -111,7 +111,9 @@ class EvmChain(EvmLedgerReader):
         With a clock, what is under way isn't looked at: a call that needs it is among those to be prepared by
         themselves, and one that it forestalls reverts in its block, as one forestalled after its simulation does.
         Signatures aren't checked here either, which is most of an execution: seals were checked when they came in, and
-        the block checks each. All else is: certificates, rosters, order, time.
+        the block checks each. All else is: certificates, rosters, order, time. So what the checks cost is that of the
+        calls before; where certificates are of several suites, the first ones of the dearer run out of gas in their
+        block, and are prepared by themselves, which learns it.
 
         Args:
             calls: what is to be done.

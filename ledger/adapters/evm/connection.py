@@ -286,7 +286,9 @@ class _Near:
     def __init__(self, url: str, timeout_seconds: float) -> None:
         parts = urlsplit(url)
         self._target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        self._http = PlainHttp(str(parts.hostname), parts.port or _HTTP_PORT, timeout_seconds=timeout_seconds)
+        self._http = PlainHttp(
+            str(parts.hostname), _HTTP_PORT if parts.port is None else parts.port, timeout_seconds=timeout_seconds
+        )
 
     def close(self) -> None:
         """Give back the sockets."""
@@ -305,6 +307,10 @@ class _Near:
 def _is_near(url: str) -> bool:
     """Whether an address is on this machine, and holds no credentials."""
     parts = urlsplit(url)
+    try:
+        _ = parts.port
+    except ValueError:  # none: reported when it is asked
+        return False
     return parts.scheme == "http" and parts.hostname in _LOOPBACK and "@" not in parts.netloc
 
 
