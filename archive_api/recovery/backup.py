@@ -1,7 +1,7 @@
 """A backup of a home while its server runs, in an order in which nothing refers to what is not there.
 
- 1. keys and configuration; the chain's newest dump: what a restored catalogue knows beyond it is sent again from the
-    journal of transactions
+ 1. keys and configuration; the chain's newest dump and the blocks after it: what a restored catalogue knows beyond
+    them is sent again from the journal of transactions
  2. logs of what parties report: what the catalogue knows beyond them is entered again, entry for entry the same
  3. the catalogue, by SQLite's backup API or PostgreSQL's pg_dump: one snapshot, without keeping any writer waiting
  4. logs of the server's own: of entries newer than the snapshot the clear text is added
@@ -21,7 +21,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,8 @@ from archive_api.home import Home
 from archive_api.recovery.catalogue_dump import dump_catalogue
 from archive_api.recovery.repository import BackupPoint, BackupRepository, StoredFile, point_name
 from archive_api.streams.keys import SERVER_STREAMS
+from ledger.adapters.chain_dumps import newest_block
+from ledger.adapters.chain_journal import first_block
 from ledger.adapters.log_files import LogFiles
 from ledger.errors import NotFoundError as NoLogError
 from ledger.errors import TransportError
@@ -143,20 +145,25 @@ class Backup:
     def _chain(self) -> None:
         folder = self.home.chain_dir
         self._whole("server/chain/genesis.json", folder / "genesis.json")
-        taken = len(self._files)
         for _ in range(_TRIES):  # a dump may be replaced while it is looked for, and the journal before it removed
-            dumps = sorted(folder.glob("state-*.dump"))
-            try:
-                if dumps:
-                    self._whole(f"server/chain/{dumps[-1].name}", dumps[-1])
-                # After the dump: what comes between is in the journal as well, and passed over.
-                for path in sorted(folder.glob("blocks-*.journal")):
-                    self._whole(f"server/chain/{path.name}", path)
-            except FileNotFoundError:
-                del self._files[taken:]
-                continue
-            return
+            taken = len(self._files)
+            with suppress(FileNotFoundError):
+                if self._dump_and_journal(folder):
+                    return
+            del self._files[taken:]
         raise TransportError("expected a dump of the chain that stays for a moment, got none", code="backup")
+
+    def _dump_and_journal(self, folder: Path) -> bool:
+        """Take the newest dump and the journal; whether that goes on where the dump ends."""
+        dumps, end = sorted(folder.glob("state-*.dump")), 0
+        if dumps:
+            end = newest_block(dumps[-1])
+            self._whole(f"server/chain/{dumps[-1].name}", dumps[-1])
+        # After the dump: what comes between is in the journal as well, and passed over.
+        journals = sorted(folder.glob("blocks-*.journal"))
+        for path in journals:
+            self._whole(f"server/chain/{path.name}", path)
+        return not journals or first_block(journals[0]) <= end + 1
 
     def _log(self, folder: str) -> None:
         root = self.home.logs_dir / folder

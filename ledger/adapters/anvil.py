@@ -50,6 +50,8 @@ _JOURNAL_PART_OF_DUMP = 4
 _JOURNAL_LIMIT_BYTES = 8 * 1024 * 1024
 _QUIET_SECONDS = 5.0
 _DISK_PAUSE_SECONDS = 1.0
+_DUMP_PAUSE_SECONDS = 10.0
+_DUMP_REST_FACTOR = 10.0
 _RESTART_PAUSE_SECONDS = (0.1, 0.2, 1.0, 5.0)
 
 _log = logging.getLogger(__name__)
@@ -106,6 +108,7 @@ class EmbeddedNode:
         self._mined_at = 0.0
         self._dump_bytes = 0
         self._disk_not_before = 0.0
+        self._dump_not_before = 0.0
 
     def __enter__(self) -> Self:
         self.start()
@@ -253,16 +256,24 @@ class EmbeddedNode:
         Clients are let in afterwards: a node that answers before it has its state looks like an empty chain, on which
         every nonce is free and nothing was ever recorded.
         """
+        refused: list[Path] = []
         for path, dump in self._dumps.newest_first():
             self._spawn()
             if self._load(dump):
                 self._final, self._dump_bytes = dump.block_number, len(dump.state)
                 break
             self._kill()
-            self._dumps.set_aside(path, MismatchError("expected the node to load it, got a refusal"))
+            refused.append(path)
         else:
+            if refused:
+                raise MalformedError(
+                    "expected the node to load one of its dumps, got refusals: is it another version of anvil?",
+                    where=str(self._folder),
+                )
             self._spawn()
             self._final, self._dump_bytes = 0, 0
+        for path in refused:
+            self._dumps.set_aside(path, MismatchError("expected the node to load it, got a refusal"))
         self._replay()
         self._head, _, self._head_time = self._newest_block()
         self._rpc.call("evm_setTime", max(self._now(), self._head_time), timeout=self._timeout)
@@ -275,19 +286,18 @@ class EmbeddedNode:
                 self._make_again(block)
                 self._final = block.number
         except MalformedError as error:
+            self._dump()  # what was made of it is in no journal afterwards
             self._journal.set_aside(error)
-            self._dump()  # what was made of it is in no journal any more
-        self._journal.close()
 
     def _make_again(self, block: JournalledBlock) -> None:
-        sent = [("eth_sendRawTransaction", ["0x" + raw.hex()]) for raw in block.transactions]
-        self._rpc.call_all(sent, timeout=self._timeout)
+        for raw in block.transactions:  # one by one: of many at once anvil takes some in another order
+            self._rpc.call("eth_sendRawTransaction", "0x" + raw.hex(), timeout=self._timeout)
         self._rpc.call("evm_mine", {"timestamp": block.timestamp}, timeout=self._timeout)
         _, block_hash, _ = self._newest_block()
         if block_hash != block.block_hash:
             raise MismatchError(
-                f"expected the node to make block {block.number} as it was, got another: "
-                "start it once with the version of anvil that made it, and stop it in order",
+                f"expected the node to make block {block.number} as it was, got another: if it is another version of"
+                " anvil, start the one that made it once, and stop it in order",
                 code="chain_replay",
                 expected="0x" + block.block_hash.hex(),
                 actual="0x" + block_hash.hex(),
@@ -363,7 +373,8 @@ class EmbeddedNode:
         while not self._stopping.wait(_POLL_SECONDS):
             self._check_alive()
             self._mine_if_due()
-            self._keep_if_due()
+            self._write_down_if_due()
+            self._dump_if_due()
         if self._final < self._head or self._journal.size > 0:
             self._dump()
 
@@ -376,22 +387,31 @@ class EmbeddedNode:
         self._mined_at = time.monotonic()
         timestamp = max(self._now(), self._head_time + 1)
         self._rpc.call("evm_mine", {"timestamp": timestamp}, timeout=self._timeout)
-        self._head, self._head_time = self._head + 1, timestamp
+        self._head, _, self._head_time = self._newest_block()
 
-    def _keep_if_due(self) -> None:
-        if time.monotonic() < self._disk_not_before:
+    def _write_down_if_due(self) -> None:
+        if self._final >= self._head or time.monotonic() < self._disk_not_before:
             return
         try:
-            if self._final < self._head:
-                self._write_down(self._head)
-            if self._is_dump_due():
-                self._dump()
+            self._write_down(self._head)
         except TransportError as error:
             if error.code != "disk":
                 raise
             # The node itself is well; nothing more counts as final until the disk takes it.
             _log.error("the chain could not be written down: %s", error)
             self._disk_not_before = time.monotonic() + _DISK_PAUSE_SECONDS
+
+    def _dump_if_due(self) -> None:
+        if not self._is_dump_due() or time.monotonic() < self._dump_not_before:
+            return
+        started = time.monotonic()
+        try:
+            self._dump()
+        except TransportError as error:
+            # Nothing is lost by it, and a node that did not bear it is not asked again at once.
+            _log.error("the chain's state could not be dumped: %s", error)
+            ended = time.monotonic()
+            self._dump_not_before = ended + max(_DUMP_PAUSE_SECONDS, _DUMP_REST_FACTOR * (ended - started))
 
     def _write_down(self, head: int) -> None:  # (4)
         for number in range(self._final + 1, head + 1):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ledger.errors import MalformedError, TransportError
 
-__all__ = ["DumpFolder", "StateDump", "sync_directory", "write_durably"]
+__all__ = ["DumpFolder", "StateDump", "newest_block", "set_aside", "sync_directory", "write_durably"]
 
 _FORMAT = "yunshang-chain-dump/v1"
 _GENERATIONS = 2
@@ -121,7 +121,7 @@ class DumpFolder:
         names = self._names()
         for old in names[_GENERATIONS:]:
             old.unlink(missing_ok=True)
-        return _block_number(names[_GENERATIONS - 1]) if len(names) >= _GENERATIONS else 0
+        return newest_block(names[_GENERATIONS - 1]) if len(names) >= _GENERATIONS else 0
 
     def newest_first(self) -> Iterator[tuple[Path, StateDump]]:
         """Yield the readable generations, the newest first; unreadable ones are set aside.
@@ -156,7 +156,7 @@ class DumpFolder:
             reason: why, for the log.
         """
         _log.error("state dump %s is unusable and set aside: %s", path.name, reason)
-        path.rename(path.with_suffix(".corrupt"))
+        set_aside(path)
 
     def _names(self) -> list[Path]:
         return sorted(self._path.glob("state-*.dump"), reverse=True)
@@ -174,7 +174,17 @@ def _parse(content: bytes, *, where: str) -> StateDump:
     return StateDump(number, block_hash, state)
 
 
-def _block_number(path: Path) -> int:
+def set_aside(path: Path) -> None:
+    """Give a file a name `*.corrupt` that no file has, with a number where there is one already."""
+    aside, number = path.with_suffix(".corrupt"), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_suffix(f".{number}.corrupt")
+    path.rename(aside)
+
+
+def newest_block(path: Path) -> int:
+    """The newest block within a dump; 0 where its header is none."""
     with path.open("rb") as file:
         try:
             return _parse_header(file.readline(_HEADER_LIMIT_BYTES), where=str(path))[0]

@@ -6,7 +6,8 @@ hash tells whether it did (docs/adr/0004-embedded-node.md).
 
 A record is a line: the SHA-256 of what follows in hex, a space, JSON. A file `blocks-N.journal` begins with block N or
 holds nothing yet; one is begun after each start and after each dump. A line that was cut off by a crash or a full disk
-was never acknowledged: it is passed over, and its block's number begins the next file.
+was never acknowledged: it is passed over, and its block's number begins the next file. What a start reads is synced
+before it counts: its writer may have been killed between writing and syncing.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from ledger.adapters.chain_dumps import sync_directory
+from ledger.adapters.chain_dumps import set_aside, sync_directory
 from ledger.errors import MalformedError, TransportError
 
-__all__ = ["BlockJournal", "JournalledBlock"]
+__all__ = ["BlockJournal", "JournalledBlock", "first_block"]
 
 _DIGEST_CHARACTERS = 64
 
@@ -61,7 +63,7 @@ class BlockJournal:
 
     @property
     def size(self) -> int:
-        """The bytes of what `after` yielded and `append` took since the last `begin_anew`."""
+        """The bytes of what `after` yielded last, and `append` took since, up to the last `begin_anew`."""
         return self._size
 
     def after(self, number: int) -> Iterator[JournalledBlock]:
@@ -71,7 +73,9 @@ class BlockJournal:
             MalformedError: a block is missing or damaged, and later ones are there.
             TransportError: a file could not be read.
         """
+        self._size = 0
         for path in self._files():
+            _sync(path)
             for block, length in _read(path):
                 if block.number <= number:
                     continue
@@ -93,10 +97,10 @@ class BlockJournal:
         try:
             if self._descriptor is None:
                 self._descriptor = self._begin(block.number)
-            _write_all(self._descriptor, line)
-            os.fsync(self._descriptor)
+            _append(self._descriptor, line)
         except OSError as error:
-            self.close()  # what is written of the line ends its file
+            with suppress(OSError):
+                self.close()
             raise TransportError(
                 f"expected to write block {block.number} down, got {error.strerror}",
                 code="disk",
@@ -115,7 +119,7 @@ class BlockJournal:
         self._size = 0
         files = self._files()
         for path, following in pairwise(files):
-            if _first(following) <= kept_from + 1:
+            if first_block(following) <= kept_from + 1:
                 path.unlink(missing_ok=True)
 
     def set_aside(self, reason: Exception) -> None:
@@ -123,7 +127,8 @@ class BlockJournal:
         _log.error("the journal of blocks is unusable and set aside: %s", reason)
         self.close()
         for path in self._files():
-            path.rename(path.with_suffix(".corrupt"))
+            set_aside(path)
+        sync_directory(self._path)
 
     def newest(self) -> int | None:
         """Return the number of the newest block in the journal, or None; for a process that does not run the node."""
@@ -135,13 +140,15 @@ class BlockJournal:
 
     def close(self) -> None:
         """Let go of the file; the next block begins another."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def _begin(self, number: int) -> int:
-        # There may be one of this name: with a line that was cut off, and nothing else.
         path = self._path / f"blocks-{number:012d}.journal"
+        # There may be one of this name: with a line that was cut off, and nothing else; or with damaged ones.
+        if path.exists() and b"\n" in path.read_bytes():
+            set_aside(path)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             sync_directory(self._path)
@@ -154,7 +161,8 @@ class BlockJournal:
         return sorted(self._path.glob("blocks-*.journal"))
 
 
-def _first(path: Path) -> int:
+def first_block(path: Path) -> int:
+    """The block that a file of a journal begins with, by its name."""
     return int(path.stem.removeprefix("blocks-"))
 
 
@@ -177,8 +185,11 @@ def _read(path: Path) -> Iterator[tuple[JournalledBlock, int]]:
         raise TransportError(f"expected a readable journal, got {error.strerror}", where=str(path)) from error
     for place, line in enumerate(content.splitlines(keepends=True), 1):
         digest, body = line[:_DIGEST_CHARACTERS], line[_DIGEST_CHARACTERS + 1 : -1]
-        if not line.endswith(b"\n") or hashlib.sha256(body).hexdigest().encode("ascii") != digest:
-            _log.warning("line %d of %s is not whole and passed over", place, path.name)
+        if not line.endswith(b"\n"):
+            _log.warning("line %d of %s was cut off and is passed over", place, path.name)
+            continue
+        if hashlib.sha256(body).hexdigest().encode("ascii") != digest:
+            _log.error("line %d of %s is damaged and passed over: a block that was final", place, path.name)
             continue
         record = json.loads(body)
         block = JournalledBlock(
@@ -190,7 +201,27 @@ def _read(path: Path) -> Iterator[tuple[JournalledBlock, int]]:
         yield block, len(line)
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+def _append(descriptor: int, line: bytes) -> None:
+    start = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    except OSError:
+        # Linux calls pages clean that it could not write: what is left here would be read back, and synced in vain.
+        with suppress(OSError):
+            os.ftruncate(descriptor, start)
+        raise
+
+
+def _sync(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise TransportError(f"expected to sync {path.name}, got {error.strerror}", code="disk") from error

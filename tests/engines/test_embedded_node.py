@@ -16,10 +16,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from eth_account import Account
 
 from ledger.adapters import anvil
 from ledger.adapters.anvil import EmbeddedNode
-from ledger.adapters.chain_dumps import DumpFolder
+from ledger.adapters.chain_dumps import DumpFolder, StateDump
 from ledger.adapters.chain_journal import BlockJournal
 from ledger.adapters.evm import EvmChain, contract_addresses, deploy_contracts, relay_address
 from ledger.adapters.processes import free_port, kill_recorded, process_record
@@ -268,8 +269,9 @@ def test_a_damaged_newest_dump_falls_back_to_the_one_before_and_its_journal(tmp_
         assert all(is_final(chain, one) for one in transactions)
 
 
+@pytest.mark.parametrize("is_full", [False, True])
 def test_a_journal_with_a_damaged_block_is_set_aside_and_what_was_before_it_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool
 ) -> None:
     with node_over(tmp_path) as node:
         identity = deploy(node)
@@ -284,6 +286,15 @@ def test_a_journal_with_a_damaged_block_is_set_aside_and_what_was_before_it_stay
     newest = max(tmp_path.glob("blocks-*.journal"))
     lines = newest.read_bytes().splitlines(keepends=True)
     newest.write_bytes(b"".join([*lines[:-2], lines[-2].replace(b"0x", b"0X"), lines[-1]]))
+    if is_full:  # when what was before it is to be dumped
+        write, refusals = DumpFolder.write, iter([TransportError("expected room, got none", code="disk")])
+
+        def refuse_once(folder: DumpFolder, dump: StateDump) -> int:
+            for refusal in refusals:
+                raise refusal
+            return write(folder, dump)
+
+        monkeypatch.setattr(DumpFolder, "write", refuse_once)
     for _ in range(2):  # the second time from the dump that was made at once
         with node_over(tmp_path) as node:
             chain = chain_of(node, identity)
@@ -296,6 +307,70 @@ def test_a_journal_with_a_damaged_block_is_set_aside_and_what_was_before_it_stay
         chain = chain_of(node, identity)
         chain.broadcast(lost.raw)
         wait_until(lambda: is_final(chain, lost.transaction_hash))
+
+
+def test_a_block_of_many_senders_is_made_again_in_its_order(tmp_path: Path) -> None:
+    senders = [Account.create() for _ in range(3)]
+    with node_over(tmp_path, interval=1.0) as node:
+        for number in range(150):
+            sender = senders[0] if number % 50 else senders[1 + number // 50 % 2]
+            members = {"nonce": node_nonce(node, sender.address), "gas": 30_000, "gasPrice": 0, "chainId": CHAIN_ID}
+            raw = sender.sign_transaction({**members, "to": senders[0].address, "value": 0}).raw_transaction
+            rpc(node, "eth_sendRawTransaction", "0x" + raw.hex())
+        wait_until(lambda: rpc(node, "eth_getTransactionCount", senders[0].address, "latest") == hex(147))
+        wait_until(lambda: node.final_block_number() == node._head)
+        before = rpc(node, "eth_getBlockByNumber", "latest", False)
+        os.kill(node.process_id or 0, signal.SIGKILL)
+        wait_until(lambda: node.is_ready and node.restart_count == 1)
+        assert rpc(node, "eth_getBlockByNumber", "latest", False) == before
+
+
+def node_nonce(node: EmbeddedNode, address: str) -> int:
+    return int(str(rpc(node, "eth_getTransactionCount", address, "pending")), 16)
+
+
+def test_a_node_that_refuses_every_dump_is_no_empty_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with node_over(tmp_path) as node:
+        identity = deploy(node)
+    with node_over(tmp_path) as node:
+        transaction = register(chain_of(node, identity), "A-1")
+    names = sorted(path.name for path in tmp_path.glob("*-*.*"))
+    with monkeypatch.context() as other:  # another version of anvil, say
+        other.setattr(EmbeddedNode, "_load", lambda *_: False)
+        for _ in range(2):
+            with pytest.raises(MalformedError, match="refusals"):
+                node_over(tmp_path).start()
+    assert sorted(path.name for path in tmp_path.glob("*-*.*")) == names
+    with node_over(tmp_path) as node:
+        assert is_final(chain_of(node, identity), transaction)
+
+
+def test_a_dump_that_fails_is_made_later_and_the_node_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anvil, "_JOURNAL_LIMIT_BYTES", 1)
+    monkeypatch.setattr(anvil, "_DUMP_PAUSE_SECONDS", 1.0)
+    asked = []
+
+    def refuse(_: EmbeddedNode) -> None:
+        asked.append(time.monotonic())
+        raise TransportError("expected an answer to anvil_dumpState, got out of memory")
+
+    with node_over(tmp_path) as node:
+        with monkeypatch.context() as refusing:
+            refusing.setattr(EmbeddedNode, "_dump", refuse)
+            chain = chain_of(node, deploy(node))
+            register(chain, "A-1")
+            wait_until(lambda: len(asked) >= 2)
+        assert asked[1] - asked[0] > 0.9
+        assert node.restart_count == 0
+        wait_until(lambda: bool(list(tmp_path.glob("state-*.dump"))))
+
+
+def test_a_block_that_somebody_else_mined_counts(tmp_path: Path) -> None:
+    with node_over(tmp_path) as node:
+        chain = chain_of(node, deploy(node))
+        node._rpc.call("evm_mine", timeout=10.0)
+        register(chain, "A-1")
+        assert node.final_block_number() == chain.head().number
 
 
 def test_a_node_that_makes_another_block_of_the_journal_lets_nobody_in(

@@ -24,6 +24,7 @@ from ledger.adapters.anvil import EmbeddedNode
 from ledger.adapters.blocks import BlockStore
 from ledger.adapters.log_files import LogFiles
 from ledger.adapters.rpc import JsonRpc
+from ledger.errors import TransportError
 from ledger.log.record_audit import examine_records
 from tests.api.epcis_world import object_event
 
@@ -79,6 +80,22 @@ def test_a_home_comes_back_as_it_was(lived: Lived, tmp_path: Path) -> None:
     assert audited(lived, tmp_path / "home", "access")[0] != "FAILED"
     with BlockStore(restored / "blocks") as store:
         assert all(store.get_block(cid) is not None for cid in store.cids())
+
+
+def test_a_journal_that_does_not_go_on_where_the_dump_ends_is_no_backup(
+    lived: Lived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two dumps were made while the one before them was copied, and the journal between them removed."""
+    begins = iter([1 << 30, 1 << 30])
+    monkeypatch.setattr(backup_module, "first_block", lambda _: next(begins, 1))
+    point = back_up(lived, tmp_path / "backups")
+    assert next(begins, None) is None
+    paths = [file.path for file in point.files]
+    assert len(paths) == len(set(paths))
+    monkeypatch.setattr(backup_module, "first_block", lambda _: 1 << 30)
+    with pytest.raises(TransportError) as caught:
+        back_up(lived, tmp_path / "other")
+    assert caught.value.code == "backup"
 
 
 def test_the_chain_comes_back_with_the_blocks_that_no_dump_has(lived: Lived, tmp_path: Path) -> None:

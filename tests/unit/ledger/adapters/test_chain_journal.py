@@ -58,6 +58,9 @@ def test_the_size_is_of_what_a_start_makes_again(tmp_path: Path) -> None:
     journal = BlockJournal(tmp_path)
     assert [one.number for one in journal.after(1)] == [2]
     assert 0 < journal.size < whole
+    size = journal.size
+    assert len(list(journal.after(1))) == 1
+    assert journal.size == size  # the node was started again
     journal.begin_anew(kept_from=0)
     assert journal.size == 0
 
@@ -124,6 +127,52 @@ def test_files_are_kept_from_the_oldest_dump_on(tmp_path: Path) -> None:
     journal.begin_anew(kept_from=2)
     assert names(tmp_path) == ["blocks-000000000003.journal", "blocks-000000000005.journal"]
     assert read(tmp_path, after=2) == [3, 4, 5]
+
+
+def test_a_last_block_that_is_damaged_is_told_and_kept_beside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    written(tmp_path, 1).close()
+    path = tmp_path / "blocks-000000000001.journal"
+    damaged = path.read_bytes().replace(b"0x", b"0X")
+    for name in ("blocks-000000000001.corrupt", "blocks-000000000001.2.corrupt"):
+        path.write_bytes(damaged)
+        assert read(tmp_path) == []
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        caplog.clear()
+        written(tmp_path, 1).close()
+        assert (tmp_path / name).read_bytes() == damaged
+        assert read(tmp_path) == [1]
+
+
+def test_what_is_read_is_synced_before_it_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, 1).close()  # by a writer that was killed before it had synced, say
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", refusing)
+        with pytest.raises(TransportError) as caught:
+            read(tmp_path)
+        assert caught.value.code == "disk"
+    assert read(tmp_path) == [1]
+
+
+def test_what_could_not_be_synced_is_not_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = written(tmp_path, 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", refusing)
+        with pytest.raises(TransportError):
+            journal.append(block(2))
+    assert read(tmp_path) == [1]
+
+
+def test_a_file_that_cannot_be_closed_is_let_go_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = written(tmp_path, 1)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "close", refusing)
+        with pytest.raises(OSError, match="No space"):
+            journal.close()
+    journal.close()  # no number that is somebody else's by now
+
+
+def refusing(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("function", ["open", "write", "fsync"])
