@@ -5,13 +5,13 @@ is committed to the journal before it is sent. So whatever is repeated after a c
 or a simulation whose result nobody saw. What a step means for submissions is stored in the same transaction.
 
 One round:
- 1. every unfinished job, oldest first, as far as it gets without waiting for a block. Where there are many, what is
+ 1. final jobs whose block the node does not show any more are watched back among the unfinished: the newest at each new
+    block, and all of them where that has changed, and now and then. First, since the contract refuses what needs them
+ 2. every unfinished job, oldest first, as far as it gets without waiting for a block. Where there are many, what is
     under way is looked after together (`_check_together`), and new submissions are prepared, journalled and sent
     together (`_prepare_together`): one question to the node and one transaction of the catalogue for all, the same
     steps for each.
- 2. a nonce that nobody holds any more and that others wait behind is filled
- 3. final jobs whose block the node does not show any more are watched back into (1): the newest at each new block,
-    and all of them where that has changed, and now and then
+ 3. a nonce that nobody holds any more and that others wait behind is filled
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ class Worker:
         Raises:
             TransportError: the node could not be asked (`ledger.errors`), or the catalogue (`archive_api.errors`).
         """
+        self._watch()  # (1)
         with self._services.database.reading() as session:
             jobs = {job.id: job for job in JobRepository(session).unfinished()}
         looked_after: set[int] = set()
@@ -138,13 +139,12 @@ class Worker:
                 later = {job.id for job in queued[MANY:]} if prepared else set()
                 looked_after |= prepared | later
                 self._is_behind = has_room and bool(later)
-        for job_id in [one for one in jobs if one not in looked_after]:  # (1)
+        for job_id in [one for one in jobs if one not in looked_after]:  # (2)
             if self._stopping.is_set():
                 return
             with self._services.traces.span("worker job", {"yunshang.job": job_id}):
                 self._advance(job_id)
-        self._fill_gap(tuple(jobs.values()))  # (2)
-        self._watch()  # (3)
+        self._fill_gap(tuple(jobs.values()))  # (3)
         self._monitor.finished()
 
     def _check_together(self, chain: GroupedChain, jobs: Mapping[int, StoredJob]) -> set[int]:

@@ -374,6 +374,26 @@ def test_follows_a_reorganisation_and_anchors_again(world: World) -> None:
     assert after["block_hash"] != before["block_hash"]
 
 
+def test_what_needs_a_block_that_is_gone_is_not_refused(world: World) -> None:
+    """As over a chain restored from a backup, in which the catalogue knows more than the chain."""
+    rpc = raw_node(world)
+    snapshot = rpc.call("evm_snapshot", timeout=10.0)
+    unit = world.new_unit_project()  # final, and soon gone
+    prepared = world.sealed(unit)
+    resume = pause_mining(world)
+    try:
+        assert rpc.call("evm_revert", snapshot, timeout=10.0)
+        parent = world.services.chain.head()
+        for seconds in (3, 6, 9, 12):
+            rpc.call("evm_mine", {"timestamp": parent.timestamp + seconds}, timeout=10.0)
+        head = world.services.chain.head()
+        world.node._head, world.node._head_time = head.number, head.timestamp
+    finally:
+        resume()
+    work_until(worker_with(world, world.services.chain), lambda: is_settled(world))
+    assert_once(world, prepared)
+
+
 def test_stops_and_says_so_while_the_node_fails_at_everything(world: World) -> None:
     building = world.new_building()["building_key"]
     monitor = WorkerMonitor()
