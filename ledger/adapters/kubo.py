@@ -78,7 +78,7 @@ class KuboStore(BlobStore):
         self._batch: dict[Cid, bytes] = {}
         self._batch_bytes = 0
         self._sending: dict[Cid, bytes] = {}
-        self._under_way: set[Future[None]] = set()
+        self._under_way: set[Future[LedgerError | None]] = set()
         self._slots = threading.BoundedSemaphore(_UNDER_WAY)
         self._tops: dict[Cid, float | None] = {}
         self._unpinned: dict[Cid, int] = {}
@@ -179,19 +179,27 @@ class KuboStore(BlobStore):
                     self._unpinned.pop(cid, None)
 
     def _start(self) -> None:
-        """Send the batch, once few enough are under way; a block is always within the one or the other."""
+        """Send what goes into one request, once few enough are under way; a block is in the batch or in one of them."""
         self._slots.acquire()
         with self._lock:
-            batch, self._batch, self._batch_bytes = self._batch, {}, 0
+            batch, size = dict[Cid, bytes](), 0
+            for cid, data in self._batch.items():
+                batch[cid], size = data, size + len(data)
+                if size >= _BATCH_BYTES or len(batch) >= _BATCH_BLOCKS:
+                    break
             if not batch:
                 self._slots.release()
                 return
+            for cid in batch:
+                del self._batch[cid]
+            self._batch_bytes -= size
             self._sending.update(batch)
             future = self._senders.submit(self._send, batch)
             self._under_way.add(future)
         future.add_done_callback(lambda _: self._slots.release())
 
-    def _send(self, batch: dict[Cid, bytes]) -> None:
+    def _send(self, batch: dict[Cid, bytes]) -> LedgerError | None:
+        """Send a batch, or put it back and return why: without what led there, which would hold the whole request."""
         failure: LedgerError = TransportError("expected an IPFS node, got none that answers", code="ipfs_unreachable")
         for node in self._in_turn():
             try:
@@ -208,23 +216,27 @@ class KuboStore(BlobStore):
             with self._lock:
                 for cid in batch:
                     self._sending.pop(cid, None)
-            return
+            return None
         with self._lock:
             for cid in batch:
                 self._sending.pop(cid, None)
             self._batch = batch | self._batch
             self._batch_bytes = sum(map(len, self._batch.values()))
-        raise failure
+        failure.__cause__ = failure.__context__ = None
+        return failure.with_traceback(None)
 
     def _send_all(self) -> None:
         """Wait for what is under way, and send what is left; raises the last failure where something is left."""
         failure: BaseException | None = None
         for _ in range(2):  # what failed under way comes back once
-            self._start()
+            with self._lock:
+                batches = 1 + self._batch_bytes // _BATCH_BYTES + len(self._batch) // _BATCH_BLOCKS
+            for _ in range(batches):
+                self._start()
             with self._lock:
                 under_way, self._under_way = self._under_way, set()
             wait(under_way)
-            failure = next((error for future in under_way if (error := future.exception())), None)
+            failure = next((error for future in under_way if (error := future.exception() or future.result())), None)
             if failure is None:
                 return
         if failure is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from email import message_from_bytes
 from email.message import Message
@@ -35,6 +35,7 @@ class Node:
         self.blocks: dict[Cid, bytes] = {}
         self.roots: dict[Cid, str | None] = {}
         self.requests: list[str] = []
+        self.sizes: list[int] = []
         self.is_down = False
         self.has_other_cids = False
         self._swarm = swarm
@@ -51,6 +52,7 @@ class Node:
     def put_blocks(self, blocks: Sequence[tuple[Cid, bytes]]) -> None:
         if blocks:
             self._answer("put")
+            self.sizes.append(sum(len(data) for _, data in blocks))
         if self.has_other_cids and blocks:
             raise MismatchError("expected the node to store one CID, got another", code="ipfs_cid")
         for cid, data in blocks:
@@ -186,11 +188,13 @@ def test_what_no_node_took_is_sent_again_and_readable_meanwhile(store: KuboStore
         store.flush()
     assert store.get_block(files[0]) == bytes(100_000)
     assert store.has(files[99])
+    assert all(future.exception() is None for future in store._under_way)
     for node in nodes:
-        node.is_down = False
+        node.is_down, node.sizes = False, []
     store.flush()
     for node in nodes:
         assert set(node.blocks) >= set(files)
+        assert max(node.sizes, default=0) <= (8 << 20) + 100_000  # what came back goes out in many requests
 
 
 def test_without_any_node_blocks_are_not_gathered_for_ever(store: KuboStore, nodes: list[Node]) -> None:
@@ -199,6 +203,20 @@ def test_without_any_node_blocks_are_not_gathered_for_ever(store: KuboStore, nod
     with pytest.raises(TransportError, match="takes blocks"):
         for number in range(200):
             store.put_block(Cid.of(bytes([number]) * (1 << 20)), bytes([number]) * (1 << 20))
+
+
+def test_a_request_that_failed_is_not_held_by_why(store: KuboStore, nodes: list[Node]) -> None:
+    for node in nodes:
+        node.is_down = True
+    blocks = [bytes([number]) * (1 << 20) for number in range(24)]
+    for data in blocks:
+        store.put_block(Cid.of(data), data)
+    wait(store._under_way)
+    failures = [future.result() for future in store._under_way]
+    assert failures and all(failures)
+    for failure in failures:
+        assert isinstance(failure, TransportError)
+        assert (failure.__traceback__, failure.__context__, failure.__cause__) == (None, None, None)
 
 
 def test_a_node_with_other_cids_is_refused(store: KuboStore, nodes: list[Node]) -> None:
