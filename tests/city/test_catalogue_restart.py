@@ -17,7 +17,7 @@ from city_engines import require_engine
 from archive_api.db.engine import Database
 from archive_api.db.schema import prepare_schema
 from archive_api.errors import TransportError
-from archive_api.outbox.repository import JobRepository
+from archive_api.outbox.repository import JobChanges, JobRepository
 from ledger.adapters.clock import SystemClock
 from ledger.ports.chain import SignedTransaction
 from scripts.network.postgres import make_postgres
@@ -83,10 +83,12 @@ def add(database: Database, subject: str) -> None:
     """A job and its transaction in the journal, in one transaction of the catalogue."""
     now = SystemClock().now()
     with database.transaction() as session:
-        jobs = JobRepository(session)
-        job = jobs.get(jobs.add("fill_nonce", subject, now=now))
+        job_id = JobRepository(session).add("fill_nonce", subject, now=now)
         digest = subject.encode().ljust(32, b"\0")[:32]
-        jobs.journal(job, SignedTransaction(b"raw", digest, nonce=job.id or 0, sender=bytes(20)), now=now)
+        transaction = SignedTransaction(b"raw", digest, nonce=job_id, sender=bytes(20))
+        changes = JobChanges(session, [transaction], now=now)
+        changes.journal(job_id, transaction)
+        changes.write()
 
 
 def found(database: Database) -> dict[str, int]:
