@@ -398,16 +398,6 @@ class SubmissionRepository:
         """The same, or None."""
         return self._session.get(StatementRow, submission_id)
 
-    def standing_on(self, submission_ids: Collection[str]) -> Sequence[tuple[Submission, StatementRow]]:
-        """Submissions with the statements (0x ids) that they stand on, in one query; while they are held, `by_row` and
-        `find_statement` ask for none of them again."""
-        query = (
-            select(Submission, StatementRow)
-            .join(StatementRow, col(StatementRow.submission_id) == col(Submission.submission_id))
-            .where(col(Submission.submission_id).in_(submission_ids))
-        )
-        return self._session.exec(query).all()
-
     def handover(self, submission_id: str) -> Handover:
         """A statement (0x id) with all that it stands on, in one query; asked for once in a session.
 
@@ -472,10 +462,6 @@ class SubmissionRepository:
     def remove_seal(self, seal: StoredSeal) -> None:
         """Take a seal out, so that its party can seal again."""
         delete_row(self._session, SealRow, seal.submission_id, seal.role)
-
-    def find_withdrawal(self, submission_id: str) -> WithdrawalRow | None:
-        """The withdrawal of a statement, or None."""
-        return self._session.get(WithdrawalRow, submission_id)
 
     def get_withdrawal(self, submission_id: str) -> WithdrawalRow:
         """The withdrawal of a statement."""
