@@ -249,6 +249,7 @@ class EmbeddedNode:
             self._failure = error
         finally:
             self._kill()
+            self._journal.close()
 
     def _launch(self) -> None:
         """Start the process, load the newest dump that it takes, and have it make the journal's blocks (2).
