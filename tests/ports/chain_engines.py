@@ -92,7 +92,12 @@ class Engine:
 
 @contextmanager
 def engine_on(
-    url: str, chain_id: int, *, confirmations: int = 0, final_block: Callable[[], int] | None = None
+    url: str,
+    chain_id: int,
+    *,
+    confirmations: int = 0,
+    final_block: Callable[[], int] | None = None,
+    p256_tables: bool = False,
 ) -> Iterator[Engine]:
     """A node with the ledger's contracts, which are deployed here under a relay key of their own.
 
@@ -101,6 +106,7 @@ def engine_on(
         chain_id: of its chain.
         confirmations: how many blocks on top of a block make it final.
         final_block: says which block is final; None: by confirmations, once the contracts are there.
+        p256_tables: whether the contracts check seals by tables of multiples.
     """
     relay_key, rpc = secrets.token_bytes(32), JsonRpc("127.0.0.1", int(url.rpartition(":")[2]))
     identity = deploy_contracts(
@@ -110,6 +116,7 @@ def engine_on(
         archive_organisation=ARCHIVE_CODE,
         authorities=[AUTHORITY.root_certificate],
         final_block=final_block or (lambda: int(rpc.call("eth_blockNumber", timeout=10.0), 16)),
+        p256_tables=p256_tables,
     )
     chain = EvmChain(
         url,

@@ -3,53 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
-from chain_engines import ARCHIVE_CODE, Engine
-from chain_parties import AUTHORITY, Parties, new_unit_project, statement_over
+from chain_engines import ARCHIVE_CODE, Engine, engine_on
+from chain_parties import Parties, new_unit_project, statement_over
 from city_engines import ALL_ENGINES, require_engine
 
 from ledger.adapters.anvil import EmbeddedNode
-from ledger.adapters.evm import EvmChain, EvmLedgerReader, deploy_contracts
+from ledger.adapters.evm import EvmLedgerReader
 from ledger.adapters.rpc import JsonRpc
 from ledger.errors import PolicyError
 from ledger.hashing import keccak256
 from ledger.ports.calls import JoinSuite, RegisterBuilding, RegisterUnitProject, SetRoster, Submit
 from ledger.ports.chain import SubmissionStatus
-from ledger.statement import submission_id
+from ledger.statement import SubmissionStatement, submission_id
 from ledger.trust import CONTRACT_NAMES
 from ledger.types import Role
 from scripts.network.geth import running_validators
 
 MAX_REGISTRATION_GAS = 6_000_000
-
-
-@contextmanager
-def deployed(url: str, chain_id: int, final_block: Callable[[], int]) -> Iterator[Engine]:
-    """The contracts and the table suite on a node."""
-    relay_key = secrets.token_bytes(32)
-    identity = deploy_contracts(
-        url,
-        chain_id=chain_id,
-        relay_key=relay_key,
-        archive_organisation=ARCHIVE_CODE,
-        authorities=[AUTHORITY.root_certificate],
-        final_block=final_block,
-        p256_tables=True,
-    )
-    chain = EvmChain(
-        url,
-        chain_id=chain_id,
-        relay_key=relay_key,
-        contracts={name: contract.address for name, contract in identity.contracts.items()},
-        genesis_hash=identity.genesis_hash,
-        final_block=final_block,
-    )
-    with closing(chain):
-        yield Engine(url, identity, relay_key, chain)
 
 
 @pytest.fixture(scope="module", params=["anvil", *(["geth"] if ALL_ENGINES else [])])
@@ -59,14 +34,14 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "anvil":
         with (
             EmbeddedNode(folder, chain_id=chain_id, block_interval_seconds=0.05) as node,
-            deployed(node.rpc_url, chain_id, node.final_block_number) as running,
+            engine_on(node.rpc_url, chain_id, final_block=node.final_block_number, p256_tables=True) as running,
         ):
             yield running
         return
     with running_validators(folder, require_engine("geth"), chain_id=chain_id, count=1) as (validator,):
         rpc = JsonRpc("127.0.0.1", validator.rpc_port)
         newest = lambda: int(rpc.call("eth_blockNumber", timeout=10.0), 16)  # noqa: E731 - a single one's blocks stay
-        with deployed(validator.rpc_url, chain_id, newest) as running:
+        with engine_on(validator.rpc_url, chain_id, final_block=newest, p256_tables=True) as running:
             yield running
 
 
@@ -86,14 +61,19 @@ def test_the_ledgers_identity_is_that_of_any_deployment(engine: Engine) -> None:
     assert all(contract.code_keccak256 != keccak256(b"") for contract in engine.identity.contracts.values())
 
 
-def test_a_submission_with_five_seals_is_anchored(engine: Engine, parties: Parties) -> None:
+def first_statement(engine: Engine, parties: Parties) -> SubmissionStatement:
+    """The first one of a unit project that is registered for it."""
     unit_project = new_unit_project()
     engine.do(
         RegisterBuilding(unit_project.building),
         RegisterUnitProject(unit_project, "一号楼"),
         SetRoster(unit_project.key, parties.roster),
     )
-    statement = statement_over([bytes(32)], unit_project, parties.roster, sequence=1, previous=bytes(32))
+    return statement_over([bytes(32)], unit_project, parties.roster, sequence=1, previous=bytes(32))
+
+
+def test_a_submission_with_five_seals_is_anchored(engine: Engine, parties: Parties) -> None:
+    statement = first_statement(engine, parties)
     seals = parties.seals(engine.domain, statement)
     forged = [*seals[:3], parties.archive.seal(engine.domain, statement, Role.CONTRACTOR), seals[4]]
     with pytest.raises(PolicyError) as refused:
@@ -113,13 +93,7 @@ def test_a_submission_with_five_seals_is_anchored(engine: Engine, parties: Parti
 
 
 def test_many_are_simulated_without_either_suites_check(engine: Engine, parties: Parties) -> None:
-    unit_project = new_unit_project()
-    engine.do(
-        RegisterBuilding(unit_project.building),
-        RegisterUnitProject(unit_project, "一号楼"),
-        SetRoster(unit_project.key, parties.roster),
-    )
-    statement = statement_over([bytes(32)], unit_project, parties.roster, sequence=1, previous=bytes(32))
+    statement = first_statement(engine, parties)
     seals = parties.seals(engine.domain, statement)
     engine.chain.prepare(Submit(statement, seals), engine.chain.next_nonce())  # what it costs is known then
     forged = Submit(statement, (*seals[:4], replace(seals[4], signature=seals[2].signature)))
